@@ -1,0 +1,1 @@
+"""Mirage: synthetic tables that have the statistics of real ones and none of their people."""
