@@ -66,9 +66,7 @@ def drifted() -> list[Path]:
         fresh = Path(directory)
         generate_stubs(fresh)
         expected, found = stubs_below(fresh), stubs_below(ROOT)
-        changed = {
-            path for path in expected & found if not filecmp.cmp(fresh / path, ROOT / path, shallow=False)
-        }
+        changed = {path for path in expected & found if not filecmp.cmp(fresh / path, ROOT / path, shallow=False)}
         return sorted(changed | (expected ^ found))
 
 

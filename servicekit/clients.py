@@ -1,0 +1,134 @@
+"""Calls to other services, in the calling service's own name."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from mirage.auth.v1 import token_pb2, token_pb2_grpc
+from servicekit.errors import ServiceError, Unavailable, Violation
+from servicekit.settings import PeerSettings
+
+_RENEW_BEFORE_SECONDS = 60.0
+_CALL_TIMEOUT_SECONDS = 10.0
+
+
+class PeerError(ServiceError):
+    """An error of another service, passed on as it is: code, reason, message, metadata and violations."""
+
+    def __init__(self, code: grpc.StatusCode, info: error_details_pb2.ErrorInfo, message: str) -> None:
+        super().__init__(message, **dict(info.metadata))
+        self.code = code
+        self.reason = info.reason
+        self._violations: tuple[Violation, ...] = ()
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """The wrong fields, if fields are what is wrong."""
+        return self._violations
+
+    def with_violations(self, bad_request: error_details_pb2.BadRequest) -> None:
+        """Takes over the wrong fields that the other service named."""
+        self._violations = tuple(
+            Violation(violation.field, violation.description) for violation in bad_request.field_violations
+        )
+
+
+def peer_error(error: grpc.aio.AioRpcError, peer: str) -> Exception:
+    """What to raise when a call to another service failed: its own error if it gave one, else that it is unavailable.
+
+    An error that tells the caller nothing (an unknown one inside the other service) is returned as it came.
+    """
+    status = rpc_status.from_call(error)
+    if status is not None:
+        info = error_details_pb2.ErrorInfo()
+        bad_request = error_details_pb2.BadRequest()
+        for detail in status.details:
+            detail.Unpack(info)
+            detail.Unpack(bad_request)
+        if info.reason and error.code() is not grpc.StatusCode.INTERNAL:
+            translated = PeerError(error.code(), info, status.message)
+            translated.with_violations(bad_request)
+            return translated
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return Unavailable(peer)
+    return error
+
+
+class ServiceIdentity:
+    """A service's own access token: fetched from auth with its client id and secret, kept, renewed in time."""
+
+    def __init__(self, auth_channel: grpc.aio.Channel, settings: PeerSettings) -> None:
+        self._stub = token_pb2_grpc.ServiceIdentityServiceStub(auth_channel)
+        self._settings = settings
+        self._token = ""
+        self._renew_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def token(self) -> str:
+        """An access token with the role `service`.
+
+        Raises:
+            Unavailable: auth can't be reached.
+        """
+        async with self._lock:
+            if time.monotonic() >= self._renew_at:
+                await self._renew()
+        return self._token
+
+    async def _renew(self) -> None:
+        request = token_pb2.IssueServiceTokenRequest(
+            client_id=self._settings.service_client_id,
+            client_secret=self._settings.service_client_secret.get_secret_value(),
+        )
+        try:
+            answer = await self._stub.IssueServiceToken(request, timeout=_CALL_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise peer_error(error, "auth service") from error
+        self._token = answer.access_token
+        self._renew_at = time.monotonic() + max(answer.expires_in - _RENEW_BEFORE_SECONDS, 1.0)
+
+
+class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
+    """Adds the service's token and the request id of the call that is being served."""
+
+    def __init__(self, identity: ServiceIdentity) -> None:
+        self._identity = identity
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[..., Any],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Any,
+    ) -> Any:
+        metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()))
+        metadata.add("authorization", f"Bearer {await self._identity.token()}")
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id:
+            metadata.add("x-request-id", str(request_id))
+        details = grpc.aio.ClientCallDetails(
+            method=client_call_details.method,
+            timeout=client_call_details.timeout or _CALL_TIMEOUT_SECONDS,
+            metadata=metadata,
+            credentials=client_call_details.credentials,
+            wait_for_ready=client_call_details.wait_for_ready,
+        )
+        return await continuation(details, request)
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel to a service at `host:port`, without credentials."""
+    return grpc.aio.insecure_channel(address, options=(("grpc.keepalive_time_ms", 30_000),))
+
+
+def peer_channel(address: str, identity: ServiceIdentity) -> grpc.aio.Channel:
+    """A channel to another service on which unary calls are made in this service's own name."""
+    return grpc.aio.insecure_channel(
+        address, options=(("grpc.keepalive_time_ms", 30_000),), interceptors=[_OwnName(identity)]
+    )

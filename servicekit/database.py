@@ -1,0 +1,61 @@
+"""PostgreSQL through SQLAlchemy and asyncpg."""
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from servicekit.settings import ServiceSettings
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Names of indexes and constraints, so that migrations can name what they drop."""
+
+
+def metadata() -> MetaData:
+    """The MetaData of a service's models."""
+    return MetaData(naming_convention=NAMING)
+
+
+def asyncpg_dsn(database_url: str) -> str:
+    """The same database as asyncpg names it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """One service's database: its own role, and its own schema by that role's search path."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float = 10.0) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=timeout_s,
+            pool_pre_ping=True,
+            connect_args={"timeout": timeout_s, "command_timeout": timeout_s * 6},
+        )
+        # A row that was committed is still read afterwards, to make the answer.
+        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.dsn = asyncpg_dsn(url)
+
+    @classmethod
+    def from_settings(cls, settings: ServiceSettings) -> "Database":
+        """The database that the settings name."""
+        return cls(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            timeout_s=settings.database_timeout_seconds,
+        )
+
+    async def ping(self) -> None:
+        """Raises unless the database answers."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self.engine.dispose()

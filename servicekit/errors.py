@@ -1,0 +1,82 @@
+"""Errors as classes: a gRPC code, a reason that programs can tell, a message for people, and metadata.
+
+Only the error interceptor turns them into a status; everything else raises.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from grpc import StatusCode
+
+
+class Violation(NamedTuple):
+    """One wrong field of a request."""
+
+    field: str  # where, such as `model_config.epochs`
+    description: str  # what is wrong, and what would be right
+
+
+class ServiceError(Exception):
+    """An error that the caller is told about. Subclasses name their code and reason.
+
+    Metadata are strings that a program can use, such as the id that was not found.
+    """
+
+    code: StatusCode = StatusCode.INTERNAL
+    reason: str = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """The wrong fields, if fields are what is wrong."""
+        return ()
+
+
+class InvalidRequest(ServiceError):
+    """Fields of the request are wrong; all of them are named at once."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self._violations = tuple(violations)
+        super().__init__("; ".join(f"{field}: {description}" for field, description in self._violations))
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """The wrong fields."""
+        return self._violations
+
+
+class Unauthenticated(ServiceError):
+    """Nobody is signed in, or the token is not good."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+    def __init__(self, message: str = "Sign in first: this call needs a valid access token.") -> None:
+        super().__init__(message)
+
+
+class PermissionDenied(ServiceError):
+    """The caller is known, but this call is not for their role."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, message: str = "Your role may not make this call.") -> None:
+        super().__init__(message)
+
+
+class Unavailable(ServiceError):
+    """A part that is needed can't be reached just now; trying again may help."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "UNAVAILABLE"
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"The {part} can't be reached just now. Try again in a moment.", part=part)

@@ -1,0 +1,81 @@
+"""Streams of events that are rows: from any point on, without a gap or a double, to the last one."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from servicekit.errors import InvalidRequest, Violation
+from servicekit.listen import Listener
+
+
+class Event(Protocol):
+    """A row of an event table."""
+
+    @property
+    def seq(self) -> int:
+        """Its number among the events of its object, from 1, without gaps."""
+        ...
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing comes after it."""
+        ...
+
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+async def follow(
+    fetch: Callable[[int], Awaitable[Sequence[EventT]]],
+    listener: Listener,
+    channel: str,
+    key: str,
+    *,
+    after: int = 0,
+    heartbeat_s: float = 15.0,
+) -> AsyncIterator[Sequence[EventT]]:
+    """Yields the events after a sequence number as they come, in batches; an empty batch is a heartbeat.
+
+    Args:
+        fetch: reads the events after a sequence number, in order, with a session of its own.
+        listener: hears the announcements.
+        channel: on which events are announced.
+        key: the payload of the announcements: the object's id.
+        after: the sequence number to begin behind.
+        heartbeat_s: after how many idle seconds a heartbeat is due.
+    """
+    # Subscribed first, read second: what is announced in between is read, not missed.
+    async with listener.subscribe(channel, key) as subscription:
+        while True:
+            events = await fetch(after)
+            if events:
+                after = events[-1].seq
+                yield events
+                if events[-1].last:
+                    return
+            elif not await subscription.wait(heartbeat_s):
+                yield ()
+
+
+def encode_resume_token(object_id: UUID, seq: int) -> str:
+    """The token that resumes after an event of an object."""
+    return base64.urlsafe_b64encode(object_id.bytes + seq.to_bytes(4)).rstrip(b"=").decode()
+
+
+def decode_resume_token(token: str, object_id: UUID) -> int:
+    """The sequence number in a token; 0 for no token.
+
+    Raises:
+        InvalidRequest: the token is none of ours, or of another object.
+    """
+    if not token:
+        return 0
+    try:
+        content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    if len(content) != 20 or content[:16] != object_id.bytes:
+        raise InvalidRequest([Violation("resume_token", "must be the resume_token of an event of this stream")])
+    return int.from_bytes(content[16:])

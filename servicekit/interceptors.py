@@ -1,0 +1,196 @@
+"""What surrounds every RPC, unary or streaming: request ids and logs, errors, identity and permission.
+
+The first interceptor of `standard_interceptors` is the outermost.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from servicekit.access import AccessRules
+from servicekit.errors import PermissionDenied, ServiceError, Unauthenticated, Unavailable
+from servicekit.identity import Authenticator, set_caller
+from servicekit.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "mirage"
+# The gateway answers 503 where the details are larger than what fits into HTTP/2 headers.
+_MAX_DETAIL_BYTES = 2400
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+
+class Call(NamedTuple):
+    """The RPC that is being served."""
+
+    method: str  # /package.Service/Method
+    metadata: dict[str, str]
+
+
+class AroundInterceptor(grpc.aio.ServerInterceptor, ABC):
+    """Runs every RPC inside an async context manager, whatever its kind."""
+
+    @abstractmethod
+    def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AbstractAsyncContextManager[None]:
+        """What to do before and after the RPC."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wraps the handler of an RPC; for grpcio."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        metadata = {
+            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
+        }
+        call = Call(handler_call_details.method, metadata)
+        behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            async with self.around(call, context):
+                return await behaviour(request, context)
+
+        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            async with self.around(call, context):
+                async for response in behaviour(request, context):
+                    yield response
+
+        make: Any = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, False): grpc.stream_unary_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }[handler.request_streaming, handler.response_streaming]
+        wrapped: Handler = make(
+            stream if handler.response_streaming else unary,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return wrapped
+
+
+class RequestContextInterceptor(AroundInterceptor):
+    """Gives every log line of a call its request id, and logs the call when it ends."""
+
+    @asynccontextmanager
+    async def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+        """Binds the request id that the gateway made, or a new one."""
+        request_id = call.metadata.get("x-request-id") or str(new_id())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            code = context.code()
+            log.debug(
+                "call_ended",
+                method=call.method,
+                code=getattr(code, "name", str(code or "OK")),
+                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+            )
+
+
+class ErrorInterceptor(AroundInterceptor):
+    """The only place that aborts: turns errors into a status with details; unknown ones into a fixed text and a log."""
+
+    @asynccontextmanager
+    async def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+        """Catches whatever the RPC raises."""
+        try:
+            yield
+        except grpc.aio.AbortError:  # is an Exception; somebody has aborted already
+            raise
+        except ServiceError as error:
+            await _abort(context, error)
+        except Exception as error:  # the last line of defence: nothing of it may reach the caller
+            if _is_database_gone(error):
+                log.warning("database_unavailable", method=call.method, error=type(error).__name__)
+                await _abort(context, Unavailable("database"))
+            log.exception("unexpected_error", method=call.method)
+            await _abort(context, ServiceError("Something went wrong on our side. It has been logged."))
+
+
+class IdentityInterceptor(AroundInterceptor):
+    """Finds out who calls, and refuses who may not."""
+
+    def __init__(self, authenticator: Authenticator, rules: AccessRules) -> None:
+        self._authenticator = authenticator
+        self._rules = rules
+
+    @asynccontextmanager
+    async def around(self, call: Call, _context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+        """Checks the token, then the role.
+
+        Raises:
+            Unauthenticated: the RPC needs a token, and there is none or a bad one.
+            PermissionDenied: the caller's role is not among those that the contract names.
+        """
+        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        if self._rules.is_open(call.method):
+            # Whoever signs in may still carry an old token; an open call takes no notice of it.
+            set_caller(None)
+        elif scheme.lower() != "bearer" or not token:
+            raise Unauthenticated
+        else:
+            current = await self._authenticator.authenticate(token.strip())
+            structlog.contextvars.bind_contextvars(user_id=current.subject)
+            if not self._rules.may_call(call.method, current.role):
+                log.warning("permission_denied", method=call.method, role=current.role)
+                raise PermissionDenied
+            set_caller(current)
+        yield
+
+
+def standard_interceptors(authenticator: Authenticator, rules: AccessRules) -> Sequence[grpc.aio.ServerInterceptor]:
+    """What every service runs its RPCs inside of."""
+    return (RequestContextInterceptor(), ErrorInterceptor(), IdentityInterceptor(authenticator, rules))
+
+
+def status_of(error: ServiceError) -> status_pb2.Status:
+    """The status of an error: one ErrorInfo, and a BadRequest where fields are wrong (google.rpc, error model)."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code.name), message=error.message[:1000])
+    _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    if error.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for index, (field, description) in enumerate(error.violations):
+            if bad_request.ByteSize() + len(field) + len(description) > _MAX_DETAIL_BYTES - status.ByteSize():
+                rest = len(error.violations) - index
+                bad_request.field_violations.add(field="…", description=f"and {rest} more wrong fields")
+                break
+            bad_request.field_violations.add(field=field, description=description)
+        _attach(status, bad_request)
+    return status
+
+
+def _attach(status: status_pb2.Status, detail: Any) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> None:
+    status = status_of(error)
+    trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(error.code, status.message, trailing_metadata=trailers)
+
+
+def _is_database_gone(error: BaseException) -> bool:
+    """Whether the database could not be reached, as opposed to refusing a statement."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return isinstance(error, PoolTimeoutError | ConnectionError)

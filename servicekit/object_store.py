@@ -1,0 +1,238 @@
+"""Objects over S3, streamed. The client library is synchronous, so it works in threads."""
+
+import asyncio
+import hashlib
+import io
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error, ServerError
+
+from servicekit.errors import Unavailable
+from servicekit.settings import ObjectStoreSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PART_BYTES = 16 * 1024 * 1024  # of a multipart upload; as much is held in memory
+_CHUNK_BYTES = 256 * 1024
+_MISSING = ("NoSuchKey", "NoSuchObject", "NoSuchBucket")
+
+
+class StoredObject(NamedTuple):
+    """What was stored."""
+
+    size: int  # bytes
+    sha256: str  # hexadecimal
+
+
+class ObjectMissing(Exception):
+    """There is no object of this key."""
+
+
+class ObjectStore:
+    """One service's bucket. Keys begin with their owner's id."""
+
+    def __init__(self, settings: ObjectStoreSettings, service: str) -> None:
+        self.bucket = f"{settings.s3_bucket_prefix}-{service}"
+        self._client = _client(settings, settings.s3_endpoint)
+        # Signing needs no connection: a client of its own signs for the address that others reach the store by.
+        self._signer = _client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
+
+    async def ensure_bucket(self) -> None:
+        """Makes the bucket unless it is there."""
+        if not await self._in_thread(self._client.bucket_exists, self.bucket):
+            await self._in_thread(self._client.make_bucket, self.bucket)
+
+    async def put_stream(
+        self, key: str, chunks: AsyncIterator[bytes], content_type: str = "application/octet-stream"
+    ) -> StoredObject:
+        """Stores what arrives, as it arrives. If the stream raises, nothing is stored and the error is raised on."""
+        reader = _StreamReader(chunks, asyncio.get_running_loop())
+        try:
+            await self._in_thread(
+                self._client.put_object,
+                self.bucket,
+                key,
+                reader,
+                length=-1,
+                part_size=_PART_BYTES,
+                num_parallel_uploads=1,
+                content_type=content_type,
+            )
+        except BaseException:
+            if reader.error is not None:
+                raise reader.error from None
+            raise
+        return StoredObject(reader.size, reader.digest.hexdigest())
+
+    async def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> StoredObject:
+        """Stores a file."""
+        stored = await asyncio.to_thread(lambda: StoredObject(path.stat().st_size, file_sha256(path)))
+        await self._in_thread(self._client.fput_object, self.bucket, key, str(path), content_type=content_type)
+        return stored
+
+    async def put_bytes(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> StoredObject:
+        """Stores a small object."""
+        await self._in_thread(
+            self._client.put_object, self.bucket, key, io.BytesIO(content), len(content), content_type=content_type
+        )
+        return StoredObject(len(content), hashlib.sha256(content).hexdigest())
+
+    async def get_file(self, key: str, path: Path) -> None:
+        """Fetches an object into a file.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        await self._in_thread(self._client.fget_object, self.bucket, key, str(path))
+
+    async def get_bytes(self, key: str) -> bytes:
+        """A small object, whole.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        return b"".join([chunk async for chunk in self.open_stream(key)])
+
+    async def open_stream(self, key: str) -> AsyncIterator[bytes]:
+        """An object's bytes as they come.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        response = await self._in_thread(self._client.get_object, self.bucket, key)
+        try:
+            while chunk := await self._in_thread(response.read, _CHUNK_BYTES):
+                yield chunk
+        finally:
+            response.close()
+            response.release_conn()
+
+    async def size(self, key: str) -> int:
+        """An object's bytes.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        found = await self._in_thread(self._client.stat_object, self.bucket, key)
+        return found.size or 0
+
+    async def remove(self, keys: Iterable[str]) -> None:
+        """Removes objects; one that isn't there is no error."""
+        await self._in_thread(self._remove, list(keys))
+
+    async def remove_prefix(self, prefix: str) -> None:
+        """Removes every object whose key begins so."""
+        await self._in_thread(self._remove_prefix, prefix)
+
+    async def presigned_get(self, key: str, expires_s: int, filename: str = "") -> str:
+        """A URL from which anybody can fetch the object for some seconds, as a download of that name if there is one."""
+        headers: dict[str, str | list[str] | tuple[str]] | None = (
+            {"response-content-disposition": content_disposition(filename)} if filename else None
+        )
+        return await self._in_thread(
+            self._signer.presigned_get_object,
+            self.bucket,
+            key,
+            expires=timedelta(seconds=expires_s),
+            response_headers=headers,
+        )
+
+    def _remove(self, keys: list[str]) -> None:
+        for key in keys:
+            self._client.remove_object(self.bucket, key)
+
+    def _remove_prefix(self, prefix: str) -> None:
+        found = self._client.list_objects(self.bucket, prefix=prefix, recursive=True)
+        doomed = [DeleteObject(item.object_name) for item in found if item.object_name]
+        for error in self._client.remove_objects(self.bucket, doomed):
+            raise Unavailable("object store") from RuntimeError(error.code)
+
+    async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(function, *arguments, **options)
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise ObjectMissing(error.object_name) from None
+            raise
+        except (urllib3.exceptions.HTTPError, ServerError) as error:
+            raise Unavailable("object store") from error
+
+
+class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
+    """A synchronous file over an asynchronous stream, read from another thread; counts and hashes what passes."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._loop = loop
+        self._buffer = b""
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self.error: BaseException | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Up to `size` bytes, fewer only at the end; for the client library."""
+        parts, wanted = [], sys.maxsize if size is None or size < 0 else size
+        while wanted:
+            if not self._buffer:
+                self._buffer = self._next_chunk()
+                if not self._buffer:
+                    break
+            part, self._buffer = self._buffer[:wanted], self._buffer[wanted:]
+            parts.append(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+    def _next_chunk(self) -> bytes:
+        try:
+            chunk = asyncio.run_coroutine_threadsafe(self._advance(), self._loop).result()
+        except BaseException as error:
+            self.error = error
+            raise
+        self.size += len(chunk)
+        self.digest.update(chunk)
+        return chunk
+
+    async def _advance(self) -> bytes:
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        return b""
+
+
+def file_sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_disposition(filename: str) -> str:
+    """The header that makes a browser save an answer under a name in any script (RFC 6266, section 4.3)."""
+    plain = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "-_. ") else "_" for letter in filename
+    )
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _client(settings: ObjectStoreSettings, endpoint: str) -> Minio:
+    return Minio(
+        endpoint,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        secure=settings.s3_secure,
+        http_client=urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=5, read=60),
+            maxsize=16,
+            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
+        ),
+    )

@@ -1,0 +1,90 @@
+"""Runs a service: interceptors, health, reflection, signals and grace, the same for all."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from servicekit import logs
+from servicekit.access import AccessRules
+from servicekit.identity import Authenticator
+from servicekit.interceptors import standard_interceptors
+from servicekit.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a port that is taken must be an error, not a lottery
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+)
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a service's composition root hands to the server: `services/<name>/server.py` makes one."""
+
+    service_names: Sequence[str]  # full names of the RPC services, such as `mirage.auth.v1.SessionService`
+    register: Callable[[grpc.aio.Server], None]  # adds the servicers
+    authenticator: Authenticator
+
+
+ApplicationContext = AbstractAsyncContextManager[Application]
+"""A composition root is an async context manager, so that what it opens is closed, in reverse order."""
+
+
+@asynccontextmanager
+async def running(settings: ServiceSettings, application: ApplicationContext) -> AsyncIterator[str]:
+    """Serves while the block runs; yields the address, `host:port`. On leaving: NOT_SERVING, grace, stop."""
+    async with application as parts:
+        server = grpc.aio.server(
+            interceptors=standard_interceptors(parts.authenticator, AccessRules(parts.service_names)),
+            options=_OPTIONS,
+        )
+        parts.register(server)
+        health = health_aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        names = (*parts.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+        await server.start()
+        for name in ("", *parts.service_names):
+            await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        try:
+            yield f"{settings.grpc_host}:{port}"
+        finally:
+            await health.enter_graceful_shutdown()
+            await server.stop(settings.shutdown_grace_seconds)
+
+
+async def serve_until_signal(service: str, settings: ServiceSettings, application: ApplicationContext) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stop = stop_on_signals()
+    async with running(settings, application) as address:
+        log.info("serving", address=address)
+        await stop.wait()
+        log.info("stopping", service_name=service)
+    log.info("stopped", service_name=service)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def run(service: str, settings: ServiceSettings, application: ApplicationContext) -> None:
+    """Runs a service's process to its end."""
+    logs.configure(service, settings.log_level)
+    asyncio.run(serve_until_signal(service, settings, application))
