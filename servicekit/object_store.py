@@ -134,7 +134,7 @@ class ObjectStore:
         await self._in_thread(self._remove_prefix, prefix)
 
     async def presigned_get(self, key: str, expires_s: int, filename: str = "") -> str:
-        """A URL from which anybody can fetch the object for some seconds, as a download of that name if there is one."""
+        """A URL from which anybody can fetch the object for some seconds, saved under that name if there is one."""
         headers: dict[str, str | list[str] | tuple[str]] | None = (
             {"response-content-disposition": content_disposition(filename)} if filename else None
         )
