@@ -1,0 +1,71 @@
+"""What a child process is asked to do and what it answers; plain data that crosses the process boundary as JSON."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from services.generation.tables.columns import ColumnSpec
+
+# The files that training leaves in its directory.
+TABLE_FILE = "synthetic.parquet"
+MODEL_FILE = "model.zip"
+
+
+class TrainingSpec(BaseModel):
+    """One training: a model is fitted to a table, kept, and rows are drawn from it.
+
+    `directory` is private to this training and exists; `TABLE_FILE` and `MODEL_FILE` are written there. `columns` are
+    the columns to learn, each with its type and role in force; the synthetic table has them in the input's order.
+    `parameters` are all in force, as `parameters.check` returned them. Under 200 rows nothing is held out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: Path
+    table: Path
+    columns: tuple[ColumnSpec, ...] = Field(min_length=1)
+    engine: str
+    model_type: str
+    parameters: dict[str, JsonValue]
+    sample_size: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**32)
+    holdout_fraction: float = Field(default=0.1, ge=0, le=0.5)
+    conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    time_limit_s: float = Field(default=3600, gt=0)
+    memory_limit_mb: int | None = Field(default=None, gt=0)
+
+
+class SamplingSpec(BaseModel):
+    """Rows to draw from a model file that this platform wrote and whose SHA-256 the caller has checked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: Path
+    rows: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**32)
+    conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    time_limit_s: float = Field(default=3600, gt=0)
+    memory_limit_mb: int | None = Field(default=None, gt=0)
+
+
+class TrainingSummary(BaseModel):
+    """What a training made. Sizes in bytes, hashes SHA-256 in hexadecimal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table_path: Path
+    table_sha256: str
+    table_bytes: int
+    rows: int
+    columns: tuple[str, ...]
+    model_path: Path
+    model_sha256: str
+    model_bytes: int
+    source_sha256: str
+    training_rows: int
+    holdout_rows: int
+    seconds: dict[str, float]
+    """Seconds by stage: `preparing`, `training`, `sampling`."""
+    peak_memory_mb: float
+    versions: dict[str, str]
+    """Versions of the libraries that made the rows, by distribution name."""
