@@ -1,0 +1,1 @@
+"""The HTTP gateway: Envoy's configuration, made from the contracts and a few settings."""

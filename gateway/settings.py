@@ -1,0 +1,108 @@
+"""The gateway's settings: read once from the environment, or given by whoever starts Envoy."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# A host name, an IPv4 address or an IPv6 address in brackets; in lists of hosts also `*` and `*.example.org`.
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|\*")
+
+
+def _checked_address(address: str) -> str:
+    match = _ADDRESS.fullmatch(address)
+    if not match or not 0 < int(match["port"]) <= 65535:
+        raise ValueError("must be host:port")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+
+
+class GatewaySettings(BaseSettings):
+    """What Envoy's configuration depends on.
+
+    A service that the gateway routes to is one field here, named after its contracts' package: `<service>_address`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])
+
+    gateway_host: str = Field("127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example of the value
+    mirage_port: int = Field(8080, ge=0, le=65535, description="0 takes a free port", examples=["8080"])
+    gateway_admin_port: int = Field(
+        0, ge=0, le=65535, description="on loopback; 0 takes a free port", examples=["9901"]
+    )
+    gateway_access_log: Path = Field(Path("/dev/stdout"), examples=["/var/log/mirage/access.log"])
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="proxies in front that append to X-Forwarded-For", examples=["1"]
+    )
+
+    auth_address: Address = Field(examples=["localhost:50051"])
+    dataset_address: Address = Field(examples=["localhost:50052"])
+    generation_address: Address = Field(examples=["localhost:50053"])
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("http://localhost:3000", "http://localhost:8081"), examples=["https://app.example.org"]
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("localhost", "127.0.0.1"), min_length=1, examples=["api.example.org,*.internal.example.org"]
+    )
+    max_request_size_mb: int = Field(100, ge=1, le=1000, description="all but uploads", examples=["100"])
+    max_file_size_mb: int = Field(500, ge=1, le=1_000_000, description="uploads", examples=["500"])
+
+    token_issuer: str = Field("mirage", min_length=1, examples=["mirage"])
+    token_audience: str = Field("mirage-api", min_length=1, examples=["mirage-api"])
+
+    tls_cert_file: Path | None = Field(None, examples=["/etc/mirage/tls.crt"])
+    tls_key_file: Path | None = Field(None, examples=["/etc/mirage/tls.key"])
+
+    @property
+    def upstreams(self) -> dict[str, tuple[str, int]]:
+        """Host and port of each service behind the gateway, by its name."""
+        return {
+            name.removesuffix("_address"): _host_and_port(getattr(self, name))
+            for name in type(self).model_fields
+            if name.endswith("_address")
+        }
+
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [origin for origin in origins if not _ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no origin: scheme and host, without a path")
+        return origins
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no host name; a port is not part of it")
+        return tuple(dict.fromkeys(host.lower() for host in hosts))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set")
+        if self.environment == "production" and "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS=* is refused with ENVIRONMENT=production; name the origins")
+        return self
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
