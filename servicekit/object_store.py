@@ -1,6 +1,7 @@
 """Objects over S3, streamed. The client library is synchronous, so it works in threads."""
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import sys
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error, ServerError
+from minio.error import InvalidResponseError, S3Error, ServerError
 
 from servicekit.errors import Unavailable
 from servicekit.settings import ObjectStoreSettings
@@ -127,7 +128,9 @@ class ObjectStore:
 
     async def remove(self, keys: Iterable[str]) -> None:
         """Removes objects; one that isn't there is no error."""
-        await self._in_thread(self._remove, list(keys))
+        for key in keys:
+            with contextlib.suppress(ObjectMissing):
+                await self._in_thread(self._client.remove_object, self.bucket, key)
 
     async def remove_prefix(self, prefix: str) -> None:
         """Removes every object whose key begins so."""
@@ -146,10 +149,6 @@ class ObjectStore:
             response_headers=headers,
         )
 
-    def _remove(self, keys: list[str]) -> None:
-        for key in keys:
-            self._client.remove_object(self.bucket, key)
-
     def _remove_prefix(self, prefix: str) -> None:
         found = self._client.list_objects(self.bucket, prefix=prefix, recursive=True)
         doomed = [DeleteObject(item.object_name) for item in found if item.object_name]
@@ -162,6 +161,11 @@ class ObjectStore:
         except S3Error as error:
             if error.code in _MISSING:
                 raise ObjectMissing(error.object_name) from None
+            raise
+        except InvalidResponseError as error:
+            # rclone sends its errors as text/xml, which the client doesn't read.
+            if any(f"<Code>{code}</Code>" in str(error) for code in _MISSING):
+                raise ObjectMissing from None
             raise
         except (urllib3.exceptions.HTTPError, ServerError) as error:
             raise Unavailable("object store") from error

@@ -42,7 +42,7 @@ class Tokens:
         """A service's token."""
         return self.token("service", name, **claims)
 
-    def token(self, role: str, subject: str, **claims: Any) -> str:
+    def token(self, role: str, subject: str, /, **claims: Any) -> str:
         """A token of any role; `claims` replace or add to the usual ones, and one that is None is left out."""
         now = int(time.time())
         usual = {

@@ -1,0 +1,74 @@
+"""Permission: what each RPC's contract says is what its server does."""
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.descriptor import ServiceDescriptor
+
+from mirage.options.v1 import access_pb2
+from servicekit.access import AccessRules, Role
+from tests.support import contracts
+from tests.support.servers import serving
+from tests.support.tokens import Tokens
+
+_HOLDERS = {
+    access_pb2.ROLE_ANYONE: {"nobody", "user", "administrator", "service"},
+    access_pb2.ROLE_USER: {"user", "administrator"},
+    access_pb2.ROLE_ADMINISTRATOR: {"administrator"},
+    access_pb2.ROLE_SERVICE: {"service"},
+}
+
+
+def test_every_rpc_declares_its_roles() -> None:
+    """No contract leaves open who may call an RPC."""
+    silent = [
+        contracts.path_of(method)
+        for method in contracts.methods()
+        if not method.GetOptions().Extensions[access_pb2.access].roles
+    ]
+    assert silent == []
+
+
+def test_only_people_reach_what_has_a_route() -> None:
+    """What is for services alone has no HTTP route, and what has one is for people."""
+    from google.api import annotations_pb2
+
+    for method in contracts.methods():
+        options = method.GetOptions()
+        routed = options.HasExtension(annotations_pb2.http)
+        for_services = access_pb2.ROLE_SERVICE in options.Extensions[access_pb2.access].roles
+        assert not (routed and for_services), contracts.path_of(method)
+
+
+@pytest.mark.parametrize("service", contracts.services(), ids=lambda service: service.full_name)
+async def test_every_rpc_with_every_role(service: ServiceDescriptor, tokens: Tokens) -> None:
+    """Every RPC, unary or streaming, lets in exactly those whom its contract names, and says why it refuses."""
+    callers = {
+        "nobody": "",
+        "user": tokens.user(),
+        "administrator": tokens.administrator(),
+        "service": tokens.service("dataset"),
+    }
+
+    def register(server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((contracts.answering_nothing(service),))
+
+    async with serving([service.full_name], register, tokens.verifier) as channel:
+        for method in service.methods:
+            roles = method.GetOptions().Extensions[access_pb2.access].roles
+            welcome = set().union(*(_HOLDERS[role] for role in roles))
+            call = contracts.call_of(channel, method)
+            for name, token in callers.items():
+                if name in welcome:
+                    await call(token)
+                    continue
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await call(token)
+                expected = grpc.StatusCode.PERMISSION_DENIED if token else grpc.StatusCode.UNAUTHENTICATED
+                assert error.value.code() is expected, (contracts.path_of(method), name)
+
+
+def test_unknown_rpc_is_refused() -> None:
+    """An RPC that no contract names is for nobody."""
+    rules = AccessRules([])
+    assert not any(rules.may_call("/mirage.auth.v1.AccountService/GetMe", role) for role in (None, *Role))

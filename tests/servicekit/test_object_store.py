@@ -1,0 +1,100 @@
+"""Objects on a real S3 endpoint, streamed in and out."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.local.object_store import EmbeddedObjectStore
+from servicekit.errors import Unavailable
+from servicekit.object_store import ObjectMissing, ObjectStore
+from servicekit.settings import ObjectStoreSettings
+
+
+def _settings(environment: dict[str, str]) -> ObjectStoreSettings:
+    return ObjectStoreSettings.model_validate({name.lower(): value for name, value in environment.items()})
+
+
+@pytest.fixture
+async def store(object_store: EmbeddedObjectStore) -> ObjectStore:
+    bucket = ObjectStore(_settings(object_store.environment()), "kit")
+    await bucket.ensure_bucket()
+    await bucket.ensure_bucket()  # making it twice is making it once
+    return bucket
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_stream_round_trip(store: ObjectStore, tmp_path: Path) -> None:
+    """What goes in as a stream of any size comes out the same, counted and hashed."""
+    content = [b"", b"a" * 10, b"b" * (18 * 1024 * 1024), b"", b"c"]
+    key = f"{uuid4()}/large"
+    stored = await store.put_stream(key, _chunks(*content))
+    whole = b"".join(content)
+    assert stored == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert b"".join([chunk async for chunk in store.open_stream(key)]) == whole
+    await store.get_file(key, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == whole
+    assert await store.size(key) == len(whole)
+
+
+async def test_empty_stream(store: ObjectStore) -> None:
+    """An empty object is an object."""
+    key = f"{uuid4()}/empty"
+    assert (await store.put_stream(key, _chunks())).size == 0
+    assert await store.get_bytes(key) == b""
+
+
+async def test_failed_stream_leaves_nothing(store: ObjectStore) -> None:
+    """A stream that breaks raises its own error and leaves no object behind."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x" * (17 * 1024 * 1024)
+        raise KeyError("cut off")
+
+    key = f"{uuid4()}/broken"
+    with pytest.raises(KeyError, match="cut off"):
+        await store.put_stream(key, broken())
+    with pytest.raises(ObjectMissing):
+        await store.size(key)
+
+
+async def test_remove(store: ObjectStore) -> None:
+    """Objects go by key or by prefix; going twice is going once."""
+    owner = uuid4()
+    for name in ("one", "two", "three"):
+        await store.put_bytes(f"{owner}/{name}", b"x")
+    await store.remove([f"{owner}/one", f"{owner}/one"])
+    await store.remove_prefix(f"{owner}/")
+    await store.remove_prefix(f"{owner}/")
+    for name in ("one", "two", "three"):
+        with pytest.raises(ObjectMissing):
+            await store.get_bytes(f"{owner}/{name}")
+
+
+async def test_presigned(store: ObjectStore) -> None:
+    """A signed URL gives the object to anybody, under a name in any script; a changed one gives nothing."""
+    key = f"{uuid4()}/table"
+    await store.put_bytes(key, b"rows")
+    url = await store.presigned_get(key, 60, "Kunden äöü.parquet")
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(url)
+        forged = await client.get(url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"))
+    assert answer.content == b"rows"
+    assert forged.status_code == 403
+
+
+async def test_store_gone(object_store: EmbeddedObjectStore) -> None:
+    """A store that can't be reached is unavailable, not an accident."""
+    from deploy.local.ports import free_port
+
+    environment = object_store.environment() | {"S3_ENDPOINT": f"127.0.0.1:{free_port()}"}
+    gone = ObjectStore(_settings(environment), "kit")
+    with pytest.raises(Unavailable):
+        await gone.put_bytes("key", b"x")
