@@ -93,8 +93,8 @@ class FittedModel(Protocol):
     ) -> "Iterator[pa.Table]":
         """Draws rows, in batches, with the learned table's columns.
 
-        `conditions` fixes columns: a number, or a category's code, by the learned table's names. The same seed gives the
-        same rows, whatever was drawn before. Raises Failure (`CONDITION_TOO_RARE`) if the model makes no such rows.
+        `conditions` fixes columns: a number, or a category's code, by the learned table's names. The same seed gives
+        the same rows, whatever was drawn before. Raises Failure (`CONDITION_TOO_RARE`) if the model makes no such rows.
         """
 
     def save(self, directory: Path) -> None:
@@ -127,6 +127,9 @@ class Engine(Protocol):
 
     def load(self, directory: Path) -> FittedModel:
         """Reads a model that `save` wrote. Unpickles: only for what this platform wrote and has checked."""
+
+    def warm_up(self) -> None:
+        """Imports what fitting and loading need; it does nothing else."""
 
     def versions(self) -> Mapping[str, str]:
         """The versions of the libraries that make the rows, by distribution name."""
