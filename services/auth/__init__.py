@@ -1,0 +1,1 @@
+"""Accounts, sessions, tokens: who may use the platform, and how everybody else can tell."""

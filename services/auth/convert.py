@@ -1,0 +1,78 @@
+"""Rows to protobuf messages, and back what a use case takes; pure."""
+
+from uuid import UUID
+
+from mirage.auth.v1 import account_pb2, administration_pb2, session_pb2, token_pb2
+from servicekit.structs import to_struct
+from servicekit.timestamps import to_timestamp
+from services.auth.inputs import ACTIVE, INACTIVE
+from services.auth.models import Profile, Session, User
+from services.auth.sessions import Grant
+from services.auth.tokens import AccessToken
+
+
+def filters_from_proto(request: administration_pb2.ListUsersRequest) -> dict[str, str | None]:
+    """What ListUsers filters by; None is any."""
+    states = {
+        account_pb2.USER_STATE_UNSPECIFIED: None,
+        account_pb2.USER_STATE_ACTIVE: ACTIVE,
+        account_pb2.USER_STATE_INACTIVE: INACTIVE,
+    }
+    return {
+        "role": request.role or None,
+        "state": states.get(request.state, "unknown"),  # a number that the enum doesn't have is refused later
+        "text": request.text,
+    }
+
+
+def user_to_proto(user: User) -> account_pb2.User:
+    """An account."""
+    return account_pb2.User(
+        user_id=str(user.id),
+        email=user.email,
+        display_name=user.display_name,
+        role=user.role.value,
+        state=account_pb2.USER_STATE_ACTIVE if user.active else account_pb2.USER_STATE_INACTIVE,
+        create_time=to_timestamp(user.created_at),
+        update_time=to_timestamp(user.updated_at),
+        last_login_time=to_timestamp(user.last_login_at),
+    )
+
+
+def profile_to_proto(profile: Profile) -> account_pb2.Profile:
+    """The details beyond an account."""
+    return account_pb2.Profile(
+        user_id=str(profile.user_id),
+        organisation=profile.organisation,
+        locale=profile.locale,
+        preferences=to_struct(profile.preferences),
+        update_time=to_timestamp(profile.updated_at),
+    )
+
+
+def session_to_proto(session: Session, current_id: UUID) -> session_pb2.Session:
+    """A session; `current_id` is the one that asks."""
+    return session_pb2.Session(
+        session_id=str(session.id),
+        user_agent=session.user_agent,
+        address=session.address,
+        create_time=to_timestamp(session.created_at),
+        last_use_time=to_timestamp(session.last_used_at),
+        expire_time=to_timestamp(session.expires_at),
+        current=session.id == current_id,
+    )
+
+
+def grant_to_proto(grant: Grant) -> session_pb2.TokenPair:
+    """A pair of tokens."""
+    return session_pb2.TokenPair(
+        access_token=grant.access_token,
+        refresh_token=grant.refresh_token,
+        token_type="Bearer",  # noqa: S106 - the name of a scheme (RFC 6750)
+        expires_in=grant.expires_in_s,
+    )
+
+
+def service_token_to_proto(token: AccessToken) -> token_pb2.ServiceToken:
+    """A service's token."""
+    return token_pb2.ServiceToken(access_token=token.token, expires_in=token.expires_in_s)

@@ -1,0 +1,118 @@
+"""The auth service's errors: gRPC code, reason, metadata."""
+
+from grpc import StatusCode
+
+from servicekit.errors import InvalidRequest, ServiceError, Unauthenticated, Violation
+
+
+class InvalidCredentials(Unauthenticated):
+    """No account has this address and this password; which of the two is wrong is never told."""
+
+    reason = "INVALID_CREDENTIALS"
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
+class AccountInactive(ServiceError):
+    """The account is switched off; told only to somebody who knows its password."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "ACCOUNT_INACTIVE"
+
+    def __init__(self) -> None:
+        super().__init__("This account is switched off. Ask an administrator to activate it.")
+
+
+class SessionEnded(Unauthenticated):
+    """The access token's session was ended, or its account switched off or deleted."""
+
+    reason = "SESSION_ENDED"
+
+    def __init__(self) -> None:
+        super().__init__("The session has ended. Sign in again.")
+
+
+class InvalidRefreshToken(Unauthenticated):
+    """The refresh token is unknown, has expired, or its session has ended."""
+
+    reason = "INVALID_REFRESH_TOKEN"
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token is not valid. Sign in again.")
+
+
+class RefreshTokenReused(Unauthenticated):
+    """The refresh token was used before, so it may be in two hands: its session is over."""
+
+    reason = "REFRESH_TOKEN_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token was used before, so its session was ended. Sign in again.")
+
+
+class InvalidClient(Unauthenticated):
+    """No service has this client id and this secret."""
+
+    reason = "INVALID_CLIENT"
+
+    def __init__(self) -> None:
+        super().__init__("The client id or the client secret is wrong.")
+
+
+class WrongPassword(InvalidRequest):
+    """The password given to confirm a change isn't the one in force.
+
+    Not UNAUTHENTICATED: the access token is good, and a client must not answer by renewing it.
+    """
+
+    reason = "WRONG_PASSWORD"
+
+    def __init__(self, field: str) -> None:
+        super().__init__([Violation(field, "is not the password in force")])
+
+
+class EmailTaken(ServiceError):
+    """Another account has this address."""
+
+    code = StatusCode.ALREADY_EXISTS
+    reason = "EMAIL_TAKEN"
+
+    def __init__(self) -> None:
+        super().__init__("An account with this e-mail address exists already.")
+
+
+class UserNotFound(ServiceError):
+    """No account has this id."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "USER_NOT_FOUND"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"User {user_id} does not exist.", user_id=user_id)
+
+
+class SessionNotFound(ServiceError):
+    """The caller has no session with this id."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"Session {session_id} does not exist.", session_id=session_id)
+
+
+class LastAdministrator(ServiceError):
+    """The change would leave the platform without an active administrator."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "LAST_ADMINISTRATOR"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(
+            "This is the last active administrator. Make another account an administrator first.", user_id=user_id
+        )
+
+
+class ConfigurationError(Exception):
+    """A file that a setting names can't be used; the message names the setting and says what would be right."""

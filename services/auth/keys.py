@@ -1,0 +1,151 @@
+"""Signing keys: PEM files in one directory, named after the moment from which they sign.
+
+`20260131T120000Z.pem` signs from noon of that day on, until a younger key takes over; every key in the directory is
+published. So a key is rotated by adding one whose moment lies ahead by more than the time for which others keep the
+published set, and retired by deleting its file once the last token it signed has expired.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_encode
+
+from servicekit.identity import ALGORITHM
+from servicekit.timestamps import utc_now
+from services.auth.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+_NAME_FORMAT = "%Y%m%dT%H%M%SZ"
+_NAME_PATTERN = re.compile(r"\d{8}T\d{6}Z")
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """One ES256 key."""
+
+    key_id: str  # its RFC 7638 thumbprint, so the same key has the same id everywhere
+    signs_from: datetime
+    private_key: ec.EllipticCurvePrivateKey
+    public_jwk: dict[str, str]
+
+
+class SigningKeys:
+    """The keys of this platform: the source that auth's own token check takes its public keys from."""
+
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        """Takes at least one key."""
+        self._keys = sorted(keys, key=lambda key: key.signs_from)
+        self._public_keys = {key.key_id: key.private_key.public_key() for key in keys}
+
+    def signing_key(self, now: datetime) -> SigningKey:
+        """The youngest key whose moment has come; the oldest where none has."""
+        due = [key for key in self._keys if key.signs_from <= now]
+        return due[-1] if due else self._keys[0]
+
+    async def key(self, key_id: str) -> Any:
+        """The public key of this id, in a form that PyJWT takes; None if there is none."""
+        return self._public_keys.get(key_id)
+
+    def key_set(self) -> bytes:
+        """Every public key, as a JWK set (RFC 7517) in JSON."""
+        return json.dumps({"keys": [key.public_jwk for key in self._keys]}, separators=(",", ":")).encode()
+
+
+def load_or_create(directory: Path) -> SigningKeys:
+    """The keys in a directory; where there is none yet, one that is made now.
+
+    Processes that start at once agree: the first makes the key, the others read it. A directory that holds keys may
+    be read-only, such as a mounted secret.
+
+    Raises:
+        ConfigurationError: the directory can't be used, or a file in it is no such key.
+    """
+    try:
+        keys = _load(directory)
+        if not keys:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(directory):
+                keys = _load(directory)
+                if not keys:
+                    _create(directory, utc_now())
+                    keys = _load(directory)
+    except OSError as error:
+        raise ConfigurationError(f"SIGNING_KEYS_DIR: {directory} can't be used: {error.strerror}.") from error
+    return SigningKeys(keys)
+
+
+def _load(directory: Path) -> list[SigningKey]:
+    return [_read(path) for path in sorted(directory.glob("*.pem"))]
+
+
+def _read(path: Path) -> SigningKey:
+    if not _NAME_PATTERN.fullmatch(path.stem):
+        raise ConfigurationError(
+            f"SIGNING_KEYS_DIR: {path.name} must be named after the moment (UTC) from which it signs, "
+            "such as 20260131T120000Z.pem."
+        )
+    try:
+        signs_from = datetime.strptime(path.stem, _NAME_FORMAT).replace(tzinfo=UTC)
+        private_key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        raise _no_key(path) from None
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
+        raise _no_key(path)
+    if path.stat().st_mode & 0o007:
+        log.warning("signing_key_exposed", file=path.name, advice="chmod 600")
+    public_jwk = _public_jwk(private_key)
+    return SigningKey(public_jwk["kid"], signs_from, private_key, public_jwk)
+
+
+def _no_key(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"SIGNING_KEYS_DIR: {path.name} must be an unencrypted P-256 private key in PEM format, "
+        "such as `openssl ecparam -name prime256v1 -genkey -noout` makes, named after a real moment."
+    )
+
+
+def _public_jwk(private_key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+    point = ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+    # RFC 7638, section 3.2: exactly these members, in this order, without spaces.
+    canonical = json.dumps({name: point[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
+    thumbprint = base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
+    return {**point, "kid": thumbprint, "use": "sig", "alg": ALGORITHM}
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Holds the directory's lock file; the system gives it back even if the process is killed."""
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _create(directory: Path, signs_from: datetime) -> None:
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    name = f"{signs_from:{_NAME_FORMAT}}.pem"
+    # Written aside and renamed, so that no reader and no crash meets half a key.
+    draft = directory / f".{name}.{secrets.token_hex(4)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(directory / name)
+    log.info("signing_key_created", file=name)

@@ -1,0 +1,89 @@
+"""The auth service's rows."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, Enum, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from servicekit.access import Role
+from servicekit.database import metadata
+
+
+class Base(DeclarativeBase):
+    """Every table of the auth service."""
+
+    metadata = metadata()
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+        datetime: DateTime(timezone=True),
+        str: Text,
+        Role: Enum(Role, native_enum=False, length=20, values_callable=lambda roles: [role.value for role in roles]),
+    }
+
+
+class User(Base):
+    """An account."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint("role IN ('user', 'administrator')", name="role"),
+        # Few rows of many: what guards the last administrator reads only these.
+        Index("ix_users_active_administrators", "id", postgresql_where=text("role = 'administrator' AND active")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    # The address case-folded by Python: what SQL's lower() makes of a letter hangs on the database's locale.
+    email_key: Mapped[str] = mapped_column(unique=True)
+    display_name: Mapped[str]
+    password_hash: Mapped[str]
+    # When the password itself changed; a hash upgraded at login leaves it alone.
+    password_changed_at: Mapped[datetime]
+    role: Mapped[Role]
+    active: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    last_login_at: Mapped[datetime | None]
+
+
+class Profile(Base):
+    """Details beyond the account; absent until the first change."""
+
+    __tablename__ = "profiles"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    organisation: Mapped[str]
+    locale: Mapped[str]
+    preferences: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    updated_at: Mapped[datetime]
+
+
+class Session(Base):
+    """One sign-in on one device: the family of refresh tokens that follow from it."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_user_id_last_used_at_id", "user_id", "last_used_at", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_agent: Mapped[str]
+    address: Mapped[str]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    end_cause: Mapped[str | None]
+
+
+class RefreshToken(Base):
+    """One refresh token of a session. Used ones stay until they expire: that is how a second use is noticed."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)  # SHA-256
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

@@ -1,0 +1,179 @@
+"""Every query of the auth service.
+
+Locks are taken in one order, accounts before their sessions, so that two changes never wait for each other.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from servicekit.access import Role
+from services.auth.inputs import ACTIVE, UserFilter
+from services.auth.models import Profile, RefreshToken, Session, User
+
+
+class SessionKey(NamedTuple):
+    """Where a session stands in its owner's list."""
+
+    last_used_at: datetime
+    session_id: UUID
+
+
+# Accounts
+
+
+async def user_by_email(session: AsyncSession, email_key: str) -> User | None:
+    """The account with this address, whatever its case."""
+    return await session.scalar(select(User).where(User.email_key == email_key))
+
+
+async def get_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account."""
+    return await session.get(User, user_id)
+
+
+async def lock_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account as it is now, kept from changing until the transaction ends."""
+    statement = select(User).where(User.id == user_id).with_for_update().execution_options(populate_existing=True)
+    return await session.scalar(statement)
+
+
+async def add_user(session: AsyncSession, values: dict[str, Any]) -> User | None:
+    """Adds an account; None if another has its address."""
+    statement = insert(User).values(values).on_conflict_do_nothing(index_elements=[User.email_key]).returning(User)
+    return await session.scalar(statement)
+
+
+async def delete_user(session: AsyncSession, user: User) -> None:
+    """Deletes an account with all that hangs on it."""
+    await session.delete(user)
+
+
+async def get_profile(session: AsyncSession, owner_id: UUID) -> Profile | None:
+    """The owner's profile; None before its first change."""
+    return await session.get(Profile, owner_id)
+
+
+# Administration
+
+
+async def page_of_users(
+    session: AsyncSession, wanted: UserFilter, *, before_id: UUID | None, limit: int
+) -> Sequence[User]:
+    """Accounts, the newest first (ids are in the order of time); those older than `before_id`."""
+    statement = select(User).order_by(User.id.desc()).limit(limit)
+    if wanted.role is not None:
+        statement = statement.where(User.role == wanted.role)
+    if wanted.state is not None:
+        statement = statement.where(User.active == (wanted.state == ACTIVE))
+    if wanted.text:
+        found = (column.icontains(wanted.text, autoescape=True) for column in (User.email, User.display_name))
+        statement = statement.where(or_(*found))
+    if before_id is not None:
+        statement = statement.where(User.id < before_id)
+    return (await session.scalars(statement)).all()
+
+
+async def lock_active_administrators(session: AsyncSession) -> None:
+    """Makes changes that could take away the last administrator wait for each other."""
+    await session.execute(select(User.id).where(_active_administrator()).order_by(User.id).with_for_update())
+
+
+async def has_other_active_administrator(session: AsyncSession, user_id: UUID) -> bool:
+    """Whether anybody but this user is an active administrator."""
+    found = await session.scalar(select(exists().where(_active_administrator(), User.id != user_id)))
+    return bool(found)
+
+
+def _active_administrator() -> ColumnElement[bool]:
+    return and_(User.role == Role.ADMINISTRATOR, User.active)
+
+
+# Sessions
+
+
+async def live_role(session: AsyncSession, owner_id: UUID, session_id: UUID, now: datetime) -> Role | None:
+    """The owner's role as it is now, if the session is live and the account active."""
+    statement = (
+        select(User.role)
+        .join(Session, Session.user_id == User.id)
+        .where(Session.id == session_id, User.id == owner_id, User.active, *_live(now))
+    )
+    return await session.scalar(statement)
+
+
+async def page_of_sessions(
+    session: AsyncSession, owner_id: UUID, now: datetime, *, before: SessionKey | None, limit: int
+) -> Sequence[Session]:
+    """The owner's live sessions, the latest used first; those that come after the key `before`."""
+    statement = (
+        select(Session)
+        .where(Session.user_id == owner_id, *_live(now))
+        .order_by(Session.last_used_at.desc(), Session.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(tuple_(Session.last_used_at, Session.id) < tuple_(*before))
+    return (await session.scalars(statement)).all()
+
+
+async def lock_session(session: AsyncSession, owner_id: UUID, session_id: UUID) -> Session | None:
+    """The owner's session as it is now, kept from changing until the transaction ends."""
+    statement = select(Session).where(Session.id == session_id, Session.user_id == owner_id).with_for_update()
+    return await session.scalar(statement)
+
+
+async def end_sessions(
+    session: AsyncSession, owner_id: UUID, now: datetime, cause: str, *, keep: UUID | None = None
+) -> int:
+    """Ends the owner's live sessions, all but `keep`; returns how many."""
+    statement = update(Session).where(Session.user_id == owner_id, *_live(now)).values(ended_at=now, end_cause=cause)
+    if keep is not None:
+        statement = statement.where(Session.id != keep)
+    result = await session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)  # noqa: S101 - what an UPDATE returns, told to the type checker
+    return result.rowcount
+
+
+async def forget_sessions(session: AsyncSession, owner_id: UUID, before: datetime) -> None:
+    """Deletes what is left of the owner's sessions that were over before a moment."""
+    over = func.least(Session.expires_at, func.coalesce(Session.ended_at, Session.expires_at))
+    await session.execute(delete(Session).where(Session.user_id == owner_id, over < before))
+
+
+def _live(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (Session.ended_at.is_(None), Session.expires_at > now)
+
+
+# Refresh tokens
+
+
+async def lock_session_of_token(session: AsyncSession, token_hash: bytes) -> tuple[Session, RefreshToken, User] | None:
+    """A refresh token with its session and its account, as they are now; the session is kept from changing.
+
+    The session is locked before the token is read: of two uses at once the second then sees the first.
+    """
+    of_token = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash).scalar_subquery()
+    family = await session.scalar(select(Session).where(Session.id == of_token).with_for_update())
+    if family is None:
+        return None
+    statement = (
+        select(RefreshToken, User)
+        .join(Session, Session.id == RefreshToken.session_id)
+        .join(User, User.id == Session.user_id)
+        .where(RefreshToken.token_hash == token_hash)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return (family, found[0], found[1]) if found else None
+
+
+async def forget_expired_tokens(session: AsyncSession, session_id: UUID, now: datetime) -> None:
+    """Deletes a session's refresh tokens that are too old to be used even for the first time."""
+    await session.execute(
+        delete(RefreshToken).where(RefreshToken.session_id == session_id, RefreshToken.expires_at <= now)
+    )

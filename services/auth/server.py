@@ -1,0 +1,70 @@
+"""The auth service's composition root: everything is wired here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc.aio
+
+from mirage.auth.v1 import (
+    account_pb2_grpc,
+    administration_pb2_grpc,
+    session_pb2_grpc,
+    token_pb2_grpc,
+)
+from servicekit.database import Database
+from servicekit.identity import TokenVerifier
+from servicekit.server import Application
+from services.auth import identities, keys
+from services.auth.accounts import Accounts
+from services.auth.administration import Administration
+from services.auth.authentication import SessionAuthenticator
+from services.auth.passwords import Passwords
+from services.auth.servicers.accounts import AccountServicer
+from services.auth.servicers.administration import AdministrationServicer
+from services.auth.servicers.sessions import SessionServicer
+from services.auth.servicers.tokens import KeyServicer, ServiceIdentityServicer
+from services.auth.sessions import Lifetimes, Sessions
+from services.auth.settings import Settings
+from services.auth.tokens import AccessTokens
+
+SERVICE_NAMES = (
+    "mirage.auth.v1.AccountService",
+    "mirage.auth.v1.AdministrationService",
+    "mirage.auth.v1.KeyService",
+    "mirage.auth.v1.ServiceIdentityService",
+    "mirage.auth.v1.SessionService",
+)
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    """What the server serves; what it opens is closed at the end.
+
+    Raises:
+        ConfigurationError: a file that a setting names can't be used.
+    """
+    signing_keys = keys.load_or_create(settings.signing_keys_dir)
+    secrets = identities.load_secrets(settings.service_secrets_file)
+    access_tokens = AccessTokens(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
+    service_identities = identities.ServiceIdentities(secrets, access_tokens, settings.service_token_lifetime)
+    lifetimes = Lifetimes(access=settings.access_token_lifetime, refresh=settings.refresh_token_lifetime)
+    database = Database.from_settings(settings)
+    passwords = Passwords(settings)
+    accounts = Accounts(database, passwords)
+    sessions = Sessions(database, passwords, access_tokens, lifetimes)
+    verifier = TokenVerifier(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
+
+    def register(server: grpc.aio.Server) -> None:
+        account_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(accounts), server)
+        administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
+            AdministrationServicer(Administration(database)), server
+        )
+        session_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(accounts, sessions), server)
+        token_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(signing_keys), server)
+        token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(ServiceIdentityServicer(service_identities), server)
+
+    try:
+        yield Application(SERVICE_NAMES, register, SessionAuthenticator(verifier, database))
+    finally:
+        passwords.close()
+        await database.close()

@@ -1,0 +1,1 @@
+"""The RPCs of the auth service: protobuf in, use case, protobuf out."""

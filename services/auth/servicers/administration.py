@@ -1,0 +1,52 @@
+"""The RPCs of AdministrationService."""
+
+from mirage.auth.v1 import account_pb2, administration_pb2, administration_pb2_grpc
+from services.auth import convert
+from services.auth.administration import Administration
+from services.auth.servicers.origin import Context
+
+
+class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServicer):
+    """Every account, for administrators."""
+
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+
+    async def ListUsers(
+        self, request: administration_pb2.ListUsersRequest, context: Context
+    ) -> administration_pb2.ListUsersResponse:
+        """Lists accounts."""
+        filters = convert.filters_from_proto(request)
+        page, next_token = await self._administration.page(filters, request.page_size, request.page_token)
+        return administration_pb2.ListUsersResponse(
+            users=[convert.user_to_proto(user) for user in page], next_page_token=next_token
+        )
+
+    async def GetUser(self, request: administration_pb2.GetUserRequest, context: Context) -> account_pb2.User:
+        """Returns one account."""
+        return convert.user_to_proto(await self._administration.get(request.user_id))
+
+    async def DeleteUser(
+        self, request: administration_pb2.DeleteUserRequest, context: Context
+    ) -> administration_pb2.DeleteUserResponse:
+        """Deletes one account."""
+        await self._administration.delete(request.user_id)
+        return administration_pb2.DeleteUserResponse()
+
+    async def ActivateUser(self, request: administration_pb2.ActivateUserRequest, context: Context) -> account_pb2.User:
+        """Switches an account on."""
+        return convert.user_to_proto(await self._administration.set_active(request.user_id, active=True))
+
+    async def DeactivateUser(
+        self, request: administration_pb2.DeactivateUserRequest, context: Context
+    ) -> account_pb2.User:
+        """Switches an account off."""
+        return convert.user_to_proto(await self._administration.set_active(request.user_id, active=False))
+
+    async def ToggleUser(self, request: administration_pb2.ToggleUserRequest, context: Context) -> account_pb2.User:
+        """Switches an account to the other state."""
+        return convert.user_to_proto(await self._administration.set_active(request.user_id, active=None))
+
+    async def SetUserRole(self, request: administration_pb2.SetUserRoleRequest, context: Context) -> account_pb2.User:
+        """Sets an account's role."""
+        return convert.user_to_proto(await self._administration.set_role(request.user_id, request.role))

@@ -1,0 +1,238 @@
+"""Signing in and out, renewing, and the devices on which somebody is signed in.
+
+A session is a family of refresh tokens: each renewal uses one up and makes the next. One that is used a second time
+is in two hands, so the family ends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from servicekit.database import Database
+from servicekit.errors import InvalidRequest, Violation
+from servicekit.identity import Caller
+from servicekit.ids import new_id, parse_id
+from servicekit.paging import decode_page_token, encode_page_token, page_limit
+from servicekit.timestamps import utc_now
+from servicekit.validation import validated
+from services.auth import repository
+from services.auth.errors import (
+    AccountInactive,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    RefreshTokenReused,
+    SessionNotFound,
+)
+from services.auth.inputs import Credentials, email_key
+from services.auth.models import RefreshToken, Session, User
+from services.auth.passwords import Passwords
+from services.auth.repository import SessionKey
+from services.auth.tokens import AccessTokens, new_refresh_token, refresh_token_hash
+
+log = structlog.get_logger(__name__)
+
+# For how long sessions that are over can still be looked into.
+_KEPT_AFTER_END = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The device a call comes from."""
+
+    user_agent: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A pair of tokens."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in_s: int
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long tokens are good."""
+
+    access: timedelta
+    refresh: timedelta
+
+
+class Sessions:
+    """The use cases around sessions."""
+
+    def __init__(
+        self, database: Database, passwords: Passwords, access_tokens: AccessTokens, lifetimes: Lifetimes
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._access_tokens = access_tokens
+        self._lifetimes = lifetimes
+
+    async def login(self, values: dict[str, Any], origin: Origin) -> Grant:
+        """Opens a session.
+
+        The password is checked between two transactions, so that no database connection waits for a hash.
+
+        Raises:
+            InvalidRequest: a field is empty or absurdly long.
+            InvalidCredentials: no account has this address and this password.
+            AccountInactive: the password is right, but the account is switched off.
+        """
+        credentials = validated(Credentials, values)
+        async with self._database.sessions() as session:
+            found = await repository.user_by_email(session, email_key(credentials.email))
+        verdict = await self._passwords.verify(credentials.password, found.password_hash if found else None)
+        if found is None or not verdict.correct:
+            _log_failed_login(found.id if found else None, "wrong_password" if found else "unknown_account", origin)
+            raise InvalidCredentials
+        async with self._database.sessions.begin() as session:
+            user = await repository.lock_user(session, found.id)
+            if user is None or user.password_changed_at != found.password_changed_at:
+                _log_failed_login(found.id, "changed_meanwhile", origin)
+                raise InvalidCredentials
+            if not user.active:
+                _log_failed_login(found.id, "inactive", origin)
+                raise AccountInactive
+            now = utc_now()
+            user.last_login_at = now
+            if verdict.upgraded_hash and user.password_hash == found.password_hash:
+                user.password_hash = verdict.upgraded_hash
+            await repository.forget_sessions(session, user.id, now - _KEPT_AFTER_END)
+            grant = await self._open(session, user, origin, now)
+        log.info("login_succeeded", user_id=str(user.id), client_address=origin.address)
+        return grant
+
+    async def refresh(self, refresh_token: str, origin: Origin) -> Grant:
+        """Trades a refresh token for a new pair.
+
+        Raises:
+            InvalidRefreshToken: it is unknown, too old, or its session is over.
+            RefreshTokenReused: it was used before; its session is ended.
+        """
+        async with self._database.sessions.begin() as session:
+            grant = await self._rotate(session, refresh_token, origin)
+        if grant is None:  # only now: raising inside the transaction would undo the end of the session
+            raise RefreshTokenReused
+        return grant
+
+    async def logout(self, caller: Caller, *, everywhere: bool) -> int:
+        """Ends the caller's session, or all of theirs; returns how many were ended."""
+        now = utc_now()
+        async with self._database.sessions.begin() as session:
+            if everywhere:
+                return await repository.end_sessions(session, caller.user_id, now, "logout_everywhere")
+            current = await repository.lock_session(session, caller.user_id, UUID(caller.session_id))
+            return int(current is not None and _end(current, now, "logout"))
+
+    async def end(self, caller: Caller, session_id: str) -> None:
+        """Ends one of the caller's sessions; one that is over stays as it is.
+
+        Raises:
+            SessionNotFound: the caller has no such session.
+        """
+        wanted = parse_id(session_id, SessionNotFound)
+        async with self._database.sessions.begin() as session:
+            found = await repository.lock_session(session, caller.user_id, wanted)
+            if found is None:
+                raise SessionNotFound(session_id)
+            _end(found, utc_now(), "ended_by_owner")
+
+    async def page(self, caller: Caller, page_size: int, page_token: str) -> tuple[Sequence[Session], str]:
+        """The caller's live sessions, the latest used first, and the token of the next page."""
+        limit = page_limit(page_size)
+        query = {"list": "sessions", "owner": str(caller.user_id)}
+        before = _session_key(decode_page_token(page_token, query))
+        async with self._database.sessions() as session:
+            found = await repository.page_of_sessions(
+                session, caller.user_id, utc_now(), before=before, limit=limit + 1
+            )
+        shown = found[:limit]
+        if len(found) <= limit:
+            return shown, ""
+        last = shown[-1]
+        return shown, encode_page_token(query, {"used": last.last_used_at.isoformat(), "id": str(last.id)})
+
+    async def _rotate(self, session: AsyncSession, refresh_token: str, origin: Origin) -> Grant | None:
+        """Uses a refresh token up; None if it was used before."""
+        now = utc_now()
+        found = await repository.lock_session_of_token(session, refresh_token_hash(refresh_token))
+        if found is None:
+            raise InvalidRefreshToken
+        family, token, user = found
+        if family.ended_at is not None or token.expires_at <= now or not user.active:
+            raise InvalidRefreshToken
+        if token.used_at is not None:
+            _end(family, now, "refresh_token_reused")
+            log.warning(
+                "refresh_token_reused",
+                user_id=str(user.id),
+                session_id=str(family.id),
+                client_address=origin.address,
+            )
+            return None
+        token.used_at = now
+        family.last_used_at = now
+        family.address = origin.address
+        family.expires_at = now + self._lifetimes.refresh
+        await repository.forget_expired_tokens(session, family.id, now)
+        return self._grant(session, user, family, now)
+
+    async def _open(self, session: AsyncSession, user: User, origin: Origin, now: datetime) -> Grant:
+        family = Session(
+            id=new_id(),
+            user_id=user.id,
+            user_agent=origin.user_agent,
+            address=origin.address,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + self._lifetimes.refresh,
+        )
+        session.add(family)
+        await session.flush()  # before the token that refers to it
+        return self._grant(session, user, family, now)
+
+    def _grant(self, session: AsyncSession, user: User, family: Session, now: datetime) -> Grant:
+        refresh_token = new_refresh_token()
+        session.add(
+            RefreshToken(
+                token_hash=refresh_token_hash(refresh_token),
+                session_id=family.id,
+                created_at=now,
+                expires_at=family.expires_at,
+            )
+        )
+        access = self._access_tokens.for_session(
+            user_id=user.id, role=user.role, session_id=family.id, now=now, lifetime=self._lifetimes.access
+        )
+        return Grant(access.token, refresh_token, access.expires_in_s)
+
+
+def _end(session: Session, now: datetime, cause: str) -> bool:
+    """Ends a session; returns whether it was live until now."""
+    if session.ended_at is not None:
+        return False
+    session.ended_at = now
+    session.end_cause = cause
+    return True
+
+
+def _log_failed_login(user_id: UUID | None, cause: str, origin: Origin) -> None:
+    # Neither the address that was tried nor the password: people type the one into the field of the other.
+    log.warning("login_failed", cause=cause, user_id=str(user_id) if user_id else None, client_address=origin.address)
+
+
+def _session_key(key: dict[str, Any] | None) -> SessionKey | None:
+    if key is None:
+        return None
+    try:
+        return SessionKey(datetime.fromisoformat(key["used"]).astimezone(UTC), UUID(key["id"]))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise InvalidRequest([Violation("page_token", "must be a next_page_token, unchanged")]) from None

@@ -1,0 +1,52 @@
+"""The auth service's settings; the only reader of its environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, FilePath
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from servicekit.settings import ServiceSettings
+
+
+class PasswordSettings(BaseSettings):
+    """What a password hash costs: argon2id's parameters (RFC 9106, section 4, the second recommended option)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    password_hash_memory_kib: int = Field(65_536, ge=64, le=4_194_304, examples=["65536"])
+    password_hash_iterations: int = Field(3, ge=1, le=100, examples=["3"])
+    password_hash_lanes: int = Field(4, ge=1, le=64, examples=["4"])
+
+
+class CommandSettings(ServiceSettings, PasswordSettings):
+    """What the administrator's command reads: the database and the cost of a hash."""
+
+
+class Settings(ServiceSettings, PasswordSettings):
+    """What the service reads."""
+
+    access_token_expire_minutes: int = Field(30, ge=1, le=1_440, examples=["30"])
+    refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
+    service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
+    signing_keys_dir: Path = Field(
+        description="PEM files, made on first start where there is none", examples=["/var/lib/mirage/keys"]
+    )
+    service_secrets_file: FilePath = Field(
+        description="a JSON object: client id to secret", examples=["/etc/mirage/service-secrets.json"]
+    )
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long a person's access token is good."""
+        return timedelta(minutes=self.access_token_expire_minutes)
+
+    @property
+    def refresh_token_lifetime(self) -> timedelta:
+        """How long a session lasts unless it is renewed."""
+        return timedelta(days=self.refresh_token_expire_days)
+
+    @property
+    def service_token_lifetime(self) -> timedelta:
+        """How long a service's access token is good."""
+        return timedelta(minutes=self.service_token_expire_minutes)
