@@ -7,7 +7,7 @@
 import argparse
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import alembic.command
@@ -43,9 +43,12 @@ def downgrade(service: str, database_url: str, revision: str = "-1") -> None:
     alembic.command.downgrade(configuration(service, database_url), revision)
 
 
-def run_migrations(target_metadata: MetaData) -> None:
-    """Runs the migrations that Alembic asks for; the whole of a service's `env.py`."""
-    asyncio.run(_run_online(context.config.attributes["database_url"], target_metadata))
+def run_migrations(target_metadata: MetaData, foreign_tables: Collection[str] = ()) -> None:
+    """Runs the migrations that Alembic asks for; the whole of a service's `env.py`.
+
+    `foreign_tables` are a library's own, such as a queue's: no model names them, and none is to be dropped for that.
+    """
+    asyncio.run(_run_online(context.config.attributes["database_url"], target_metadata, foreign_tables))
 
 
 def execute_script(sql: str) -> None:
@@ -56,20 +59,25 @@ def execute_script(sql: str) -> None:
     await_only(connection.execute(sql))
 
 
-async def _run_online(database_url: str, target_metadata: MetaData) -> None:
+async def _run_online(database_url: str, target_metadata: MetaData, foreign_tables: Collection[str]) -> None:
     engine = create_async_engine(database_url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_migrate, target_metadata)
+            await connection.run_sync(_migrate, target_metadata, foreign_tables)
             await connection.commit()
     finally:
         await engine.dispose()
 
 
-def _migrate(connection: Connection, target_metadata: MetaData) -> None:
+def _migrate(connection: Connection, target_metadata: MetaData, foreign_tables: Collection[str]) -> None:
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-    context.configure(connection=connection, target_metadata=target_metadata, compare_type=True)
+    context.configure(
+        connection=connection,
+        target_metadata=target_metadata,
+        compare_type=True,
+        include_name=lambda name, kind, _parents: kind != "table" or name not in foreign_tables,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
