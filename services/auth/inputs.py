@@ -27,17 +27,15 @@ _MAX_ATTEMPT_LENGTH = 1024
 def normalised_email(address: str) -> str:
     """The address in its one spelling: Unicode composed, the domain in lower case, its own case kept before the @.
 
-    No DNS is asked. Names that only an intranet knows are fine, so a platform for one company can use its own.
+    No DNS is asked.
 
     Raises:
         ValueError: it is no address.
     """
     try:
-        parsed = email_validator.validate_email(address, check_deliverability=False, globally_deliverable=False)
+        parsed = email_validator.validate_email(address, check_deliverability=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError(f"is not an e-mail address: {error}") from None
-    if "." not in parsed.domain and parsed.domain != "localhost":
-        raise ValueError("is not an e-mail address: the part after the @ must have a dot")
     return parsed.normalized
 
 

@@ -1,0 +1,194 @@
+"""The service and its administrator's command as processes, its migrations, and what its logs hold."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import alembic.command
+import grpc.aio
+import pytest
+
+from servicekit import migrate
+from servicekit.database import Database
+from services.auth.passwords import Passwords
+from services.auth.settings import Settings
+from tests.auth.platform import PASSWORD, AuthService
+from tests.support.errors import refused
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment_of(settings: Settings, **changes: str) -> dict[str, str]:
+    """The environment of a process with these settings."""
+    values = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "SIGNING_KEYS_DIR": str(settings.signing_keys_dir),
+        "SERVICE_SECRETS_FILE": str(settings.service_secrets_file),
+        "PASSWORD_HASH_MEMORY_KIB": str(settings.password_hash_memory_kib),
+        "PASSWORD_HASH_ITERATIONS": "1",
+        "PASSWORD_HASH_LANES": "1",
+        "SHUTDOWN_GRACE_SECONDS": "1",
+    }
+    return {**values, **changes}
+
+
+def run(module: str, *arguments: str, environment: dict[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a module to its end."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@contextmanager
+def service_process(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A running service process and its address; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "services.auth"]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                event = json.loads(line)
+                if event["message"] == "serving":
+                    yield process, event["metadata"]["address"]
+                    break
+            else:
+                pytest.fail("the service ended before it served")
+        finally:
+            process.kill()
+
+
+async def terminated(process: "subprocess.Popen[str]") -> int:
+    """The status with which a process ends on SIGTERM."""
+    process.terminate()
+    return await asyncio.to_thread(process.wait, 30)
+
+
+async def administrator_command(auth: AuthService, *arguments: str, text: str = "") -> str:
+    """What the administrator's command printed."""
+    result = await asyncio.to_thread(
+        run, "services.auth.admin", "create", *arguments, environment=environment_of(auth.settings), text=text
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+async def test_first_administrator(auth: AuthService) -> None:
+    """Without a password the command makes one up, prints it once, and it signs an administrator in."""
+    printed = await administrator_command(auth, "--email", "Root@example.org", "--name", "Root")
+    found = re.search(r"with the password (\S+)", printed)
+    assert found is not None
+    me = await auth.me((await auth.login("root@example.org", found[1])).pair.access_token)
+    assert (me.role, me.display_name) == ("administrator", "Root")
+
+
+async def test_administrator_with_a_password(auth: AuthService) -> None:
+    """A password from standard input is taken, and never printed."""
+    printed = await administrator_command(auth, "--email", "root@example.org", "--password-stdin", text=f"{PASSWORD}\n")
+    assert PASSWORD not in printed
+    assert (await auth.me((await auth.login("root@example.org")).pair.access_token)).role == "administrator"
+
+
+async def test_promotion(auth: AuthService) -> None:
+    """An account that exists is promoted and keeps its password; given a new one, its sessions end."""
+    person = await auth.user("ada@example.org")
+    assert "is an administrator now" in await administrator_command(auth, "--email", "Ada@example.org")
+    me = await auth.me(person.pair.access_token)
+    assert (me.role, me.display_name) == ("administrator", "Ada")
+    await administrator_command(auth, "--email", "ada@example.org", "--password-stdin", text="Battery-staple-9")
+    async with refused("SESSION_ENDED"):
+        await auth.me(person.pair.access_token)
+    assert (await auth.login("ada@example.org", "Battery-staple-9")).user_id == person.user_id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "fault"),
+    [
+        (["--email", "nobody"], "", "email is not an e-mail address"),
+        (["--email", "root@example.org", "--password-stdin"], "weak", "password must have 10"),
+        (["--email", "root@example.org", "--password-stdin"], "", "standard input is empty"),
+    ],
+)
+def test_wrong_arguments(settings: Settings, arguments: list[str], text: str, fault: str) -> None:
+    """A wrong argument ends the command with status 2 and says what is wrong."""
+    result = run("services.auth.admin", "create", *arguments, environment=environment_of(settings), text=text)
+    assert result.returncode == 2
+    assert fault in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+async def test_service_process(settings: Settings, database: Database) -> None:
+    """The process serves, finds its keys again after a restart, and ends with status 0 on SIGTERM."""
+    environment = environment_of(settings)
+    with service_process(environment) as (process, address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            person = await AuthService(channel, settings, database).user()
+        assert await terminated(process) == 0
+    with service_process(environment) as (process, address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            again = AuthService(channel, settings, database)
+            assert (await again.me(person.pair.access_token)).user_id == person.user_id
+        assert await terminated(process) == 0
+
+
+def test_wrong_settings(settings: Settings, tmp_path: Path) -> None:
+    """A wrong setting or file stops the start with its name, and without its value where that may be secret."""
+    file = tmp_path / "short.json"
+    file.write_text('{"dataset": "hush-hush"}')
+    for changes, faults in (
+        (
+            {"DATABASE_URL": "mysql://hush-hush", "SERVICE_TOKEN_EXPIRE_MINUTES": "60"},
+            ["DATABASE_URL", "SERVICE_TOKEN"],
+        ),
+        ({"SERVICE_SECRETS_FILE": str(tmp_path / "none")}, ["SERVICE_SECRETS_FILE"]),
+        ({"SERVICE_SECRETS_FILE": str(file)}, ["SERVICE_SECRETS_FILE", "at least 16 characters"]),
+        ({"SIGNING_KEYS_DIR": str(file)}, ["SIGNING_KEYS_DIR"]),
+    ):
+        result = run("services.auth", environment=environment_of(settings, **changes))
+        assert result.returncode == 2, result.stderr
+        assert all(fault in result.stderr for fault in faults), result.stderr
+        assert "hush-hush" not in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_migrations_match_the_models(settings: Settings) -> None:
+    """The migrations make what the models say, and can be taken back and made again."""
+    url = settings.database_url.get_secret_value()
+    alembic.command.check(migrate.configuration("auth", url))
+    migrate.downgrade("auth", url, "base")
+    migrate.upgrade("auth", url)
+    alembic.command.check(migrate.configuration("auth", url))
+
+
+async def test_logs_hold_no_secret(auth: AuthService, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed sign-ins are logged with the account's id where it is known, never with what was typed in."""
+    person = await auth.user("ada@example.org")
+    await auth.refresh(person.pair.refresh_token)
+    for email in ("ada@example.org", "Typed-secret-1@example.org"):
+        async with refused("INVALID_CREDENTIALS"):
+            await auth.login(email, "Typed-secret-1")
+    async with refused("REFRESH_TOKEN_REUSED"):
+        await auth.refresh(person.pair.refresh_token)
+    logged = capsys.readouterr().out
+    failures = [line for line in logged.splitlines() if "login_failed" in line]
+    assert ["wrong_password" in failures[0], person.user_id in failures[0]] == [True, True]
+    assert "unknown_account" in failures[1]
+    assert "refresh_token_reused" in logged
+    for secret in ("Typed-secret-1", "example.org", PASSWORD, person.pair.refresh_token, person.pair.access_token):
+        assert secret not in logged
+
+
+async def test_an_unknown_account_costs_a_hash(settings: Settings) -> None:
+    """Without a stored hash a password is checked all the same, and is never right."""
+    passwords = Passwords(settings)
+    verdicts = [await passwords.verify(password, None) for password in ("", PASSWORD)]
+    passwords.close()
+    assert [verdict.correct for verdict in verdicts] == [False, False]
+    assert all(verdict.upgraded_hash is None for verdict in verdicts)

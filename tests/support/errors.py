@@ -1,0 +1,44 @@
+"""What an error on the wire says, read as a client would."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+
+class Refusal:
+    """An RPC's error, once the block of `refused` is left."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    metadata: dict[str, str]
+    violations: dict[str, str]  # description by field
+
+    def read(self, error: grpc.aio.AioRpcError) -> None:
+        """Takes the error apart; it must have an ErrorInfo of ours."""
+        status = rpc_status.from_call(error)
+        assert status is not None, error.details()
+        info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        for detail in status.details:
+            detail.Unpack(info)
+            detail.Unpack(bad_request)
+        assert info.domain == "mirage"
+        self.code, self.message, self.reason = error.code(), status.message, info.reason
+        self.metadata = dict(info.metadata)
+        self.violations = {violation.field: violation.description for violation in bad_request.field_violations}
+
+
+@asynccontextmanager
+async def refused(reason: str, code: grpc.StatusCode | None = None) -> AsyncIterator[Refusal]:
+    """Expects the block's RPC to fail for this reason; afterwards tells the rest of the error."""
+    refusal = Refusal()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        yield refusal
+    refusal.read(caught.value)
+    assert refusal.reason == reason, refusal.message
+    assert code is None or refusal.code is code
