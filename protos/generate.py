@@ -1,16 +1,19 @@
-"""Makes the Python stubs and the descriptor sets from the contracts: `python -m protos.generate`.
+"""Makes what follows from the contracts: `python -m protos.generate`.
 
-With `--check` nothing is written: the exit status is 1 where a committed stub differs from what the contracts say.
+That is the Python stubs, and what the gateway serves by: the descriptor set and the OpenAPI document. With `--check`
+nothing is written: the exit status is 1 where a committed file differs from what the contracts say.
 """
 
 import argparse
 import filecmp
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import google.api.annotations_pb2
+from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,17 +58,40 @@ def write_descriptor_set(path: Path, *, with_comments: bool = False) -> None:
     run_protoc("--include_imports", *comments, f"--descriptor_set_out={path}", *contract_files(), *details)
 
 
-def stubs_below(root: Path) -> set[Path]:
+def write_openapi_document(path: Path) -> None:
+    """Writes the OpenAPI document of the HTTP routes, with the contracts' comments."""
+    from gateway.openapi import make_document  # needs the stubs, which may have been made just now
+
+    with tempfile.TemporaryDirectory() as directory:
+        commented = Path(directory, "contracts.binpb")
+        write_descriptor_set(commented, with_comments=True)
+        files = descriptor_pb2.FileDescriptorSet.FromString(commented.read_bytes())
+    document = json.dumps(make_document(files), ensure_ascii=False, indent=1)
+    path.write_text(f"{document}\n", encoding="utf-8")
+
+
+def generate(destination: Path) -> None:
+    """Writes everything below `destination`, where it stands in the repository."""
+    generate_stubs(destination)
+    gateway = destination / "gateway"
+    gateway.mkdir()
+    write_descriptor_set(gateway / "descriptors.binpb")
+    write_openapi_document(gateway / "openapi.json")
+
+
+def generated_below(root: Path) -> set[Path]:
     """Relative paths of the generated files below `root`."""
-    return {path.relative_to(root) for path in (root / "mirage").rglob("*_pb2*.py*") if "__pycache__" not in path.parts}
+    stubs = (path for path in (root / "mirage").rglob("*_pb2*.py*") if "__pycache__" not in path.parts)
+    served = (root / "gateway" / name for name in ("descriptors.binpb", "openapi.json"))
+    return {path.relative_to(root) for path in (*stubs, *served) if path.exists()}
 
 
 def drifted() -> list[Path]:
-    """Committed stubs that are not what the contracts make: changed, missing or left over."""
+    """Committed files that are not what the contracts make: changed, missing or left over."""
     with tempfile.TemporaryDirectory() as directory:
         fresh = Path(directory)
-        generate_stubs(fresh)
-        expected, found = stubs_below(fresh), stubs_below(ROOT)
+        generate(fresh)
+        expected, found = generated_below(fresh), generated_below(ROOT)
         changed = {path for path in expected & found if not filecmp.cmp(fresh / path, ROOT / path, shallow=False)}
         return sorted(changed | (expected ^ found))
 
@@ -73,16 +99,16 @@ def drifted() -> list[Path]:
 def main() -> int:
     """Generates, or with `--check` compares; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail where committed stubs have drifted")
+    parser.add_argument("--check", action="store_true", help="fail where committed files have drifted")
     if parser.parse_args().check:
         stale = drifted()
         for path in stale:
             print(f"drifted from the contracts: {path} (run: make protos)", file=sys.stderr)
         return 1 if stale else 0
-    for path in stubs_below(ROOT):
-        (ROOT / path).unlink()
     with tempfile.TemporaryDirectory() as directory:
-        generate_stubs(Path(directory))
+        generate(Path(directory))
+        for path in generated_below(ROOT):
+            (ROOT / path).unlink()
         shutil.copytree(directory, ROOT, dirs_exist_ok=True)
     return 0
 

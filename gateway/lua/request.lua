@@ -1,0 +1,80 @@
+-- The way in: prefixes, headers that nobody outside may set, and the kind of body.
+-- An error in a script would let the request through as it is, so nothing here may raise: absent values are defaulted.
+
+-- Only the gateway and what stands behind it may set these.
+local SPOOFABLE = {
+  "forwarded", "x-client-address", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-upload-length", "x-user-id",
+  "x-user-role", "x-user-roles",
+}
+-- These steer gRPC. A REST client has no business with them: a deadline of its own would end an upload that waits.
+local GRPC_ONLY = { "grpc-accept-encoding", "grpc-encoding", "grpc-previous-rpc-attempts", "grpc-timeout", "te" }
+
+local function media_type(headers)
+  return (headers:get("content-type") or ""):match("^%s*([^;%s]*)"):lower()
+end
+
+local function without_prefix(path)
+  return path:match("^/api/v1(/.*)$") or path:match("^/api(/.*)$")
+end
+
+-- 192.0.2.1 of 192.0.2.1:5000, 2001:db8::1 of [2001:db8::1]:5000.
+local function host_of(address)
+  return address:match("^%[(.*)%]:%d+$") or address:match("^(.*):%d+$") or address
+end
+
+-- Whether there is a body of another kind than the JSON that the route takes.
+local function is_wrong_media(headers, media)
+  local length = headers:get("content-length")
+  if length == "0" or media == "application/json" then
+    return false
+  end
+  return media ~= "" or length ~= nil or headers:get("transfer-encoding") ~= nil
+end
+
+local function remove_all(headers, names)
+  for _, name in ipairs(names) do
+    headers:remove(name)
+  end
+end
+
+-- Envoy takes orders by these: time limits, retries, what the path was.
+local function remove_envoy_headers(headers)
+  local names = {}
+  for name in pairs(headers) do
+    if name:sub(1, 8) == "x-envoy-" then
+      names[#names + 1] = name
+    end
+  end
+  remove_all(headers, names)
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  remove_all(headers, SPOOFABLE)
+  remove_envoy_headers(headers)
+  headers:add("x-forwarded-for", host_of(handle:streamInfo():downstreamRemoteAddress()))
+
+  local path = without_prefix(headers:get(":path") or "/")
+  if path then
+    headers:replace(":path", path)
+    handle:clearRouteCache()
+  end
+
+  local media = media_type(headers)
+  if media:sub(1, 16) == "application/grpc" then
+    return
+  end
+  remove_all(headers, GRPC_ONLY)
+  local method = headers:get(":method")
+  if method ~= "POST" and method ~= "PUT" and method ~= "PATCH" then
+    return
+  end
+  if handle:metadata():get("upload") then
+    local length = headers:get("content-length")
+    if length then
+      headers:add("x-upload-length", length)
+    end
+  elseif is_wrong_media(headers, media) then
+    handle:respond({ [":status"] = "415" }, "")
+  end
+end

@@ -1,0 +1,153 @@
+-- The way out: JSON answers in the common shape. Streams, raw bytes, gRPC and grpc-web pass as they are, and so do
+-- Envoy's own errors: they have that shape already, and a charset in their type that the transcoder never writes.
+-- An error in a script would let the answer through as it is, so nothing here may raise: absent values are defaulted.
+
+-- Codes of errors that carry no reason of their own, by gRPC code.
+local CODES = {
+  "CANCELLED", "UNKNOWN", "INVALID_REQUEST", "TIMEOUT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
+  "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+-- Where the gRPC code is too coarse, the reason decides the HTTP status.
+local STATUS_BY_REASON = {
+  DATASET_TOO_LARGE = "413",
+  FILE_TOO_LARGE = "413",
+  REQUEST_TOO_LARGE = "413",
+  STORAGE_QUOTA_EXCEEDED = "413",
+  UNSUPPORTED_FILE_TYPE = "400",
+}
+
+-- Removes a header and returns its value, nil where it is missing.
+local function take(headers, name)
+  local value = headers:get(name)
+  headers:remove(name)
+  return value
+end
+
+local function json_string(text)
+  local escaped = text:gsub('[%c"\\]', function(character)
+    return string.format("\\u%04x", character:byte())
+  end)
+  return '"' .. escaped .. '"'
+end
+
+local function percent_decoded(text)
+  local decoded = text:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end)
+  return decoded
+end
+
+-- RFC 3339 in UTC, with milliseconds.
+local function now(handle)
+  local milliseconds = handle:timestamp()
+  return os.date("!%Y-%m-%dT%H:%M:%S", math.floor(milliseconds / 1000)) .. string.format(".%03dZ", milliseconds % 1000)
+end
+
+-- What a service said in its trailers, as the transcoder would have written it.
+local function status_of_trailers(headers)
+  local code = tonumber(take(headers, "grpc-status") or "") or 2
+  local message = percent_decoded(take(headers, "grpc-message") or "")
+  return string.format('{"code":%d,"message":%s,"details":[]}', code, json_string(message))
+end
+
+-- The reason of the ErrorInfo. Quotes inside other strings are escaped, so only a real detail can match.
+local function reason_in(body)
+  return body:match('"@type":"type%.googleapis%.com/google%.rpc%.ErrorInfo","reason":"([A-Z0-9_]+)"')
+end
+
+-- Errors that the gRPC library makes before a service sees the request carry no reason.
+local function reason_without_detail(code, body)
+  if code == 8 and body:find("Received message larger than max", 1, true) then
+    return "REQUEST_TOO_LARGE"
+  end
+  return CODES[code] or "UNKNOWN"
+end
+
+local function body_of(handle)
+  local buffer = handle:body(true)
+  return buffer, buffer:length() > 0 and buffer:getBytes(0, buffer:length()) or ""
+end
+
+local function shape_success(handle, message)
+  local buffer, data = body_of(handle)
+  if data == "" then
+    data = "{}"
+  end
+  buffer:setBytes(
+    '{"success":true,"data":' .. data .. ',"message":' .. json_string(message) .. ',"timestamp":"' .. now(handle) .. '"}'
+  )
+end
+
+local function shape_error(handle, headers, fallback)
+  local buffer, body = body_of(handle)
+  local code, rest = body:match('^{"code":(%d+),(.*)}$')
+  if not code then
+    body = fallback
+    code, rest = body:match('^{"code":(%d+),(.*)}$')
+  end
+  local reason = reason_in(body) or reason_without_detail(tonumber(code), body)
+  if STATUS_BY_REASON[reason] then
+    headers:replace(":status", STATUS_BY_REASON[reason])
+  end
+  local seconds = body:match('"@type":"type%.googleapis%.com/google%.rpc%.RetryInfo","retry_delay":"([%d.]+)s"')
+  if seconds then
+    headers:replace("retry-after", tostring(math.max(1, math.ceil(tonumber(seconds) or 1))))
+  end
+  buffer:setBytes(
+    '{"success":false,"error":{"code":"' .. reason .. '",' .. rest .. '},"timestamp":"' .. now(handle) .. '"}'
+  )
+end
+
+-- A body whose length is announced: a client can tell where it was cut off. The connection can't be used again then.
+local function announce_length(handle, headers, length)
+  headers:replace("content-length", length)
+  if handle:streamInfo():protocol() == "HTTP/1.1" then
+    handle:streamInfo():drainConnectionUponCompletion()
+  end
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = tonumber(headers:get(":status") or "") or 500
+  local content_type = headers:get("content-type") or ""
+  local is_grpc = content_type:sub(1, 16) == "application/grpc"
+  if is_grpc and status == 200 then
+    return
+  end
+
+  local raw = take(headers, "x-raw-body") or handle:metadata():get("raw")
+  local length = take(headers, "x-content-length")
+  local http_code = take(headers, "x-http-code")
+  local message = take(headers, "x-message") or "OK"
+  if not headers:get("cache-control") then
+    headers:add("cache-control", raw and "no-store, no-transform" or "no-store")
+  end
+  if status < 400 and http_code and http_code:match("^%d%d%d$") then
+    headers:replace(":status", http_code)
+  end
+  if status < 400 and raw then
+    if length and length:match("^%d+$") then
+      announce_length(handle, headers, length)
+    end
+    return
+  end
+
+  -- An error whose details the transcoder doesn't know comes without a body, still as gRPC.
+  local fallback = '{"code":2,"message":"","details":[]}'
+  if is_grpc then
+    fallback = status_of_trailers(headers)
+    headers:replace("content-type", "application/json")
+  elseif content_type ~= "application/json" then
+    return
+  end
+  for _, name in ipairs({ "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding" }) do
+    headers:remove(name)
+  end
+  if status < 400 then
+    shape_success(handle, message)
+  else
+    shape_error(handle, headers, fallback)
+  end
+end

@@ -1,0 +1,110 @@
+"""Bodies that the contracts can't describe: files that go in and out, and examples of the main requests."""
+
+from typing import Any
+
+from gateway.openapi.schemas import Schema
+
+# JSON schema has no type for bytes; `format` is what the pages make a file chooser of.
+_FILE: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+
+TABLE_TYPES = {
+    "text/csv": "CSV, any sane delimiter, quoting and encoding",
+    "application/json": "a JSON array of objects",
+    "application/x-ndjson": "JSON lines",
+    "application/vnd.apache.parquet": "Parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel (.xlsx)",
+}
+
+# Parts of the form beside the file, by RPC; each is a field of the request, too.
+FORM_FIELDS = {
+    "DatasetService.UploadDataset": ("name", "description", "visibility"),
+    "DatasetService.CreateDatasetVersion": (),
+}
+
+
+def upload_content(form: dict[str, Schema]) -> dict[str, Any]:
+    """The content of an upload: a multipart form with `file` and the given parts, or the file alone."""
+    file = {**_FILE, "description": "The file. Its content decides the format, not its name."}
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file, **form}}
+    return {"multipart/form-data": {"schema": schema}} | {
+        media_type: {"schema": {**_FILE, "description": f"The file alone: {meaning}."}}
+        for media_type, meaning in {**TABLE_TYPES, "application/octet-stream": "any of these"}.items()
+    }
+
+
+def _files(*media_types: str) -> dict[str, Any]:
+    return {media_type: {"schema": _FILE} for media_type in media_types}
+
+
+_KEY_SET: Schema = {
+    "type": "object",
+    "description": "A JWK set (RFC 7517).",
+    "required": ["keys"],
+    "properties": {
+        "keys": {
+            "type": "array",
+            "description": "The public keys.",
+            "items": {"type": "object", "additionalProperties": True},
+        }
+    },
+}
+
+# Answers outside the envelope, by RPC.
+RAW_ANSWERS: dict[str, dict[str, Any]] = {
+    "KeyService.GetKeySet": {"application/jwk-set+json": {"schema": _KEY_SET}},
+    "DatasetService.ExportDataset": _files(*TABLE_TYPES),
+    "JobService.DownloadTable": _files(*TABLE_TYPES, "application/zip"),
+    "ModelService.SampleModel": _files("application/x-ndjson", "text/csv"),
+}
+
+_DISPOSITION = {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}}
+RAW_HEADERS: dict[str, dict[str, Any]] = {
+    "DatasetService.ExportDataset": _DISPOSITION,
+    "JobService.DownloadTable": _DISPOSITION,
+    "ModelService.SampleModel": {
+        "X-Seed": {"description": "The seed in force, given or drawn.", "schema": {"type": "integer", "minimum": 0}}
+    },
+}
+
+_DATASET = "019a7b1c-4d3e-7f52-8a6b-0c1d2e3f4a5b"
+_START: dict[str, Any] = {
+    "dataset_id": _DATASET,
+    "sample_size": 5000,
+    "seed": 42,
+    "model_config": {"model_type": "tvae", "epochs": 150, "batch_size": 500, "embedding_dim": 128},
+    "output_format": "csv",
+    "include_metadata": True,
+}
+
+# Requests as somebody would really send them, by RPC.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "SessionService.Register": {
+        "email": "ada@example.org",
+        "password": "correct horse battery staple",
+        "display_name": "Ada",
+    },
+    "SessionService.Login": {"email": "ada@example.org", "password": "correct horse battery staple"},
+    "SessionService.Refresh": {"refresh_token": "the refresh_token of the latest answer"},
+    "SessionService.Logout": {"all": False},
+    "SessionService.ChangePassword": {
+        "old_password": "correct horse battery staple",
+        "new_password": "a rather different sentence",
+    },
+    "AccountService.UpdateMe": {"display_name": "Ada Lovelace"},
+    "AccountService.UpdateProfile": {
+        "organisation": "Analytical Engines",
+        "locale": "en-GB",
+        "preferences": {"theme": "dark"},
+    },
+    "AdministrationService.SetUserRole": {"role": "administrator"},
+    "DatasetService.UpdateDataset": {
+        "name": "customers",
+        "visibility": "private",
+        "columns": [{"name": "customer_id", "role": "primary_key"}, {"name": "churned", "role": "target"}],
+    },
+    "JobService.StartJob": _START,
+    "JobService.ValidateJob": {"request": _START},
+    "JobAdministrationService.ApproveJob": {"reason": "small enough"},
+    "JobAdministrationService.RejectJob": {"reason": "the dataset holds personal data"},
+    "ModelService.SampleModel": {"n": 1000, "seed": 7, "conditions": {"churned": True}, "format": "csv"},
+}

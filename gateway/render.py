@@ -1,0 +1,153 @@
+"""Writes all that Envoy needs to be the gateway into one directory: `python -m gateway.render --directory DIRECTORY`.
+
+Settings come from the environment then. Whoever starts Envoy from Python calls `write_configuration`.
+"""
+
+import argparse
+import ipaddress
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gateway.contracts import DESCRIPTOR_SET, Rpc, read_descriptor_set, routed_rpcs
+from gateway.local_replies import HEALTH_PATH, LOCAL_REPLY_TYPE, local_replies
+from gateway.pages import write_pages
+from gateway.settings import GatewaySettings
+
+_HERE = Path(__file__).parent
+
+# Every route is served as written, below /api and below /api/v1.
+_PREFIX = "(?:/api(?:/v1)?)?"
+
+_MEBIBYTE = 1024 * 1024
+# Boundaries, part headers and gRPC frames of an upload; the dataset service counts the file itself to the byte.
+_UPLOAD_OVERHEAD_BYTES = 8 * _MEBIBYTE
+_LARGEST_JSON_ANSWER_BYTES = 64 * _MEBIBYTE
+
+_UNARY_TIMEOUT_S = 60
+# Streams send heartbeats; an upload is silent while its table is read and profiled.
+_STREAM_IDLE_TIMEOUT_S = 300
+_UPLOAD_IDLE_TIMEOUT_S = 1800
+
+_CORS_REQUEST_HEADERS = (
+    "authorization", "content-type", "idempotency-key", "x-request-id", "x-grpc-web", "x-user-agent", "grpc-timeout",
+)  # fmt: skip
+_CORS_RESPONSE_HEADERS = (
+    "content-disposition", "grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after", "x-ratelimit-limit",
+    "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-seed",
+)  # fmt: skip
+
+_COMPRESSORS = {
+    "gzip": {
+        "@type": "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip",
+        "compression_level": "BEST_SPEED",
+        "window_bits": 15,
+        "memory_level": 8,
+    },
+    "brotli": {
+        "@type": "type.googleapis.com/envoy.extensions.compression.brotli.compressor.v3.Brotli",
+        "quality": 4,
+    },
+}
+
+
+def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
+    """Writes Envoy's configuration with every file that it names; returns the path of the configuration.
+
+    The configuration names its files by their absolute paths, so the directory stays where it is.
+
+    Raises:
+        ValueError: the contracts route to a service whose address isn't among the settings.
+    """
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    rpcs = routed_rpcs(read_descriptor_set())
+    _require_upstreams(rpcs, settings)
+    shutil.copyfile(DESCRIPTOR_SET, directory / "descriptors.binpb")
+    for script in (_HERE / "lua").glob("*.lua"):
+        shutil.copyfile(script, directory / script.name)
+    uploads = [binding for rpc in rpcs if rpc.is_upload for binding in rpc.bindings]
+    configuration = _template().render(
+        directory=directory,
+        settings=settings,
+        rpcs=rpcs,
+        upload_bindings=uploads,
+        pages=write_pages(directory / "docs"),
+        prefix=_PREFIX,
+        health_path=HEALTH_PATH,
+        local_reply_type=LOCAL_REPLY_TYPE,
+        local_replies=local_replies(
+            max_request_size_mb=settings.max_request_size_mb,
+            max_file_size_mb=settings.max_file_size_mb,
+            upload_patterns=[binding.pattern for binding in uploads],
+        ),
+        security_headers=_security_headers(tls=settings.tls_cert_file is not None),
+        cors_request_headers=_CORS_REQUEST_HEADERS,
+        cors_response_headers=_CORS_RESPONSE_HEADERS,
+        compressors=_COMPRESSORS,
+        request_limit_bytes=settings.max_request_size_mb * _MEBIBYTE,
+        upload_limit_bytes=settings.max_file_size_mb * _MEBIBYTE + _UPLOAD_OVERHEAD_BYTES,
+        response_limit_bytes=_LARGEST_JSON_ANSWER_BYTES,
+        unary_timeout_s=_UNARY_TIMEOUT_S,
+        stream_idle_timeout_s=_STREAM_IDLE_TIMEOUT_S,
+        upload_idle_timeout_s=_UPLOAD_IDLE_TIMEOUT_S,
+    )
+    path = directory / "envoy.yaml"
+    path.write_text(configuration, encoding="utf-8")
+    return path
+
+
+def _require_upstreams(rpcs: Sequence[Rpc], settings: GatewaySettings) -> None:
+    missing = {rpc.upstream for rpc in rpcs} - set(settings.upstreams)
+    if missing:
+        raise ValueError(f"no address is set for: {', '.join(sorted(missing))}")
+
+
+def _security_headers(*, tls: bool) -> dict[str, str]:
+    """Headers of every answer. A page of the documentation has a content security policy of its own."""
+    headers = {
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    }
+    if tls:
+        headers["strict-transport-security"] = "max-age=31536000"
+    return headers
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - this is YAML; every value passes through `tojson`
+    )
+    environment.tests["ip"] = _is_ip
+    return environment.get_template("envoy.yaml.j2")
+
+
+def _is_ip(host: Any) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Writes the configuration by the environment's settings, and says where it is."""
+    from servicekit.settings import load
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True, help="where to write; made if it doesn't exist")
+    print(write_configuration(parser.parse_args().directory, load(GatewaySettings)))  # noqa: T201 - its result
+
+
+if __name__ == "__main__":
+    main()
