@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Barrier
 from uuid import UUID
 
 import grpc
@@ -51,8 +51,8 @@ def write_key(directory: Path, name: str, private_key: ec.EllipticCurvePrivateKe
     path.chmod(0o600)
 
 
-def _first_key_id(directory: Path, start: Event) -> str:
-    start.wait(30)
+def _first_key_id(directory: Path, start: Barrier) -> str:
+    start.wait(60)
     return keys.load_or_create(directory).signing_key(utc_now()).key_id
 
 
@@ -173,9 +173,8 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     """Several processes that find no key end up with the same one."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(3) as pool:
-        start = manager.Event()
+        start = manager.Barrier(3)
         running = [pool.apply_async(_first_key_id, (tmp_path / "keys", start)) for _ in range(3)]
-        start.set()
         assert len({result.get(60) for result in running}) == 1
     assert len(list((tmp_path / "keys").glob("*.pem"))) == 1
 
