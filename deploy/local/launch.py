@@ -40,6 +40,7 @@ def main() -> None:
     """Reads the launch file and becomes its command."""
     parent = os.getppid()
     launch = json.loads(Path(sys.argv[1]).read_text())
+    os.chdir(launch["directory"])
     if launch["account"]:
         become_account(launch["account"])
     # After the change of account, which would undo it.

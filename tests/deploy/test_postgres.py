@@ -7,12 +7,18 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local.postgres import Postgres, PostgresFailed, wait_until_ready
+from deploy.local.postgres import Postgres, PostgresFailed
+from deploy.local.probes import until
 from deploy.local.program import running
 
 PASSWORDS = {"auth": "auth's own/pass:word@", "dataset": "dataset-password"}
 ADMINISTRATOR_PASSWORD = "administrator's"
 FAST = {"fsync": "off"}
+
+
+def wait_until_ready(server: Postgres) -> None:
+    """Waits until the server takes connections."""
+    asyncio.run(until(server.answers, timeout_seconds=60))
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +146,7 @@ def test_lost_administrator_password(tmp_path: Path) -> None:
     """Where the kept password isn't the server's, the fault and the remedy are named."""
     server = Postgres(tmp_path / "data" / "postgres", ADMINISTRATOR_PASSWORD, FAST)
     server.prepare()
-    with (
-        running(server.program, tmp_path, tmp_path / "log"),
-        pytest.raises(PostgresFailed, match="another administrator's password"),
-    ):
+    with running(server.program, tmp_path, tmp_path / "log"):
         wait_until_ready(server)
-        wait_until_ready(Postgres(server.data, "forgotten", FAST))
+        with pytest.raises(PostgresFailed, match="another administrator's password"):
+            wait_until_ready(Postgres(server.data, "forgotten", FAST))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.local.object_store import EmbeddedObjectStore
 from deploy.local.ports import free_port
+from deploy.local.probes import until
 from deploy.local.program import running
 
 
@@ -17,5 +18,5 @@ def running_object_store(directory: Path) -> Iterator[EmbeddedObjectStore]:
     store = EmbeddedObjectStore(directory / "objects", free_port(), "tests", secrets.token_urlsafe(16))
     store.prepare()
     with running(store.program, directory, directory / "object-store.log"):
-        asyncio.run(store.ready(timeout_seconds=30))
+        asyncio.run(until(store.answers, timeout_seconds=60))
         yield store

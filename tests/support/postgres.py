@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.parts import SERVICES
-from deploy.local.postgres import Postgres, wait_until_ready
+from deploy.local.postgres import Postgres
+from deploy.local.probes import until
 from deploy.local.program import running
+from deploy.local.services import SERVICES
 from servicekit import migrate
 
 # A test's data needn't outlive a power cut.
@@ -41,5 +42,5 @@ def running_postgres(directory: Path) -> Iterator[PostgresForTests]:
     server = Postgres(directory / "data" / "postgres", secrets.token_urlsafe(16), _FAST)
     server.prepare()
     with running(server.program, directory, directory / "postgres.log"):
-        wait_until_ready(server)
+        asyncio.run(until(server.answers, timeout_seconds=60))
         yield PostgresForTests(server)

@@ -1,0 +1,191 @@
+"""The command line of the platform on one machine: serve, migrate, run a command in a service's environment."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import load_dotenv
+
+from deploy.local import database
+from deploy.local.conductor import PlatformFailed
+from deploy.local.home import AlreadyRunning, Home
+from deploy.local.log_view import show
+from deploy.local.platform import LocalPlatform
+from deploy.local.postgres import PostgresFailed
+from deploy.local.services import SERVICES
+from deploy.local.settings import LocalSettings
+from deploy.local.sockets import DirectoryNotOurs
+from deploy.local.supervision import SupervisorFailed
+from servicekit.settings import load
+
+app = typer.Typer(
+    name="python -m deploy.local",
+    help="The whole platform on one machine; without a command, serves until Ctrl-C.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+migrations = typer.Typer(help="Migrations of the services' schemas, whether or not the platform runs.")
+app.add_typer(migrations, name="db", no_args_is_help=True)
+
+Service = Annotated[str, typer.Option(help="One service only.", metavar=f"[{'|'.join(SERVICES)}]")]
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    logs: Annotated[bool, typer.Option("--logs", help="Show the logs here too.")] = False,
+) -> None:
+    """Starts everything, and serves until Ctrl-C."""
+    if context.invoked_subcommand is None:
+        raise SystemExit(asyncio.run(_serve(load(LocalSettings), logs=logs)))
+
+
+@migrations.command("upgrade")
+def upgrade(service: Service = "", revision: str = "head") -> None:
+    """Brings the schemas up to date."""
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.upgrade(base, _chosen(service), revision)
+        database.show_current(base, _chosen(service))
+
+
+@migrations.command("downgrade")
+def downgrade(service: Service = "", revision: str = "-1") -> None:
+    """Takes the schemas one revision back, or to the one that is named."""
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.downgrade(base, _chosen(service), revision)
+        database.show_current(base, _chosen(service))
+
+
+@migrations.command("revision")
+def revision(
+    service: Annotated[str, typer.Option(metavar=f"[{'|'.join(SERVICES)}]")],
+    message: Annotated[str, typer.Option(help="What the migration does.")],
+) -> None:
+    """Writes a new migration of a service from what changed in its models."""
+    _chosen(service)
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.new_revision(base, service, message)
+
+
+@migrations.command("history")
+def history(service: Service = "") -> None:
+    """Lists the revisions, newest first."""
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.show_history(base, _chosen(service))
+
+
+@migrations.command("current")
+def current(service: Service = "") -> None:
+    """Tells which revision each schema is at."""
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.show_current(base, _chosen(service))
+
+
+@migrations.command("reset")
+def reset(service: Service = "", yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
+    """Removes everything that is stored, for good: the rows and the objects of all services, or of one."""
+    settings = load(LocalSettings)
+    if not yes:
+        what = ", ".join(_chosen(service))
+        typer.confirm(f"Remove all data of {what} in {settings.mirage_home.absolute()} for good?", abort=True)
+    database.reset(settings, os.environ, _chosen(service))
+    print("Everything is empty, and the schemas are up to date.")
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True})
+def execute(
+    service: Annotated[str, typer.Argument(metavar=f"[{'|'.join(SERVICES)}]")],
+    command: Annotated[list[str], typer.Argument(help="For example: -- python -m services.auth.admin --help")],
+) -> None:
+    """Runs a command in the environment of a service: its database, keys and peers."""
+    _chosen(service)
+    with database.reachable_database(load(LocalSettings), os.environ) as base:
+        database.upgrade(base, [service])
+        program, *arguments = command
+        program = sys.executable if program in {"python", "python3"} else program
+        result = subprocess.run([program, *arguments], env=database.environment_of(base, service), check=False)
+    raise SystemExit(result.returncode)
+
+
+def main() -> None:
+    """Runs the command line; settings come from the environment, and from `.env` where there is one."""
+    load_dotenv(Path(".env"))
+    try:
+        app()
+    except (AlreadyRunning, PlatformFailed, PostgresFailed, SupervisorFailed, DirectoryNotOurs) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _chosen(service: str) -> Sequence[str]:
+    if service and service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is none of: {', '.join(SERVICES)}")
+    return [service] if service else SERVICES
+
+
+async def _serve(settings: LocalSettings, *, logs: bool) -> int:
+    """Serves until SIGINT or SIGTERM; returns the exit status."""
+    _cancel_on_signals()
+    began = time.monotonic()
+    home = Home(settings.mirage_home)
+    print(f"Starting Mirage on {home.path}", flush=True)
+    try:
+        async with LocalPlatform(settings, os.environ, _print) as platform:
+            _print(_banner(platform, time.monotonic() - began))
+            viewer = asyncio.create_task(show(_log_files(platform), _print)) if logs else None
+            try:
+                await platform.wait_until_lost()
+                _print("The supervisor of Mirage's processes was killed, and they with it. Start again.")
+                return 1
+            finally:
+                if viewer:
+                    viewer.cancel()
+                _print("Stopping …")
+    except asyncio.CancelledError:
+        _print("Stopped.")
+        return 0
+
+
+def _cancel_on_signals() -> None:
+    """Makes SIGINT and SIGTERM cancel the current task, once: further ones change nothing, stopping is on its way."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("called outside a task")
+    loop = asyncio.get_running_loop()
+
+    def cancel() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, _print, "Stopping already; a moment.")
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cancel)
+
+
+def _banner(platform: LocalPlatform, seconds: float) -> str:
+    lines = {
+        "Address": f"{platform.url}   (REST, gRPC, grpc-web)",
+        "Docs": f"{platform.url}/docs",
+        "Logs": str(platform.home.logs),
+        "Data": str(platform.home.data),
+        "Stop": "Ctrl-C",
+    }
+    return "\n".join(
+        ["", f"Mirage serves after {seconds:.1f} s.", *(f"  {name:<8} {value}" for name, value in lines.items()), ""]
+    )
+
+
+def _log_files(platform: LocalPlatform) -> dict[str, Path]:
+    return {part: platform.home.logs / f"{part}.log" for part in platform.part_names}
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

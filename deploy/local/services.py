@@ -1,0 +1,4 @@
+"""The services of the platform: a new one is a name here."""
+
+SERVICES = ("auth", "dataset", "generation")
+STORES_OBJECTS = ("dataset", "generation")  # those with a bucket of their own
