@@ -33,7 +33,8 @@ allowed = set(json.loads(sys.argv[2]))
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in allowed and top not in sys.stdlib_module_names:
+        own_of_python = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        if top not in allowed and not own_of_python:
             raise ModuleNotFoundError(f"{name} is not in this extra", name=name)
         return None
 
