@@ -120,7 +120,7 @@ class AdministrationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetUserRole(self, request, context):
-        """Sets an account's role. The last administrator can't be demoted.
+        """Sets an account's role. A demoted administrator's sessions end. The last administrator can't be demoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

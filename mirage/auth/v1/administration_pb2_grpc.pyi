@@ -47,7 +47,7 @@ class AdministrationServiceStub:
     ToggleUser: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ToggleUserRequest, _account_pb2.User]
     """Switches an account off if it is on, and on if it is off."""
     SetUserRole: _grpc.UnaryUnaryMultiCallable[_administration_pb2.SetUserRoleRequest, _account_pb2.User]
-    """Sets an account's role. The last administrator can't be demoted."""
+    """Sets an account's role. A demoted administrator's sessions end. The last administrator can't be demoted."""
 
 @_typing.type_check_only
 class AdministrationServiceAsyncStub(AdministrationServiceStub):
@@ -67,7 +67,7 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     ToggleUser: _aio.UnaryUnaryMultiCallable[_administration_pb2.ToggleUserRequest, _account_pb2.User]  # type: ignore[assignment]
     """Switches an account off if it is on, and on if it is off."""
     SetUserRole: _aio.UnaryUnaryMultiCallable[_administration_pb2.SetUserRoleRequest, _account_pb2.User]  # type: ignore[assignment]
-    """Sets an account's role. The last administrator can't be demoted."""
+    """Sets an account's role. A demoted administrator's sessions end. The last administrator can't be demoted."""
 
 class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Every account, for administrators."""
@@ -126,6 +126,6 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _administration_pb2.SetUserRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.User, _abc.Awaitable[_account_pb2.User]]:
-        """Sets an account's role. The last administrator can't be demoted."""
+        """Sets an account's role. A demoted administrator's sessions end. The last administrator can't be demoted."""
 
 def add_AdministrationServiceServicer_to_server(servicer: AdministrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,69 @@
+"""The caller's own account: `client.account`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mirage.aio.paging import collect
+from mirage.auth.v1 import account_pb2, session_pb2
+from mirage.connection import Connection
+from mirage.job_requests import to_struct
+from mirage.records.account import Profile, Session, User
+
+
+class AsyncAccount:
+    """The caller's own account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def me(self) -> User:
+        """Returns the account."""
+        return User(await self._connection.call(self._connection.accounts.GetMe, account_pb2.GetMeRequest()))
+
+    async def update(
+        self, *, display_name: str | None = None, email: str | None = None, password: str | None = None
+    ) -> User:
+        """Changes the name or the address, which needs the password in force; what is None stays."""
+        request = account_pb2.UpdateMeRequest(display_name=display_name, email=email, password=password)
+        return User(await self._connection.call(self._connection.accounts.UpdateMe, request))
+
+    async def profile(self) -> Profile:
+        """Returns details beyond the account."""
+        return Profile(
+            await self._connection.call(self._connection.accounts.GetProfile, account_pb2.GetProfileRequest())
+        )
+
+    async def update_profile(
+        self,
+        *,
+        organisation: str | None = None,
+        locale: str | None = None,
+        preferences: Mapping[str, Any] | None = None,
+    ) -> Profile:
+        """Changes details; what is None stays, `preferences` are replaced as a whole."""
+        request = account_pb2.UpdateProfileRequest(
+            organisation=organisation,
+            locale=locale,
+            preferences=None if preferences is None else to_struct(preferences),
+        )
+        return Profile(await self._connection.call(self._connection.accounts.UpdateProfile, request))
+
+    async def change_password(self, old_password: str, new_password: str) -> int:
+        """Sets a new password and ends every other session; returns how many those were."""
+        request = session_pb2.ChangePasswordRequest(old_password=old_password, new_password=new_password)
+        return (await self._connection.call(self._connection.sessions.ChangePassword, request)).ended_sessions
+
+    async def sessions(self) -> list[Session]:
+        """Returns the devices on which the account is signed in, the latest used first."""
+
+        async def page(size: int, token: str) -> tuple[list[Session], str]:
+            request = session_pb2.ListSessionsRequest(page_size=size, page_token=token)
+            answer = await self._connection.call(self._connection.sessions.ListSessions, request)
+            return [Session(each) for each in answer.sessions], answer.next_page_token
+
+        return await collect(page, None)
+
+    async def end_session(self, session_id: str) -> None:
+        """Signs one device out."""
+        request = session_pb2.DeleteSessionRequest(session_id=session_id)
+        await self._connection.call(self._connection.sessions.DeleteSession, request)

@@ -1,0 +1,124 @@
+"""Everybody's accounts and jobs, for administrators: `client.admin`."""
+
+from datetime import UTC, datetime
+
+from mirage.aio.jobs import AsyncJob
+from mirage.aio.paging import collect
+from mirage.auth.v1 import account_pb2, session_pb2
+from mirage.auth.v1 import administration_pb2 as pb
+from mirage.connection import Connection
+from mirage.errors import InvalidRequest, NotFound
+from mirage.generation.v1 import job_pb2
+from mirage.records.account import User
+from mirage.records.generation import state_value
+
+USER_STATES = {
+    "": account_pb2.USER_STATE_UNSPECIFIED,
+    "active": account_pb2.USER_STATE_ACTIVE,
+    "inactive": account_pb2.USER_STATE_INACTIVE,
+}
+
+
+class AsyncAdmin:
+    """Everybody's accounts and jobs; every call needs the administrator's role."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def users(self, *, role: str = "", state: str = "", text: str = "", limit: int | None = None) -> list[User]:
+        """Returns accounts, the newest first.
+
+        Args:
+            role: only `user` or `administrator`.
+            state: only `active` or `inactive`.
+            text: only those whose address or name contains it, without regard to case.
+            limit: how many; None for all.
+
+        Raises:
+            InvalidRequest: if there is no such state.
+        """
+        if state not in USER_STATES:
+            raise InvalidRequest(f"{state!r} is no state of an account: active, inactive.", reason="UNKNOWN_STATE")
+
+        async def page(size: int, token: str) -> tuple[list[User], str]:
+            request = pb.ListUsersRequest(
+                page_size=size, page_token=token, role=role, state=USER_STATES[state], text=text
+            )
+            answer = await self._connection.call(self._connection.users.ListUsers, request)
+            return [User(each) for each in answer.users], answer.next_page_token
+
+        return await collect(page, limit)
+
+    async def user(self, user: str) -> User:
+        """Returns one account, by its id or its address.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        if "@" not in user:
+            return User(await self._connection.call(self._connection.users.GetUser, pb.GetUserRequest(user_id=user)))
+        found = [each for each in await self.users(text=user) if each.email.lower() == user.lower()]
+        if not found:
+            raise NotFound(f"There is no account with the address {user}.", reason="USER_NOT_FOUND")
+        return found[0]
+
+    async def create_user(self, email: str, password: str, display_name: str, role: str = "user") -> User:
+        """Makes an account for somebody else, with a role."""
+        request = session_pb2.RegisterRequest(email=email, password=password, display_name=display_name)
+        made = User(await self._connection.call(self._connection.sessions.Register, request, signed_in=False))
+        return made if role == made.role else await self.set_role(made.id, role)
+
+    async def delete_user(self, user_id: str) -> None:
+        """Deletes an account; the last administrator's can't be."""
+        await self._connection.call(self._connection.users.DeleteUser, pb.DeleteUserRequest(user_id=user_id))
+
+    async def activate(self, user_id: str) -> User:
+        """Lets an account sign in again."""
+        request = pb.ActivateUserRequest(user_id=user_id)
+        return User(await self._connection.call(self._connection.users.ActivateUser, request))
+
+    async def deactivate(self, user_id: str) -> User:
+        """Switches an account off and ends its sessions."""
+        request = pb.DeactivateUserRequest(user_id=user_id)
+        return User(await self._connection.call(self._connection.users.DeactivateUser, request))
+
+    async def set_role(self, user_id: str, role: str) -> User:
+        """Sets an account's role: `user` or `administrator`."""
+        request = pb.SetUserRoleRequest(user_id=user_id, role=role)
+        return User(await self._connection.call(self._connection.users.SetUserRole, request))
+
+    async def jobs(
+        self, *, user_id: str = "", state: str = "", since: datetime | None = None, limit: int | None = None
+    ) -> list[AsyncJob]:
+        """Returns everybody's jobs, the newest first.
+
+        Args:
+            user_id: only this user's.
+            state: only those in this state, such as `awaiting_approval`.
+            since: only those started then or later; without a time zone it is the local one.
+            limit: how many; None for all.
+
+        Raises:
+            InvalidRequest: if there is no such state.
+        """
+        query = job_pb2.ListAllJobsRequest(user_id=user_id, state=state_value(state))
+        if since is not None:
+            query.since.FromDatetime(since.astimezone(UTC))
+
+        async def page(size: int, token: str) -> tuple[list[AsyncJob], str]:
+            request = job_pb2.ListAllJobsRequest(page_size=size, page_token=token)
+            request.MergeFrom(query)
+            answer = await self._connection.call(self._connection.all_jobs.ListAllJobs, request)
+            return [AsyncJob(each, self._connection) for each in answer.jobs], answer.next_page_token
+
+        return await collect(page, limit)
+
+    async def approve(self, job_id: str, reason: str = "") -> AsyncJob:
+        """Lets a job that waits for approval run."""
+        request = job_pb2.ApproveJobRequest(job_id=job_id, reason=reason)
+        return AsyncJob(await self._connection.call(self._connection.all_jobs.ApproveJob, request), self._connection)
+
+    async def reject(self, job_id: str, reason: str) -> AsyncJob:
+        """Refuses a job that waits for approval; its owner is shown the reason."""
+        request = job_pb2.RejectJobRequest(job_id=job_id, reason=reason)
+        return AsyncJob(await self._connection.call(self._connection.all_jobs.RejectJob, request), self._connection)

@@ -1,0 +1,223 @@
+"""The client for programs that run an event loop."""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mirage import endpoint
+from mirage.aio.account import AsyncAccount
+from mirage.aio.admin import AsyncAdmin
+from mirage.aio.datasets import AsyncDataset, AsyncDatasets
+from mirage.aio.jobs import AsyncJob, AsyncJobs
+from mirage.aio.models import AsyncModels
+from mirage.auth.v1 import session_pb2
+from mirage.connection import Connection, read_ca_file
+from mirage.credentials import CredentialStore, MemoryCredentialStore
+from mirage.errors import NotSignedIn
+from mirage.generation.v1 import job_pb2
+from mirage.job_requests import start_request
+from mirage.records.account import User
+from mirage.records.dataset import DatasetFields
+from mirage.records.generation import Configuration, Validation
+
+
+class AsyncClient:
+    """A platform, as one user sees it. Belongs to the event loop that first uses it.
+
+    ```python
+    async with AsyncClient("http://localhost:8080") as client:
+        await client.login("ada@example.org", password)
+        job = await client.generate(frame, model="ctgan", rows=5000)
+        synthetic = await job.dataframe()
+    ```
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        store: CredentialStore | None = None,
+        ca_file: str | Path | None = None,
+    ) -> None:
+        """Nothing is sent before the first call.
+
+        Args:
+            url: `http://host:port`, or `https://` for TLS; None for what MIRAGE_URL says, or http://localhost:8080.
+            store: where tokens are kept; None for in memory. `FileCredentialStore()` is that of the command line.
+            ca_file: certificates (PEM) to trust instead of the usual ones; None for what MIRAGE_CA_FILE says.
+
+        Raises:
+            InvalidRequest: if the address isn't one, or there is no such file.
+        """
+        authorities = read_ca_file(ca_file or os.environ.get(endpoint.CA_VARIABLE))
+        self._connection = Connection(endpoint.parse(url), store or MemoryCredentialStore(), authorities)
+        self.datasets = AsyncDatasets(self._connection)
+        self.jobs = AsyncJobs(self._connection)
+        self.models = AsyncModels(self._connection)
+        self.account = AsyncAccount(self._connection)
+        self.admin = AsyncAdmin(self._connection)
+
+    @property
+    def url(self) -> str:
+        """The platform's address."""
+        return self._connection.endpoint.url
+
+    @property
+    def email(self) -> str | None:
+        """Who is signed in; None for nobody."""
+        return self._connection.tokens.email
+
+    async def register(self, email: str, password: str, display_name: str = "") -> User:
+        """Makes an account and signs in to it.
+
+        Args:
+            email: the address to sign in with.
+            password: 10 to 128 characters.
+            display_name: the name shown to others; what stands before the @ if empty.
+
+        Raises:
+            AlreadyExists: if there is an account with this address.
+            InvalidRequest: if the address or the password won't do.
+        """
+        request = session_pb2.RegisterRequest(
+            email=email, password=password, display_name=display_name or email.partition("@")[0]
+        )
+        user = User(await self._connection.call(self._connection.sessions.Register, request, signed_in=False))
+        await self.login(email, password)
+        return user
+
+    async def login(self, email: str, password: str) -> Self:
+        """Signs in; from then on tokens renew themselves.
+
+        Raises:
+            NotSignedIn: if the address or the password is wrong.
+        """
+        request = session_pb2.LoginRequest(email=email, password=password)
+        pair = await self._connection.call(self._connection.sessions.Login, request, signed_in=False)
+        await self._connection.tokens.keep(pair, email)
+        return self
+
+    async def logout(self, everywhere: bool = False) -> None:
+        """Signs out here, or on every device; signing out twice is signing out once."""
+        try:
+            await self._connection.call(self._connection.sessions.Logout, session_pb2.LogoutRequest(all=everywhere))
+        except NotSignedIn:
+            pass
+        finally:
+            await self._connection.tokens.forget()
+
+    async def generate(
+        self,
+        /,
+        dataset: Any,
+        model: str = "ctgan",
+        rows: int | None = None,
+        *,
+        seed: int | None = None,
+        name: str = "",
+        columns: Sequence[str] = (),
+        primary_key: str = "",
+        target_column: str = "",
+        holdout_fraction: float | None = None,
+        conditions: Mapping[str, Any] | None = None,
+        engine: str = "",
+        optimization: Mapping[str, Any] | None = None,
+        privacy: Mapping[str, Any] | None = None,
+        output_format: str = "csv",
+        include_metadata: bool = False,
+        dataset_version: int = 0,
+        wait: bool = True,
+        progress: bool | None = None,
+        **parameters: Any,
+    ) -> AsyncJob:
+        """Trains a model on a dataset and draws rows from it.
+
+        Args:
+            dataset: a dataset, its id or its name, or a table, which is uploaded first.
+            model: `ctgan`, `tvae`, `gaussian_copula`, `copulagan`; `client.configuration()` tells all of them.
+            rows: how many to draw; None for the platform's default.
+            seed: governs every random choice; drawn if None, and told in the job.
+            name: the job's name; made from the dataset's if empty.
+            columns: only these; all of them if empty.
+            primary_key: the column whose values are unique; as set in the dataset if empty.
+            target_column: the column that a model would predict; as set in the dataset if empty.
+            holdout_fraction: share of rows kept from training for the report, 0 to 0.5.
+            conditions: values that every row must have, by column.
+            engine: what trains; chosen by the model if empty.
+            optimization: a search for the best parameters: `enabled`, `method`, `n_trials` and so on.
+            privacy: `epsilon` and `delta`, where the engine has differential privacy.
+            output_format: the format of a download that names none.
+            include_metadata: whether a download also holds a document that says how the table was made.
+            dataset_version: the version to learn; 0 for the latest.
+            wait: whether to return when the table is there, or as soon as the job is accepted.
+            progress: whether to show a bar; None for where somebody is likely to see it.
+            parameters: the model's own, such as `epochs=150`.
+
+        Raises:
+            InvalidRequest: if anything in it is wrong; `violations` tell everything at once.
+            JobNotSucceeded: if the job ends without a table.
+        """
+        job = await self.jobs.start(
+            start_request(
+                await self._dataset_id(dataset, progress),
+                model,
+                rows,
+                seed=seed,
+                name=name,
+                columns=columns,
+                primary_key=primary_key,
+                target_column=target_column,
+                holdout_fraction=holdout_fraction,
+                conditions=conditions,
+                engine=engine,
+                optimization=optimization,
+                privacy=privacy,
+                output_format=output_format,
+                include_metadata=include_metadata,
+                dataset_version=dataset_version,
+                parameters=parameters,
+            )
+        )
+        return await job.wait(progress) if wait else job
+
+    async def validate(
+        self, /, dataset: DatasetFields | str, model: str = "ctgan", rows: int | None = None, **request: Any
+    ) -> Validation:
+        """Checks what `generate` would be asked, with the same arguments, and estimates time and memory."""
+        known = inspect.signature(start_request).parameters
+        parameters = {name: value for name, value in request.items() if name not in known}
+        options = {name: value for name, value in request.items() if name in known}
+        wanted = start_request(await self._dataset_id(dataset, None), model, rows, parameters=parameters, **options)
+        message = job_pb2.ValidateJobRequest(request=wanted)
+        return Validation(await self._connection.call(self._connection.jobs.ValidateJob, message))
+
+    async def configuration(self) -> Configuration:
+        """Returns the model types with their parameters, the formats and the limits."""
+        request = job_pb2.GetConfigurationRequest()
+        return Configuration(await self._connection.call(self._connection.jobs.GetConfiguration, request))
+
+    async def close(self) -> None:
+        """Closes the connection; jobs go on."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _dataset_id(self, dataset: Any, progress: bool | None) -> str:
+        if isinstance(dataset, DatasetFields):
+            return dataset.id
+        if isinstance(dataset, str):
+            return (await self.datasets.get(dataset)).id
+        uploaded: AsyncDataset = await self.datasets.upload(dataset, progress=progress)
+        return uploaded.id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}, {self.email or 'nobody signed in'}>"

@@ -1,0 +1,227 @@
+"""One gRPC channel to a platform: calls with tokens, failures as exceptions."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import grpc
+
+from mirage import __version__
+from mirage.auth.v1 import account_pb2_grpc, administration_pb2_grpc, session_pb2, session_pb2_grpc
+from mirage.credentials import CredentialStore
+from mirage.dataset.v1 import dataset_pb2_grpc
+from mirage.endpoint import Endpoint
+from mirage.errors import InvalidRequest, NotSignedIn
+from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc
+from mirage.token_keeper import TokenKeeper
+from mirage.wire_errors import from_rpc
+
+if TYPE_CHECKING:
+    from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
+    from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
+    from mirage.auth.v1.session_pb2_grpc import SessionServiceAsyncStub
+    from mirage.dataset.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
+    from mirage.generation.v1.job_pb2_grpc import JobAdministrationServiceAsyncStub, JobServiceAsyncStub
+    from mirage.generation.v1.model_pb2_grpc import ModelServiceAsyncStub
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Metadata = Sequence[tuple[str, str]]
+
+CALL_TIMEOUT_S = 60.0
+# A chunk of an upload is at most 1 MiB and an answer may be a page of wide rows; gRPC's own limit is 4 MiB.
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+
+# Reading twice is reading once, so a read may be tried again by itself when the platform is just being restarted.
+_RETRIED_READS = {
+    "mirage.auth.v1.AccountService": ("GetMe", "GetProfile"),
+    "mirage.dataset.v1.DatasetService": (
+        "ListDatasets",
+        "GetDataset",
+        "ListRows",
+        "GetDatasetProfile",
+        "ListDatasetVersions",
+    ),
+    "mirage.generation.v1.JobService": ("ListJobs", "GetJob", "GetJobMetadata", "GetConfiguration", "ValidateJob"),
+    "mirage.generation.v1.ModelService": ("ListModels", "GetModel"),
+}
+
+
+class Connection:
+    """Calls the platform for one user. Belongs to the event loop that first uses it."""
+
+    def __init__(self, endpoint: Endpoint, store: CredentialStore, ca_file: Path | None = None) -> None:
+        self.endpoint = endpoint
+        self.tokens = TokenKeeper(endpoint.url, store, self._refresh)
+        self._root_certificates = ca_file.read_bytes() if ca_file else None
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        options = _channel_options(self.endpoint)
+        if self.endpoint.secure:
+            credentials = grpc.ssl_channel_credentials(self._root_certificates)
+            return grpc.aio.secure_channel(self.endpoint.target, credentials, options)
+        return grpc.aio.insecure_channel(self.endpoint.target, options)
+
+    @cached_property
+    def accounts(self) -> "AccountServiceAsyncStub":
+        """The caller's own account."""
+        return account_pb2_grpc.AccountServiceStub(self._channel)
+
+    @cached_property
+    def sessions(self) -> "SessionServiceAsyncStub":
+        """Signing up, in and out."""
+        return session_pb2_grpc.SessionServiceStub(self._channel)
+
+    @cached_property
+    def users(self) -> "AdministrationServiceAsyncStub":
+        """Every account, for administrators."""
+        return administration_pb2_grpc.AdministrationServiceStub(self._channel)
+
+    @cached_property
+    def datasets(self) -> "DatasetServiceAsyncStub":
+        """Uploaded tables."""
+        return dataset_pb2_grpc.DatasetServiceStub(self._channel)
+
+    @cached_property
+    def jobs(self) -> "JobServiceAsyncStub":
+        """Jobs."""
+        return job_pb2_grpc.JobServiceStub(self._channel)
+
+    @cached_property
+    def all_jobs(self) -> "JobAdministrationServiceAsyncStub":
+        """Everybody's jobs, for administrators."""
+        return job_pb2_grpc.JobAdministrationServiceStub(self._channel)
+
+    @cached_property
+    def models(self) -> "ModelServiceAsyncStub":
+        """Fitted models."""
+        return model_pb2_grpc.ModelServiceStub(self._channel)
+
+    async def call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[Request, Answer]",
+        request: Request,
+        *,
+        signed_in: bool = True,
+        metadata: Metadata = (),
+    ) -> Answer:
+        """Calls a method that takes one message and gives one.
+
+        Raises:
+            MirageError: if it fails.
+        """
+        token = await self.tokens.access_token() if signed_in else ""
+        try:
+            return await method(request, metadata=_with_token(metadata, token), timeout=CALL_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            token = await self._renewed_after(error, token)
+        try:
+            return await method(request, metadata=_with_token(metadata, token), timeout=CALL_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.endpoint.url) from None
+
+    async def send(
+        self,
+        method: "grpc.aio.StreamUnaryMultiCallable[Request, Answer]",
+        requests: Callable[[], AsyncIterable[Request]],
+    ) -> Answer:
+        """Calls a method that takes a stream and gives one message; `requests` is called again for another try.
+
+        Raises:
+            MirageError: if it fails.
+        """
+        token = await self.tokens.access_token()
+        try:
+            return await method(aiter(requests()), metadata=_with_token((), token))
+        except grpc.aio.AioRpcError as error:
+            token = await self._renewed_after(error, token)
+        try:
+            return await method(aiter(requests()), metadata=_with_token((), token))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.endpoint.url) from None
+
+    async def receive(
+        self, method: "grpc.aio.UnaryStreamMultiCallable[Request, Answer]", request: Request
+    ) -> AsyncGenerator[Answer, None]:
+        """Calls a method that takes one message and gives a stream; ends the call when the caller stops listening.
+
+        Raises:
+            MirageError: if it fails, at once or in the middle.
+        """
+        token = await self.tokens.access_token()
+        call = method(request, metadata=_with_token((), token))
+        try:
+            try:
+                answer = await call.read()
+            except grpc.aio.AioRpcError as error:
+                token = await self._renewed_after(error, token)
+                call = method(request, metadata=_with_token((), token))
+                answer = await call.read()
+            while answer is not grpc.aio.EOF:
+                yield cast("Answer", answer)
+                answer = await call.read()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.endpoint.url) from None
+        finally:
+            call.cancel()
+
+    async def close(self) -> None:
+        """Closes the channel, if there is one; calls under way end."""
+        channel: grpc.aio.Channel | None = self.__dict__.pop("_channel", None)
+        if channel is not None:
+            await channel.close()
+
+    async def _renewed_after(self, error: grpc.aio.AioRpcError, token: str) -> str:
+        """Returns a new token if the old one was refused; otherwise raises what the error means."""
+        failure = from_rpc(error, self.endpoint.url)
+        if not (token and isinstance(failure, NotSignedIn)):
+            raise failure from None
+        return await self.tokens.renew(token)
+
+    async def _refresh(self, refresh_token: str) -> session_pb2.TokenPair:
+        request = session_pb2.RefreshRequest(refresh_token=refresh_token)
+        return await self.call(self.sessions.Refresh, request, signed_in=False)
+
+
+def read_ca_file(path: str | Path | None) -> Path | None:
+    """Returns the file of trusted certificates, if one is named.
+
+    Raises:
+        InvalidRequest: if there is no such file.
+    """
+    if not path:
+        return None
+    if not Path(path).is_file():
+        raise InvalidRequest(f"There is no file of certificates at {path}.", reason="INVALID_CA_FILE")
+    return Path(path)
+
+
+def _with_token(metadata: Metadata, token: str) -> tuple[tuple[str, str], ...]:
+    return (*metadata, ("authorization", f"Bearer {token}")) if token else tuple(metadata)
+
+
+def _channel_options(endpoint: Endpoint) -> list[tuple[str, str | int]]:
+    retry = {
+        "maxAttempts": 4,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    reads = [{"service": service, "method": name} for service, names in _RETRIED_READS.items() for name in names]
+    return [
+        ("grpc.primary_user_agent", f"mirage-python/{__version__}"),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.service_config", json.dumps({"methodConfig": [{"name": reads, "retryPolicy": retry}]})),
+        # A path that died without a word is noticed within half a minute, also under a stream that is silent.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # A platform that is being restarted is found again soon.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A company's proxy has no business between two programs of one machine.
+        ("grpc.enable_http_proxy", 0 if endpoint.loopback else 1),
+    ]

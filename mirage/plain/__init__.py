@@ -1,0 +1,1 @@
+"""The client for everybody else: `from mirage import Client`."""

@@ -1,0 +1,45 @@
+"""Accounts."""
+
+from mirage.auth.v1 import account_pb2, session_pb2
+from mirage.records.base import Field, OptionalField, Record, from_struct, time, word
+
+user_state = word(account_pb2.UserState, "USER_STATE_")
+
+
+class User(Record[account_pb2.User]):
+    """An account."""
+
+    id = Field("user_id", str, "The account's id.")
+    email = Field("email", str, "The address to sign in with.")
+    display_name = Field("display_name", str, "The name shown to others.")
+    role = Field("role", str, "`user` or `administrator`.")
+    state = Field("state", user_state, "`active` or `inactive`.")
+    create_time = Field("create_time", time, "When it was made.")
+    last_login_time = OptionalField("last_login_time", time, "When it last signed in; None if never.")
+
+    def __repr__(self) -> str:
+        return f"<User {self.email} ({self.role}, {self.state})>"
+
+
+class Profile(Record[account_pb2.Profile]):
+    """Details beyond the account."""
+
+    organisation = Field("organisation", str, "Where they work.")
+    locale = Field("locale", str, "A BCP 47 language tag.")
+    preferences = Field("preferences", from_struct, "Whatever a client keeps for its user.")
+
+    def __repr__(self) -> str:
+        return f"<Profile organisation={self.organisation!r} locale={self.locale!r}>"
+
+
+class Session(Record[session_pb2.Session]):
+    """One device on which somebody is signed in."""
+
+    id = Field("session_id", str, "The session's id.")
+    user_agent = Field("user_agent", str, "The program it signed in with.")
+    address = Field("address", str, "The network address it was last used from.")
+    current = Field("current", bool, "Whether it is the session that asks.")
+    last_use_time = Field("last_use_time", time, "When its tokens were last renewed.")
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} {self.user_agent!r}{' (this one)' if self.current else ''}>"
