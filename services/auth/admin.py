@@ -8,6 +8,8 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
+
 from servicekit.database import Database
 from servicekit.errors import InvalidRequest
 from servicekit.settings import load
@@ -17,7 +19,7 @@ from services.auth.settings import CommandSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; exits with 2 where an argument is wrong."""
+    """The command line; exits with 2 where an argument is wrong, with 1 where the database can't be used."""
     parser = argparse.ArgumentParser(prog="python -m services.auth.admin", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="make an account an administrator, and make the account if need be")
@@ -37,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         appointment = asyncio.run(_appoint(settings, options.email, options.name, password))
     except InvalidRequest as error:
         parser.error("; ".join(f"{field} {description}" for field, description in error.violations))
+    except (OSError, DBAPIError) as error:
+        message = f"The database can't be used ({type(error).__name__}): is it running, and are its migrations applied?"
+        print(message, file=sys.stderr)  # noqa: T201 - what a command is for
+        raise SystemExit(1) from None
     print(_report(appointment))  # noqa: T201 - what a command is for
 
 

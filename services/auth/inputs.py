@@ -6,7 +6,7 @@ import unicodedata
 from typing import Annotated, Any
 
 import email_validator
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from servicekit.access import Role
 
@@ -33,7 +33,7 @@ def normalised_email(address: str) -> str:
         ValueError: it is no address.
     """
     try:
-        parsed = email_validator.validate_email(address, check_deliverability=False)
+        parsed = email_validator.validate_email(address.strip(), check_deliverability=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError(f"is not an e-mail address: {error}") from None
     return parsed.normalized
@@ -116,7 +116,9 @@ def _state(state: str) -> str:
 
 
 EmailAddress = Annotated[str, AfterValidator(normalised_email)]
-DisplayName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
+DisplayName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)
+]
 # The password in force, as somebody typed it: no rule but a bound.
 PasswordAttempt = Annotated[str, Field(min_length=1, max_length=_MAX_ATTEMPT_LENGTH)]
 PersonsRole = Annotated[str, AfterValidator(_person)]

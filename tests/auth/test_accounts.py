@@ -77,7 +77,14 @@ async def test_strong_passwords(auth: AuthService, password: str) -> None:
     assert (await auth.login("ada@example.org", password)).user_id == user.user_id
 
 
-@pytest.mark.parametrize("name", ["", "x" * 101, "two\nlines", "nul\0"])
+async def test_surrounding_space_is_no_part_of_a_name(auth: AuthService) -> None:
+    """White space that slipped into an address or a name is dropped, at signing up and at signing in."""
+    user = await auth.register(" ada@example.org ", name=" Ada ")
+    assert (user.email, user.display_name) == ("ada@example.org", "Ada")
+    assert (await auth.login("ada@example.org\t")).user_id == user.user_id
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "two\nlines", "nul\0"])
 async def test_wrong_names(auth: AuthService, name: str) -> None:
     """A name is one line of 1 to 100 characters."""
     async with refused("INVALID_REQUEST") as refusal:

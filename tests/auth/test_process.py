@@ -124,6 +124,16 @@ def test_wrong_arguments(settings: Settings, arguments: list[str], text: str, fa
     assert "Traceback" not in result.stderr
 
 
+def test_command_without_a_database(settings: Settings, tmp_path: Path) -> None:
+    """Where no database answers, the command says so and ends with status 1."""
+    environment = environment_of(settings, DATABASE_URL=f"postgresql+asyncpg://auth:hush-hush@/mirage?host={tmp_path}")
+    result = run("services.auth.admin", "create", "--email", "root@example.org", environment=environment)
+    assert result.returncode == 1
+    assert "database can't be used" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "hush-hush" not in result.stderr
+
+
 async def test_service_process(settings: Settings, database: Database) -> None:
     """The process serves, finds its keys again after a restart, and ends with status 0 on SIGTERM."""
     environment = environment_of(settings)
