@@ -59,7 +59,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
             AdministrationServicer(Administration(database)), server
         )
-        session_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(accounts, sessions), server)
+        session_pb2_grpc.add_SessionServiceServicer_to_server(
+            SessionServicer(accounts, sessions, settings.trusted_proxies), server
+        )
         token_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(signing_keys), server)
         token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(ServiceIdentityServicer(service_identities), server)
 

@@ -29,6 +29,9 @@ class Settings(ServiceSettings, PasswordSettings):
     access_token_expire_minutes: int = Field(30, ge=1, le=1_440, examples=["30"])
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
     service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="proxies in front of the gateway that append to X-Forwarded-For", examples=["1"]
+    )
     signing_keys_dir: Path = Field(
         description="PEM files, made on first start where there is none", examples=["/var/lib/mirage/keys"]
     )

@@ -13,16 +13,18 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _MAX_AGENT_LENGTH = 400
 
 
-def origin_of(context: Context) -> Origin:
+def origin_of(context: Context, trusted_proxies: int) -> Origin:
     """The device behind a call: for display and logs only, since whoever calls directly can say anything."""
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     agent = metadata.get("x-user-agent") or metadata.get("user-agent") or ""
-    return Origin(agent[:_MAX_AGENT_LENGTH], _forwarded(metadata.get("x-forwarded-for", "")) or _peer(context.peer()))
+    address = _forwarded(metadata.get("x-forwarded-for", ""), trusted_proxies) or _peer(context.peer())
+    return Origin(agent[:_MAX_AGENT_LENGTH], address)
 
 
-def _forwarded(header: str) -> str:
-    # The gateway appends the address it saw itself; what stands before that was said by the client.
-    return _address(header.rpartition(",")[2].strip())
+def _forwarded(header: str, trusted_proxies: int) -> str:
+    # The gateway, and each proxy in front of it, appends the address it saw; what stands before, the client said.
+    hops = header.split(",")
+    return _address(hops[-1 - trusted_proxies].strip()) if len(hops) > trusted_proxies else ""
 
 
 def _peer(peer: str) -> str:

@@ -13,9 +13,10 @@ from services.auth.sessions import Sessions
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     """Signing up, in and out, and devices."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions) -> None:
+    def __init__(self, accounts: Accounts, sessions: Sessions, trusted_proxies: int) -> None:
         self._accounts = accounts
         self._sessions = sessions
+        self._trusted_proxies = trusted_proxies
 
     async def Register(self, request: session_pb2.RegisterRequest, context: Context) -> account_pb2.User:
         """Creates an account."""
@@ -25,11 +26,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     async def Login(self, request: session_pb2.LoginRequest, context: Context) -> session_pb2.TokenPair:
         """Opens a session."""
         values = {"email": request.email, "password": request.password}
-        return convert.grant_to_proto(await self._sessions.login(values, origin_of(context)))
+        return convert.grant_to_proto(await self._sessions.login(values, origin_of(context, self._trusted_proxies)))
 
     async def Refresh(self, request: session_pb2.RefreshRequest, context: Context) -> session_pb2.TokenPair:
         """Renews a pair of tokens."""
-        return convert.grant_to_proto(await self._sessions.refresh(request.refresh_token, origin_of(context)))
+        return convert.grant_to_proto(
+            await self._sessions.refresh(request.refresh_token, origin_of(context, self._trusted_proxies))
+        )
 
     async def Logout(self, request: session_pb2.LogoutRequest, context: Context) -> session_pb2.LogoutResponse:
         """Ends this session or all of them."""
