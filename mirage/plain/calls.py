@@ -41,6 +41,7 @@ class Blocking(Generic[P, R]):
         self.__wrapped__ = method  # where help() and notebooks find the parameters
 
     def __call__(self, instance: Plain[Any], /, *arguments: P.args, **options: P.kwargs) -> R:
+        """Calls it as a function of the object, as `Client.generate(client, …)`."""
         return self.__get__(instance, type(instance))(*arguments, **options)
 
     @overload

@@ -1,0 +1,176 @@
+"""`mirage admin …`."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mirage.cli import output
+from mirage.cli.jobs import jobs_table
+from mirage.cli.session import Limit, PasswordFromInput, Session, Yes, command
+from mirage.errors import NotSignedIn, PermissionDenied
+from mirage.records.account import User as UserRecord
+
+app = typer.Typer(help="Everybody's accounts and jobs, for administrators.", no_args_is_help=True)
+
+User = Annotated[str, typer.Argument(metavar="USER", help="The account's id or address.", show_default=False)]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+
+FIRST_ADMINISTRATOR = (
+    "Only an administrator makes another one here. The first is made on the machine that runs the platform: "
+    "`make admin EMAIL=ada@example.org`."
+)
+
+
+@app.command()
+@command
+def users(
+    session: Session,
+    role: Annotated[str, typer.Option("--role", help="Only user or administrator.")] = "",
+    state: Annotated[str, typer.Option("--state", help="Only active or inactive.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Only those whose address or name contains it.")] = "",
+    limit: Limit = 50,
+) -> None:
+    """List accounts, the newest first."""
+    found = session.client.admin.users(role=role, state=state, text=text, limit=limit)
+    session.output.result(
+        [user.to_dict() for user in found],
+        lambda: output.table(
+            ["id", "address", "name", "role", "state", "last sign-in"],
+            [
+                (
+                    user.id,
+                    user.email,
+                    user.display_name,
+                    user.role,
+                    output.state(user.state),
+                    output.when(user.last_login_time),
+                )
+                for user in found
+            ],
+        ),
+    )
+
+
+@app.command()
+@command
+def show(session: Session, user: User) -> None:
+    """Show an account."""
+    _show(session, session.client.admin.user(user))
+
+
+@app.command()
+@command
+def create(
+    session: Session,
+    email: Annotated[str, typer.Option("--email", "-e", prompt="E-mail address", help="The address to sign in with.")],
+    name: Annotated[str, typer.Option("--name", help="The name shown to others.")] = "Administrator",
+    role: Annotated[str, typer.Option("--role", help="administrator or user.")] = "administrator",
+    password_stdin: PasswordFromInput = False,
+) -> None:
+    """Make an account for somebody else, as an administrator if not said otherwise.
+
+    The first administrator of a platform is made by `make admin` on the machine that runs it.
+    """
+    client = session.client
+    try:
+        # Asked first, so that nobody gets an account without the role.
+        client.admin.users(limit=1)
+    except (NotSignedIn, PermissionDenied) as error:
+        error.hint = FIRST_ADMINISTRATOR
+        raise
+    _show(session, client.admin.create_user(email, session.password(password_stdin, new=True), name, role))
+
+
+@app.command()
+@command
+def activate(session: Session, user: User) -> None:
+    """Let an account sign in again."""
+    admin = session.client.admin
+    _show(session, admin.activate(admin.user(user).id))
+
+
+@app.command()
+@command
+def deactivate(session: Session, user: User) -> None:
+    """Switch an account off, and end its sessions."""
+    admin = session.client.admin
+    _show(session, admin.deactivate(admin.user(user).id))
+
+
+@app.command("role")
+@command
+def set_role(
+    session: Session,
+    user: User,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="user or administrator.", show_default=False)],
+) -> None:
+    """Set an account's role."""
+    admin = session.client.admin
+    _show(session, admin.set_role(admin.user(user).id, role))
+
+
+@app.command()
+@command
+def rm(session: Session, user: User, yes: Yes = False) -> None:
+    """Delete an account."""
+    admin = session.client.admin
+    found = admin.user(user)
+    session.confirm(f"Delete the account of {found.email}?", yes)
+    admin.delete_user(found.id)
+    session.output.result({"deleted": found.id}, lambda: f"Deleted the account of {output.visible(found.email)}.")
+
+
+@app.command()
+@command
+def requests(
+    session: Session,
+    user: Annotated[str, typer.Option("--user", help="Only this account's (id or address).")] = "",
+    state: Annotated[str, typer.Option("--state", help="Only those in this state, such as awaiting_approval.")] = "",
+    since: Annotated[datetime | None, typer.Option("--since", help="Only those started then or later.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """List everybody's jobs, the newest first."""
+    admin = session.client.admin
+    user_id = admin.user(user).id if user else ""
+    found = admin.jobs(user_id=user_id, state=state, since=since, limit=limit)
+    session.output.result(
+        [job.to_dict() for job in found], lambda: jobs_table(found, empty="No jobs.", with_owner=True)
+    )
+
+
+@app.command()
+@command
+def approve(session: Session, job: JobId, reason: Annotated[str, typer.Option("--reason", help="Why.")] = "") -> None:
+    """Let a job that waits for approval run."""
+    approved = session.client.admin.approve(job, reason)
+    session.output.result(approved.to_dict(), lambda: f"{approved.id} is {approved.state}.")
+
+
+@app.command()
+@command
+def reject(
+    session: Session,
+    job: JobId,
+    reason: Annotated[str, typer.Option("--reason", prompt="Why", help="Why; its owner is shown it.")],
+) -> None:
+    """Refuse a job that waits for approval."""
+    rejected = session.client.admin.reject(job, reason)
+    session.output.result(rejected.to_dict(), lambda: f"{rejected.id} is {rejected.state}.")
+
+
+def _show(session: Session, user: UserRecord) -> None:
+    def render() -> RenderableType:
+        return output.facts(
+            [
+                ("address", user.email),
+                ("id", user.id),
+                ("name", user.display_name),
+                ("role", user.role),
+                ("state", output.state(user.state)),
+                ("last sign-in", output.when(user.last_login_time)),
+            ]
+        )
+
+    session.output.result(user.to_dict(), render)
