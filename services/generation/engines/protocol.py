@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from services.generation.engines.estimate import Estimate, TableShape
     from services.generation.engines.parameters import Parameters
 
 
@@ -130,6 +131,9 @@ class Engine(Protocol):
 
     def warm_up(self) -> None:
         """Imports what fitting and loading need; it does nothing else."""
+
+    def estimate(self, table: "TableShape", spec: ModelSpec, rows: int) -> "Estimate":
+        """What fitting a model to such a table and drawing so many rows would take, on a machine like most."""
 
     def versions(self) -> Mapping[str, str]:
         """The versions of the libraries that make the rows, by distribution name."""

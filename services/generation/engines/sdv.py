@@ -11,6 +11,7 @@ import random
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ import pyarrow as pa
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
+from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import (
     CopulaGanParameters,
     CtganParameters,
@@ -27,6 +29,7 @@ from services.generation.engines.parameters import (
     TvaeParameters,
 )
 from services.generation.engines.protocol import Cancelled, Failure, ModelSpec, ModelType, Progress, Report, Stage
+from services.generation.engines.sdv_estimate import estimate
 
 # Rows drawn at a time. Part of what makes a seed's rows: another number gives other rows.
 BATCH_ROWS = 5_000
@@ -38,6 +41,14 @@ LEAST_DRAWS = 100_000
 # A row meets a condition on a number when it is so near, in standard deviations of the training rows.
 NEARNESS = 0.1
 TABLE = "table"
+MODULES = (
+    "ctgan.synthesizers.ctgan",
+    "ctgan.synthesizers.tvae",
+    "sdv.single_table",
+    "sdv.metadata",
+    "sdv.sampling",
+    "sdv.utils",
+)
 LOSS_NAMES = {"Generator Loss": "generator", "Discriminator Loss": "discriminator", "Loss": "loss"}
 DISTRIBUTIONS = ("sdv", "ctgan", "rdt", "copulas", "torch", "numpy", "pandas", "scikit-learn", "scipy")
 
@@ -70,12 +81,16 @@ class SdvEngine:
 
     def warm_up(self) -> None:
         """Imports what fitting needs, some seconds' worth."""
-        import ctgan.synthesizers.ctgan
-        import ctgan.synthesizers.tvae  # noqa: F401 imported for later
+        for module in MODULES:
+            import_module(module)
 
     def versions(self) -> Mapping[str, str]:
         """The versions of SDV and of what computes beneath it."""
         return {name: version(name) for name in DISTRIBUTIONS}
+
+    def estimate(self, table: TableShape, spec: ModelSpec, rows: int) -> Estimate:
+        """What fitting and drawing would take, on one thread."""
+        return estimate(table, spec, rows)
 
     def fit(self, table: pa.Table, spec: ModelSpec, report: Report) -> "SdvModel":
         """Fits a synthesizer. The same table, spec and number of threads give the same model."""

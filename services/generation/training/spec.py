@@ -16,7 +16,7 @@ class TrainingSpec(BaseModel):
 
     `directory` is private to this training and exists; `TABLE_FILE` and `MODEL_FILE` are written there. `columns` are
     the columns to learn, each with its type and role in force; the synthetic table has them in the input's order.
-    `parameters` are all in force, as `parameters.check` returned them. Under 200 rows nothing is held out.
+    `parameters` are all in force, as `check_model` returned them. Under 200 rows nothing is held out.
     """
 
     model_config = ConfigDict(frozen=True)

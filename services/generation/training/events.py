@@ -1,0 +1,78 @@
+"""What a child process says while it works: one JSON object a line."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from services.generation.engines.estimate import TableShape
+from services.generation.engines.protocol import Progress
+from services.generation.training.spec import TrainingSummary
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Started(_Event):
+    """The child runs, at the head of a process group of its own."""
+
+    kind: Literal["started"] = "started"
+    pid: int
+
+
+class Read(_Event):
+    """The table was read: what it is like."""
+
+    kind: Literal["read"] = "read"
+    shape: TableShape
+
+
+class Progressed(_Event):
+    """How far the work is."""
+
+    kind: Literal["progressed"] = "progressed"
+    progress: Progress
+
+
+class Failed(_Event):
+    """The work came to nothing, for a reason that a user can act on."""
+
+    kind: Literal["failed"] = "failed"
+    reason: str
+    message: str
+    metadata: dict[str, str]
+
+
+class Broke(_Event):
+    """An error nobody foresaw: its type and where it was, without any value."""
+
+    kind: Literal["broke"] = "broke"
+    error: str
+    trace: tuple[str, ...]
+
+
+class Trained(_Event):
+    """A training ended well."""
+
+    kind: Literal["trained"] = "trained"
+    summary: TrainingSummary
+
+
+class Sampled(_Event):
+    """A sampling ended well; every row was sent."""
+
+    kind: Literal["sampled"] = "sampled"
+
+
+class Exited(_Event):
+    """The child is gone, with this exit code: negative for the signal that ended it."""
+
+    kind: Literal["exited"] = "exited"
+    code: int
+
+
+Event = Annotated[
+    Started | Read | Progressed | Failed | Broke | Trained | Sampled | Exited,
+    Field(discriminator="kind"),
+]
+EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
