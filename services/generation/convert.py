@@ -1,0 +1,220 @@
+"""Pure: rows and plans to messages, messages to fields."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Value
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+from mirage.generation.v1 import job_pb2, model_pb2
+from servicekit.follow import encode_resume_token
+from servicekit.interceptors import DOMAIN
+from servicekit.structs import from_struct, to_struct
+from servicekit.timestamps import to_timestamp, utc_now
+from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
+from services.generation.models import Job, JobEvent, Model, Standing
+from services.generation.planning import OUTPUT_FORMATS, RequestLimits, Verdict
+from services.generation.states import JobState
+
+_STRUCTS: tuple[Literal["model_config", "optimization_config", "privacy", "conditions"], ...] = (
+    "model_config",
+    "optimization_config",
+    "privacy",
+    "conditions",
+)
+_OPTIONAL: tuple[Literal["sample_size", "seed", "holdout_fraction"], ...] = ("sample_size", "seed", "holdout_fraction")
+_PLAIN = ("dataset_version", "include_metadata", "primary_key", "target_column", "engine", "name")
+
+
+def request_fields(request: job_pb2.StartJobRequest) -> dict[str, Any]:
+    """A request field by field; what isn't set is left out."""
+    fields: dict[str, Any] = {name: getattr(request, name) for name in _PLAIN}
+    fields |= {name: getattr(request, name) for name in _OPTIONAL if request.HasField(name)}
+    fields |= {name: from_struct(getattr(request, name)) for name in _STRUCTS if request.HasField(name)}
+    fields |= {name: getattr(request, name) for name in ("dataset_id", "output_format") if getattr(request, name)}
+    return fields | {"columns": tuple(request.columns)}
+
+
+def sample_fields(request: model_pb2.SampleModelRequest) -> dict[str, Any]:
+    """A request for rows field by field; what isn't set is left out."""
+    fields: dict[str, Any] = {"conditions": from_struct(request.conditions)}
+    if request.HasField("n"):
+        fields["n"] = request.n
+    if request.HasField("seed"):
+        fields["seed"] = request.seed
+    if request.format:
+        fields["format"] = request.format
+    return fields
+
+
+def state_from_proto(state: job_pb2.JobState.ValueType) -> JobState | None:
+    """The state that a filter names; None for none."""
+    name = job_pb2.JobState.Name(state) if state in job_pb2.JobState.values() else "JOB_STATE_UNSPECIFIED"
+    return None if name == "JOB_STATE_UNSPECIFIED" else JobState[name.removeprefix("JOB_STATE_")]
+
+
+def state_to_proto(state: JobState) -> job_pb2.JobState.ValueType:
+    """A state as the contract names it."""
+    return job_pb2.JobState.Value(f"JOB_STATE_{state.name}")
+
+
+def job_to_proto(job: Job) -> job_pb2.Job:
+    """A job."""
+    return job_pb2.Job(
+        job_id=str(job.id),
+        owner_id=str(job.owner_id),
+        name=job.name,
+        dataset_id=str(job.dataset_id),
+        dataset_version=job.dataset_version,
+        **_standing(job),
+        sample_size=job.sample_size,
+        seed=job.seed,
+        engine=job.engine,
+        model_type=job.model_type,
+        model_config=to_struct(job.parameters),
+        adjustments=job.adjustments,
+        output_format=job.output_format,
+        include_metadata=job.include_metadata,
+        model_id=str(job.model_id or ""),
+        attempts=job.attempts,
+        create_time=to_timestamp(job.created_at),
+        start_time=to_timestamp(job.started_at),
+        end_time=to_timestamp(job.ended_at),
+        update_time=to_timestamp(job.updated_at),
+        columns=job.columns,
+        primary_key=job.primary_key,
+        target_column=job.target_column,
+        holdout_fraction=job.holdout_fraction,
+        conditions=to_struct(job.conditions),
+        table_sha256=job.table_sha256 or "",
+        table_bytes=job.table_bytes or 0,
+    )
+
+
+def event_to_proto(event: JobEvent) -> job_pb2.JobEvent:
+    """An event."""
+    return job_pb2.JobEvent(
+        job_id=str(event.job_id),
+        sequence=event.seq,
+        resume_token=encode_resume_token(event.job_id, event.seq),
+        kind=event.kind,
+        **_standing(event),
+        message=event.message,
+        event_time=to_timestamp(event.created_at),
+    )
+
+
+def heartbeat_to_proto(job_id: UUID, after: int) -> job_pb2.JobEvent:
+    """What is sent where nothing has happened for a while."""
+    return job_pb2.JobEvent(
+        job_id=str(job_id),
+        resume_token=encode_resume_token(job_id, after),
+        kind="heartbeat",
+        event_time=to_timestamp(utc_now()),
+    )
+
+
+def verdict_to_proto(verdict: Verdict) -> job_pb2.JobValidation:
+    """What would come of a request."""
+    estimate = verdict.plan.estimate if verdict.plan else None
+    return job_pb2.JobValidation(
+        valid=verdict.plan is not None,
+        violations=[
+            job_pb2.Violation(field=field, description=description) for field, description in verdict.violations
+        ],
+        adjustments=verdict.model.adjustments if verdict.model else (),
+        model_config=to_struct(verdict.model.parameters) if verdict.model else None,
+        estimated_seconds=estimate.seconds if estimate else None,
+        estimated_memory_mb=estimate.memory_mb if estimate else None,
+    )
+
+
+def model_to_proto(model: Model) -> model_pb2.Model:
+    """A fitted model."""
+    return model_pb2.Model(
+        model_id=str(model.id),
+        owner_id=str(model.owner_id),
+        name=model.name,
+        job_id=str(model.job_id),
+        dataset_id=str(model.dataset_id),
+        dataset_version=model.dataset_version,
+        engine=model.engine,
+        model_type=model.model_type,
+        model_config=to_struct(model.parameters),
+        seed=model.seed,
+        training_row_count=model.training_row_count,
+        training_seconds=model.training_seconds,
+        model_bytes=model.object_bytes,
+        model_sha256=model.object_sha256,
+        columns=model.column_names,
+        create_time=to_timestamp(model.created_at),
+    )
+
+
+def configuration_to_proto(limits: RequestLimits, max_concurrent: int) -> job_pb2.Configuration:
+    """What can be asked for."""
+    return job_pb2.Configuration(
+        model_types=[_model_type(description) for description in describe_model_types(limits.epochs)],
+        output_formats=OUTPUT_FORMATS,
+        minimum_sample_size=limits.minimum_sample_size,
+        maximum_sample_size=limits.maximum_sample_size,
+        default_sample_size=limits.default_sample_size,
+        maximum_concurrent_jobs=max_concurrent,
+    )
+
+
+def _model_type(description: ModelTypeDescription) -> job_pb2.ModelType:
+    return job_pb2.ModelType(
+        name=description.name,
+        engines=description.engines,
+        description=description.description,
+        parameters=[_parameter(parameter) for parameter in description.parameters],
+        recommendations=[
+            job_pb2.Recommendation(up_to_rows=advice.up_to_rows, parameters=to_struct(advice.parameters))
+            for advice in description.recommendations
+        ],
+    )
+
+
+def _parameter(parameter: ParameterDescription) -> job_pb2.Parameter:
+    return job_pb2.Parameter(
+        name=parameter.name,
+        type=parameter.type,
+        description=parameter.description,
+        default=_value(parameter.default),
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        choices=parameter.choices,
+    )
+
+
+def _value(plain: Any) -> Value:
+    return ParseDict(plain, Value())
+
+
+def _standing(row: Standing) -> Mapping[str, Any]:
+    """How a job stands, as the job and its events show it."""
+    return {
+        "state": state_to_proto(row.state),
+        "progress": row.progress,
+        "stage": row.stage,
+        "epoch": row.epoch,
+        "epochs": row.epochs,
+        "losses": row.losses,
+        "rows_sampled": row.rows_sampled,
+        "seconds_left": row.seconds_left,
+        "error": _error(row),
+    }
+
+
+def _error(row: Standing) -> status_pb2.Status | None:
+    if row.error_code is None:
+        return None
+    detail = AnyMessage()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=row.error_reason or "", domain=DOMAIN))
+    code: int = StatusCode[row.error_code].value[0]
+    return status_pb2.Status(code=code, message=row.error_message or "", details=[detail])

@@ -1,0 +1,74 @@
+"""The generation service's errors: gRPC code, reason, metadata."""
+
+from grpc import StatusCode
+
+from servicekit.errors import ServiceError
+from services.generation.states import JobState
+
+
+class JobNotFound(ServiceError):
+    """There is no such job, or it is somebody else's."""
+
+    code, reason = StatusCode.NOT_FOUND, "JOB_NOT_FOUND"
+
+    def __init__(self, job_id: object) -> None:
+        super().__init__(f"Job {job_id} does not exist.", job_id=str(job_id))
+
+
+class ModelNotFound(ServiceError):
+    """There is no such model, or it is somebody else's."""
+
+    code, reason = StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"
+
+    def __init__(self, model_id: object) -> None:
+        super().__init__(f"Model {model_id} does not exist.", model_id=str(model_id))
+
+
+class IllegalTransition(ServiceError):
+    """The job can't go from where it stands to where it should; the reason names both."""
+
+    code = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, job_id: object, present: JobState, wanted: JobState) -> None:
+        super().__init__(
+            f"Job {job_id} is {_words(present)} and can't become {_words(wanted)}.",
+            job_id=str(job_id),
+            state=present.name,
+            wanted_state=wanted.name,
+        )
+        self.reason = f"ILLEGAL_TRANSITION_{present.name}_TO_{wanted.name}"  # one for each pair of states
+
+
+class TableNotReady(ServiceError):
+    """The job hasn't made its table, or never will."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "TABLE_NOT_READY"
+
+    def __init__(self, job_id: object, state: JobState) -> None:
+        super().__init__(
+            f"Job {job_id} has no table: it is {_words(state)}. Only a job that succeeded has one.",
+            job_id=str(job_id),
+            state=state.name,
+        )
+
+
+class IdempotencyKeyReused(ServiceError):
+    """The key was used before, with another body."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used with another request. Use a new key for a new request.")
+
+
+class SamplersBusy(ServiceError):
+    """As many models as this machine takes are being sampled already."""
+
+    code, reason = StatusCode.RESOURCE_EXHAUSTED, "SAMPLERS_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("Too many models are being sampled just now. Try again in a moment.")
+
+
+def _words(state: JobState) -> str:
+    return state.value.replace("_", " ")

@@ -1,0 +1,32 @@
+"""What a child process reports as gone wrong, as errors of this service."""
+
+from collections.abc import Mapping
+
+from grpc import StatusCode
+
+from servicekit.errors import ServiceError
+from services.generation.engines.protocol import Failure
+
+# Whatever isn't named is our own fault.
+_CODES: Mapping[str, StatusCode] = {
+    "TABLE_NOT_LEARNABLE": StatusCode.FAILED_PRECONDITION,
+    "INVALID_CONDITIONS": StatusCode.INVALID_ARGUMENT,
+    "CONDITION_TOO_RARE": StatusCode.FAILED_PRECONDITION,
+    "TRAINING_DIVERGED": StatusCode.FAILED_PRECONDITION,
+    "TRAINING_OUT_OF_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
+    "JOB_TIMED_OUT": StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+def code_of(reason: str) -> StatusCode:
+    """The gRPC code that goes with a failure's reason."""
+    return _CODES.get(reason, StatusCode.INTERNAL)
+
+
+class SamplingFailed(ServiceError):
+    """Rows could not be drawn; code and reason are those of what went wrong in the child process."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, **failure.metadata)
+        self.code = code_of(failure.reason)
+        self.reason = failure.reason

@@ -1,0 +1,274 @@
+"""What users and administrators do with jobs."""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from grpc import StatusCode
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from servicekit.errors import InvalidRequest, Violation
+from servicekit.follow import follow as follow_events
+from servicekit.ids import new_id
+from servicekit.listen import Listener
+from servicekit.timestamps import utc_now
+from services.generation import events, repository
+from services.generation.dispatch import WAITING_FOR_OTHERS, Dispatcher
+from services.generation.errors import IdempotencyKeyReused, IllegalTransition, JobNotFound, TableNotReady
+from services.generation.events import EventKind
+from services.generation.models import Job, JobEvent
+from services.generation.planning import Plan
+from services.generation.states import ENDED, STAGES, JobState
+from services.generation.transitions import Fault, move
+
+IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
+LONGEST_REASON = 1000
+_EVENTS_A_BATCH = 500
+
+
+class ApprovalRule(NamedTuple):
+    """Which jobs wait for an administrator."""
+
+    required: bool
+    free_up_to_rows: int  # jobs of at most so many rows need none
+
+    def holds_for(self, sample_size: int) -> bool:
+        """Whether a job of this size needs an approval."""
+        return self.required and sample_size > self.free_up_to_rows
+
+
+class Repeatable(NamedTuple):
+    """A request's idempotency key, and what tells the request from others."""
+
+    key: str
+    fingerprint: str
+
+
+async def started_before(session: AsyncSession, owner_id: UUID, repeatable: Repeatable | None) -> Job | None:
+    """The job that the same request has started already; None if this is the first time.
+
+    Raises:
+        IdempotencyKeyReused: the key came with another request then.
+    """
+    if repeatable is None:
+        return None
+    known = await repository.find_key(session, owner_id, repeatable.key)
+    if known is None:
+        return None
+    if known.fingerprint != repeatable.fingerprint:
+        raise IdempotencyKeyReused
+    return await repository.find_job(session, owner_id, known.job_id)
+
+
+async def start(
+    session: AsyncSession,
+    dispatcher: Dispatcher,
+    approval: ApprovalRule,
+    owner_id: UUID,
+    plan: Plan,
+    repeatable: Repeatable | None = None,
+) -> Job:
+    """Starts a job: its row, its first event and its place in the queue, in one transaction.
+
+    Raises:
+        IdempotencyKeyReused: the key came with another request before.
+    """
+    job = _new_job(owner_id, plan, waits=approval.holds_for(plan.sample_size))
+    if repeatable and not await repository.claim_key(session, owner_id, *repeatable, job.id):
+        # The same request, at the same time, was faster; if its job was deleted since, the key is free again.
+        before = await started_before(session, owner_id, repeatable)
+        return before or await start(session, dispatcher, approval, owner_id, plan, repeatable)
+    session.add(job)
+    await events.record(session, job, EventKind.STATE)
+    if job.state is JobState.QUEUED:
+        await dispatcher.fill(session, owner_id)
+    return job
+
+
+def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
+    state = JobState.AWAITING_APPROVAL if waits else JobState.QUEUED
+    request, source, model = plan.request, plan.source, plan.model
+    now = utc_now()
+    return Job(
+        id=new_id(),
+        owner_id=owner_id,
+        name=plan.name,
+        state=state,
+        stage=STAGES[state] if waits else WAITING_FOR_OTHERS,
+        progress=0.0,
+        epoch=0,
+        epochs=plan.epochs,
+        losses={},
+        rows_sampled=0,
+        sample_size=plan.sample_size,
+        seed=plan.seed,
+        engine=model.engine,
+        model_type=model.model_type,
+        parameters=dict(model.parameters),
+        adjustments=list(model.adjustments),
+        output_format=request.output_format,
+        include_metadata=request.include_metadata,
+        columns=list(request.columns),
+        primary_key=plan.primary_key,
+        target_column=plan.target_column,
+        holdout_fraction=request.holdout_fraction,
+        conditions=dict(request.conditions),
+        dataset_id=source.dataset_id,
+        dataset_version=source.version,
+        dataset_name=source.dataset_name,
+        source_sha256=source.table_sha256,
+        source_row_count=source.row_count,
+        column_specs=[spec.model_dump(mode="json") for spec in plan.column_specs],
+        attempts=0,
+        workers_lost=0,
+        last_seq=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+async def cancel(
+    session: AsyncSession, dispatcher: Dispatcher, owner_id: UUID, job_id: UUID, *, purge: bool = False
+) -> Job:
+    """Cancels a job; one that has ended stays as it is. With `purge` it is then deleted with its table.
+
+    A worker that has the job hears of it and ends the training.
+
+    Raises:
+        JobNotFound: the owner has no such job.
+    """
+    job = await repository.lock_job(session, owner_id, job_id)
+    if job.state not in ENDED:
+        await move(session, dispatcher, job, JobState.CANCELLED)
+    if purge:
+        await repository.delete_job(session, job)
+    return job
+
+
+def checked_reason(reason: str, *, required: bool) -> str:
+    """An administrator's reason without the space around it.
+
+    Raises:
+        InvalidRequest: it is too long, or missing where one is required.
+    """
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON or (required and not reason):
+        least = 1 if required else 0
+        raise InvalidRequest([Violation("reason", f"must have {least} to {LONGEST_REASON} characters")])
+    return reason
+
+
+async def approve(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, reason: str) -> Job:
+    """Lets a job that waits for approval run.
+
+    Raises:
+        JobNotFound: there is no such job.
+        IllegalTransition: it doesn't wait for approval.
+    """
+    job = await _lock_for_administrator(session, job_id)
+    if job.state is not JobState.AWAITING_APPROVAL:
+        raise IllegalTransition(job.id, job.state, JobState.QUEUED)  # others come to be queued in other ways
+    await move(session, dispatcher, job, JobState.QUEUED, message=reason)
+    return job
+
+
+async def reject(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, reason: str) -> Job:
+    """Refuses a job that waits for approval.
+
+    Raises:
+        JobNotFound: there is no such job.
+        IllegalTransition: it doesn't wait for approval.
+    """
+    job = await _lock_for_administrator(session, job_id)
+    fault = Fault(StatusCode.PERMISSION_DENIED, "JOB_REJECTED", reason)
+    await move(session, dispatcher, job, JobState.REJECTED, message=reason, fault=fault)
+    return job
+
+
+async def _lock_for_administrator(session: AsyncSession, job_id: UUID) -> Job:
+    job = await repository.lock_any_job(session, job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    return job
+
+
+def with_table(job: Job) -> Job:
+    """The job, if it has made its table.
+
+    Raises:
+        TableNotReady: it hasn't.
+    """
+    if job.state is not JobState.SUCCEEDED or job.table_key is None:
+        raise TableNotReady(job.id, job.state)
+    return job
+
+
+async def delete_dependents(
+    session: AsyncSession, dispatcher: Dispatcher, owner_id: UUID, dataset_id: UUID
+) -> tuple[int, int]:
+    """Cancels and deletes an owner's jobs, tables and models of a dataset; returns how many jobs and models."""
+    # Models before jobs, as everywhere: two transactions must not wait for each other.
+    doomed_models = await repository.lock_models_of_dataset(session, owner_id, dataset_id)
+    doomed_jobs = await repository.lock_jobs_of_dataset(session, owner_id, dataset_id)
+    for job in doomed_jobs:
+        if job.state not in ENDED:
+            await move(session, dispatcher, job, JobState.CANCELLED, message="The dataset was deleted")
+    for model in doomed_models:
+        await repository.delete_model(session, model)
+    for job in doomed_jobs:
+        await repository.delete_job(session, job)
+    return len(doomed_jobs), len(doomed_models)
+
+
+async def follow(
+    sessions: async_sessionmaker[AsyncSession],
+    listener: Listener,
+    owner_id: UUID,
+    job_id: UUID,
+    *,
+    after: int,
+    heartbeat_s: float,
+) -> AsyncGenerator[Sequence[JobEvent], None]:
+    """A job's events behind a number, in batches as they come; an empty batch is a heartbeat.
+
+    Ends with the job's last event, or at once if that one was seen already. If the job is deleted meanwhile, a
+    made-up last event says so.
+
+    Raises:
+        JobNotFound: the owner has no such job.
+    """
+    async with sessions() as session:
+        job = await repository.find_job(session, owner_id, job_id)
+    if job.state in ENDED and after >= job.last_seq:
+        return
+
+    async def fetch(seq: int) -> Sequence[JobEvent]:
+        async with sessions() as session:
+            found = await repository.events_after(session, job_id, seq, _EVENTS_A_BATCH)
+            if not found and not await repository.job_exists(session, job_id):
+                return [_deleted(job_id, seq)]
+            return found
+
+    async for batch in follow_events(
+        fetch, listener, events.CHANNEL, str(job_id), after=after, heartbeat_s=heartbeat_s
+    ):
+        yield batch
+
+
+def _deleted(job_id: UUID, seq: int) -> JobEvent:
+    return JobEvent(
+        job_id=job_id,
+        seq=seq + 1,
+        kind=EventKind.STATE,
+        message="The job was deleted",
+        last=True,
+        state=JobState.CANCELLED,
+        stage=STAGES[JobState.CANCELLED],
+        progress=0.0,
+        epoch=0,
+        epochs=0,
+        losses={},
+        rows_sampled=0,
+        created_at=utc_now(),
+    )

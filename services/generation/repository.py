@@ -1,0 +1,262 @@
+"""Every query of the generation service. What is a user's is asked for by owner; lists go by key."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, column, delete, exists, func, select, table, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from servicekit.timestamps import utc_now
+from services.generation.errors import JobNotFound, ModelNotFound
+from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObject, Model
+from services.generation.states import AT_WORK, JobState
+
+_QUEUE = table("pgqueuer", column("id"))
+
+
+class JobFilter(NamedTuple):
+    """Which jobs a list shows; what is None doesn't matter."""
+
+    owner_id: UUID | None
+    state: JobState | None = None
+    dataset_id: UUID | None = None
+    since: datetime | None = None
+
+
+async def find_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
+    """An owner's job.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    return _found(await session.scalar(select(Job).where(Job.id == job_id, Job.owner_id == owner_id)), job_id)
+
+
+async def lock_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
+    """An owner's job, locked until the transaction ends.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    query = _fresh(select(Job).where(Job.id == job_id, Job.owner_id == owner_id)).with_for_update()
+    return _found(await session.scalar(query), job_id)
+
+
+async def lock_any_job(session: AsyncSession, job_id: UUID) -> Job | None:
+    """Anybody's job, locked; for administrators and workers."""
+    return await session.scalar(_fresh(select(Job).where(Job.id == job_id)).with_for_update())
+
+
+async def lock_jobs_of_dataset(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> Sequence[Job]:
+    """An owner's jobs that learn, or learned, a dataset, locked."""
+    query = select(Job).where(Job.dataset_id == dataset_id, Job.owner_id == owner_id).order_by(Job.id)
+    return (await session.scalars(_fresh(query).with_for_update())).all()
+
+
+async def page_jobs(session: AsyncSession, wanted: JobFilter, before: UUID | None, limit: int) -> Sequence[Job]:
+    """Jobs, the newest first, from behind the one with the id `before`."""
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if wanted.owner_id is not None:
+        query = query.where(Job.owner_id == wanted.owner_id)
+    if wanted.state is not None:
+        query = query.where(Job.state == wanted.state)
+    if wanted.dataset_id is not None:
+        query = query.where(Job.dataset_id == wanted.dataset_id)
+    if wanted.since is not None:
+        query = query.where(Job.created_at >= wanted.since)
+    if before is not None:
+        query = query.where(Job.id < before)
+    return (await session.scalars(query)).all()
+
+
+async def events_after(session: AsyncSession, job_id: UUID, seq: int, limit: int) -> Sequence[JobEvent]:
+    """A job's events behind a number, in order."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > seq).order_by(JobEvent.seq).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def job_exists(session: AsyncSession, job_id: UUID) -> bool:
+    """Whether the job's row is still there."""
+    return bool(await session.scalar(select(exists().where(Job.id == job_id))))
+
+
+async def attempt_counts(session: AsyncSession, job_id: UUID, number: int) -> bool:
+    """Whether this attempt at the job is the latest, and the job is at work."""
+    query = select(exists().where(Job.id == job_id, Job.attempts == number, Job.state.in_(AT_WORK)))
+    return bool(await session.scalar(query))
+
+
+# Dispatch
+
+
+async def count_dispatched(session: AsyncSession, owner_id: UUID) -> int:
+    """How many of the owner's jobs are in the queue or with a worker."""
+    query = select(func.count()).select_from(Job).where(Job.owner_id == owner_id, Job.queue_id.is_not(None))
+    return await session.scalar(query) or 0
+
+
+async def lock_waiting(session: AsyncSession, owner_id: UUID, limit: int) -> Sequence[Job]:
+    """The owner's oldest jobs that wait to be dispatched, locked; one that is just being cancelled is passed over."""
+    query = (
+        select(Job)
+        .where(Job.owner_id == owner_id, Job.state == JobState.QUEUED, Job.queue_id.is_(None))
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(_fresh(query))).all()
+
+
+async def owners_waiting(session: AsyncSession) -> Sequence[UUID]:
+    """Owners of jobs that wait to be dispatched."""
+    query = select(Job.owner_id).where(Job.state == JobState.QUEUED, Job.queue_id.is_(None)).distinct()
+    return (await session.scalars(query)).all()
+
+
+async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
+    """Jobs that name a row of the queue that isn't there."""
+    query = select(Job.id).where(Job.queue_id.is_not(None), ~exists().where(_QUEUE.c.id == Job.queue_id))
+    return (await session.scalars(query)).all()
+
+
+async def queue_row_exists(session: AsyncSession, queue_id: int) -> bool:
+    """Whether the queue has a row of this id."""
+    return bool(await session.scalar(select(exists().where(_QUEUE.c.id == queue_id))))
+
+
+# Models
+
+
+async def find_model(session: AsyncSession, owner_id: UUID, model_id: UUID) -> Model:
+    """An owner's model.
+
+    Raises:
+        ModelNotFound: there is none, or it is somebody else's.
+    """
+    return await _one_model(session, select(Model).where(Model.id == model_id, Model.owner_id == owner_id), model_id)
+
+
+async def lock_model(session: AsyncSession, owner_id: UUID, model_id: UUID) -> Model:
+    """An owner's model, locked until the transaction ends.
+
+    Raises:
+        ModelNotFound: there is none, or it is somebody else's.
+    """
+    query = select(Model).where(Model.id == model_id, Model.owner_id == owner_id).with_for_update()
+    return await _one_model(session, query, model_id)
+
+
+async def _one_model(session: AsyncSession, query: Select[Model], model_id: UUID) -> Model:
+    model = await session.scalar(query)
+    if model is None:
+        raise ModelNotFound(model_id)
+    return model
+
+
+async def page_models(
+    session: AsyncSession, owner_id: UUID, dataset_id: UUID | None, before: UUID | None, limit: int
+) -> Sequence[Model]:
+    """An owner's models, the newest first, from behind the one with the id `before`."""
+    query = select(Model).where(Model.owner_id == owner_id).order_by(Model.id.desc()).limit(limit)
+    if dataset_id is not None:
+        query = query.where(Model.dataset_id == dataset_id)
+    if before is not None:
+        query = query.where(Model.id < before)
+    return (await session.scalars(query)).all()
+
+
+async def lock_models_of_dataset(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> Sequence[Model]:
+    """An owner's models that were fitted on a dataset, locked."""
+    query = select(Model).where(Model.dataset_id == dataset_id, Model.owner_id == owner_id).order_by(Model.id)
+    return (await session.scalars(query.with_for_update())).all()
+
+
+async def count_dependents(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> tuple[int, int]:
+    """How many of an owner's jobs and models hang on a dataset."""
+    jobs = await session.scalar(
+        select(func.count()).select_from(Job).where(Job.dataset_id == dataset_id, Job.owner_id == owner_id)
+    )
+    models = await session.scalar(
+        select(func.count()).select_from(Model).where(Model.dataset_id == dataset_id, Model.owner_id == owner_id)
+    )
+    return jobs or 0, models or 0
+
+
+# Idempotency
+
+
+async def find_key(session: AsyncSession, owner_id: UUID, key: str) -> IdempotencyKey | None:
+    """What an owner's idempotency key stands for."""
+    return await session.get(IdempotencyKey, (owner_id, key))
+
+
+async def claim_key(session: AsyncSession, owner_id: UUID, key: str, fingerprint: str, job_id: UUID) -> bool:
+    """Writes down what a key stands for; False if it stands for something already.
+
+    Waits for another transaction that is just writing the same key down.
+    """
+    statement = (
+        insert(IdempotencyKey)
+        .values(owner_id=owner_id, key=key, fingerprint=fingerprint, job_id=job_id, created_at=utc_now())
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    )
+    return await session.scalar(statement) is not None
+
+
+async def forget_keys(session: AsyncSession, older_than: timedelta) -> None:
+    """Forgets old idempotency keys."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < utc_now() - older_than))
+
+
+# Objects
+
+
+async def loosen(session: AsyncSession, keys: Sequence[str], due_at: datetime) -> None:
+    """Marks objects for removal at a time; a later mark replaces an earlier one."""
+    if not keys:
+        return
+    statement = insert(LooseObject).values([{"key": key, "due_at": due_at} for key in keys])
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=[LooseObject.key], set_={"due_at": statement.excluded.due_at})
+    )
+
+
+async def fasten(session: AsyncSession, keys: Sequence[str]) -> None:
+    """Takes the mark for removal off objects: a row names them, or they are gone."""
+    await session.execute(delete(LooseObject).where(LooseObject.key.in_(keys)))
+
+
+async def due_objects(session: AsyncSession, limit: int) -> Sequence[str]:
+    """Objects whose time for removal has come."""
+    query = select(LooseObject.key).where(LooseObject.due_at <= utc_now()).order_by(LooseObject.due_at).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def delete_job(session: AsyncSession, job: Job) -> None:
+    """Deletes a job with its events; its table's object is due for removal."""
+    if job.table_key:
+        await loosen(session, [job.table_key], utc_now())
+    await session.execute(delete(Job).where(Job.id == job.id))
+    session.expunge(job)
+
+
+async def delete_model(session: AsyncSession, model: Model) -> None:
+    """Deletes a model; its object is due for removal."""
+    await loosen(session, [model.object_key], utc_now())
+    await session.execute(update(Job).where(Job.model_id == model.id).values(model_id=None))
+    await session.execute(delete(Model).where(Model.id == model.id))
+
+
+def _found(job: Job | None, job_id: UUID) -> Job:
+    if job is None:
+        raise JobNotFound(job_id)
+    return job
+
+
+def _fresh(query: Select[Job]) -> Select[Job]:
+    """What was read before the lock was held is read again."""
+    return query.execution_options(populate_existing=True)

@@ -1,0 +1,156 @@
+"""Rows from a model that was kept, drawn in a child process and streamed as they are made."""
+
+import asyncio
+import secrets
+import tempfile
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from servicekit import tabular
+from servicekit.errors import InvalidRequest, Violation
+from servicekit.object_store import ObjectMissing, ObjectStore, file_sha256
+from servicekit.validation import violations_of
+from services.generation.engines.protocol import Failure
+from services.generation.errors import ModelNotFound, SamplersBusy
+from services.generation.faults import SamplingFailed
+from services.generation.models import Model
+from services.generation.planning import LARGEST_SEED, RequestLimits
+from services.generation.training.runner import TrainingRunner
+from services.generation.training.spec import SamplingSpec
+
+
+class SampleRequest(BaseModel):
+    """What a user asks of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int | None = None
+    seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
+    conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    format: Literal["jsonl", "csv"] = "jsonl"
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """Rows to draw; nothing is left open."""
+
+    rows: int
+    seed: int
+    conditions: Mapping[str, JsonValue]
+    table_format: str
+
+
+def plan_sample(model: Model, fields: Mapping[str, Any], limits: RequestLimits) -> SamplePlan:
+    """The plan for a request, given field by field.
+
+    Raises:
+        InvalidRequest: with every wrong field.
+    """
+    violations: list[Violation] = []
+    try:
+        request = SampleRequest.model_validate(dict(fields))
+    except ValidationError as error:
+        violations += violations_of(error)
+        request = SampleRequest.model_construct(**fields)
+    rows = limits.default_sample_size if request.n is None else request.n
+    try:
+        limits.check_sample_size(rows)
+    except ValueError as error:
+        violations.append(Violation("n", str(error)))
+    for name in request.conditions:
+        if name not in model.column_names:
+            violations.append(Violation(f"conditions.{name}", f"the model has no column {name!r}"))
+    if violations:
+        raise InvalidRequest(violations)
+    seed = secrets.randbelow(LARGEST_SEED + 1) if request.seed is None else request.seed
+    return SamplePlan(rows, seed, request.conditions, request.format)
+
+
+class Sampler:
+    """Draws rows from kept models; so many models at once as the machine has slots."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        runner: TrainingRunner,
+        *,
+        slots: int,
+        time_limit_s: float,
+        memory_limit_mb: int | None,
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._free_slots = slots
+        self._time_limit_s = time_limit_s
+        self._memory_limit_mb = memory_limit_mb
+
+    async def draw(self, model: Model, plan: SamplePlan) -> AsyncGenerator[bytes, None]:
+        """The rows as a file of the wanted format, as they are made. Closing this ends the child process.
+
+        Raises:
+            SamplersBusy: every slot is taken.
+            ModelNotFound: the model was deleted meanwhile.
+            SamplingFailed: the model can't make such rows.
+        """
+        with self._slot(), tempfile.TemporaryDirectory(prefix="mirage-sample-") as directory:
+            path = Path(directory) / "model.zip"
+            await self._fetch(model, path)
+            spec = SamplingSpec(
+                model=path,
+                rows=plan.rows,
+                seed=plan.seed,
+                conditions=dict(plan.conditions),
+                time_limit_s=self._time_limit_s,
+                memory_limit_mb=self._memory_limit_mb,
+            )
+            try:
+                async with aclosing(self._runner.sample(spec)) as batches:
+                    async for piece in _encoded(batches, plan.table_format):
+                        yield piece
+            except Failure as failure:
+                raise SamplingFailed(failure) from failure
+
+    async def _fetch(self, model: Model, path: Path) -> None:
+        try:
+            await self._store.get_file(model.object_key, path)
+        except ObjectMissing:
+            raise ModelNotFound(model.id) from None
+        # Reading a model runs what is in it; so only what this platform wrote is read.
+        if await asyncio.to_thread(file_sha256, path) != model.object_sha256:
+            raise SamplingFailed(Failure("MODEL_UNREADABLE", "The stored model isn't the one that was fitted."))
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if self._free_slots <= 0:
+            raise SamplersBusy
+        self._free_slots -= 1
+        try:
+            yield
+        finally:
+            self._free_slots += 1
+
+
+async def _encoded(batches: AsyncIterator[pa.RecordBatch], table_format: str) -> AsyncIterator[bytes]:
+    """The batches as pieces of a file, each as soon as it is made."""
+    waiting: deque[pa.RecordBatch] = deque()
+    pieces: Iterator[bytes] | None = None
+
+    def drain() -> Iterator[pa.RecordBatch]:
+        while True:
+            yield waiting.popleft()
+
+    async for batch in batches:
+        if not batch.num_rows:
+            continue
+        waiting.append(batch)
+        pieces = pieces or tabular.stream_batches(batch.schema, drain(), table_format)
+        # A format may say something of its own (a header) before it asks for rows.
+        while waiting:
+            yield await asyncio.to_thread(next, pieces)

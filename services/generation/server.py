@@ -1,0 +1,96 @@
+"""The generation service's composition root: everything is wired here."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc.aio
+
+from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc
+from servicekit.clients import ServiceIdentity, open_channel, peer_channel
+from servicekit.database import Database
+from servicekit.identity import RemoteKeys, TokenVerifier
+from servicekit.listen import Listener
+from servicekit.object_store import ObjectStore
+from servicekit.server import Application
+from services.generation import convert, events
+from services.generation.dispatch import Dispatcher
+from services.generation.engines.parameters import Limits
+from services.generation.jobs import ApprovalRule
+from services.generation.planning import Planner, RequestLimits
+from services.generation.sampling import Sampler
+from services.generation.servicers.administration import JobAdministrationServicer
+from services.generation.servicers.dependents import DependentServicer
+from services.generation.servicers.jobs import JobServicer
+from services.generation.servicers.models import ModelServicer
+from services.generation.settings import Settings
+from services.generation.sources import SourceClient
+from services.generation.training.memory import default_memory_limit_mb
+from services.generation.training.runner import TrainingRunner
+
+SERVICE_NAMES = (
+    "mirage.generation.v1.DependentService",
+    "mirage.generation.v1.JobAdministrationService",
+    "mirage.generation.v1.JobService",
+    "mirage.generation.v1.ModelService",
+)
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    """What the server serves; what it opens is closed at the end, in reverse order."""
+    async with AsyncExitStack() as stack:
+        database = Database.from_settings(settings)
+        stack.push_async_callback(database.close)
+        sessions = database.sessions
+        listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
+        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        verifier = TokenVerifier(RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience)
+        identity = ServiceIdentity(auth, settings)
+        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, identity))
+        store = ObjectStore(settings, "generation")
+        await store.ensure_bucket()
+        runner = TrainingRunner()
+        stack.push_async_callback(runner.close)
+        limits = request_limits(settings)
+        dispatcher = Dispatcher(settings.max_concurrent_generations)
+        sampler = Sampler(
+            store,
+            runner,
+            slots=settings.worker_slots,
+            time_limit_s=settings.request_timeout_seconds,
+            memory_limit_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
+        )
+        jobs = JobServicer(
+            sessions,
+            Planner(SourceClient(datasets), limits),
+            dispatcher,
+            ApprovalRule(settings.require_approval, settings.auto_approve_below_rows),
+            listener,
+            store,
+            convert.configuration_to_proto(limits, settings.max_concurrent_generations),
+            settings.stream_heartbeat_seconds,
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            job_pb2_grpc.add_JobServiceServicer_to_server(jobs, server)
+            job_pb2_grpc.add_JobAdministrationServiceServicer_to_server(
+                JobAdministrationServicer(sessions, dispatcher), server
+            )
+            job_pb2_grpc.add_DependentServiceServicer_to_server(DependentServicer(sessions, dispatcher, store), server)
+            model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
+
+        yield Application(SERVICE_NAMES, register, verifier)
+
+
+def request_limits(settings: Settings) -> RequestLimits:
+    """What the settings allow a request."""
+    return RequestLimits(
+        minimum_sample_size=settings.min_sample_size,
+        maximum_sample_size=settings.max_sample_size,
+        default_sample_size=settings.default_sample_size,
+        epochs=Limits(
+            minimum_epochs=settings.min_epochs,
+            maximum_epochs=settings.max_epochs,
+            default_epochs=settings.default_epochs,
+        ),
+    )

@@ -1,0 +1,142 @@
+"""The RPCs of JobService."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+
+from google.api.httpbody_pb2 import HttpBody
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mirage.generation.v1 import job_pb2, job_pb2_grpc
+from servicekit.follow import decode_resume_token
+from servicekit.identity import caller
+from servicekit.listen import Listener
+from servicekit.object_store import ObjectStore, content_disposition
+from servicekit.structs import to_struct
+from servicekit.timestamps import to_timestamp, utc_now
+from services.generation import convert, downloads, jobs, lists, repository
+from services.generation.dispatch import Dispatcher
+from services.generation.housekeeping import remove_due_objects
+from services.generation.jobs import ApprovalRule
+from services.generation.metadata import metadata_document
+from services.generation.planning import Planner
+from services.generation.repository import JobFilter
+from services.generation.servicers.calls import Context, filter_id, job_id_of, repeatable, send_file
+
+
+class JobServicer(job_pb2_grpc.JobServiceServicer):
+    """A user's jobs."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        planner: Planner,
+        dispatcher: Dispatcher,
+        approval: ApprovalRule,
+        listener: Listener,
+        store: ObjectStore,
+        configuration: job_pb2.Configuration,
+        heartbeat_s: float,
+    ) -> None:
+        self._sessions = sessions
+        self._planner = planner
+        self._dispatcher = dispatcher
+        self._approval = approval
+        self._listener = listener
+        self._store = store
+        self._configuration = configuration
+        self._heartbeat_s = heartbeat_s
+
+    async def StartJob(self, request: job_pb2.StartJobRequest, context: Context) -> job_pb2.Job:
+        """Starts a job."""
+        owner_id, key = caller().user_id, repeatable(context, request)
+        async with self._sessions() as session:
+            before = await jobs.started_before(session, owner_id, key)
+        if before is not None:
+            return convert.job_to_proto(before)
+        plan = await self._planner.plan(owner_id, convert.request_fields(request))
+        async with self._sessions.begin() as session:
+            job = await jobs.start(session, self._dispatcher, self._approval, owner_id, plan, key)
+        return convert.job_to_proto(job)
+
+    async def ValidateJob(self, request: job_pb2.ValidateJobRequest, context: Context) -> job_pb2.JobValidation:
+        """Checks a request without running it."""
+        verdict = await self._planner.judge(caller().user_id, convert.request_fields(request.request))
+        return convert.verdict_to_proto(verdict)
+
+    async def ListJobs(self, request: job_pb2.ListJobsRequest, context: Context) -> job_pb2.ListJobsResponse:
+        """Lists the caller's jobs."""
+        wanted = JobFilter(
+            owner_id=caller().user_id,
+            state=convert.state_from_proto(request.state),
+            dataset_id=filter_id("dataset_id", request.dataset_id),
+        )
+        async with self._sessions() as session:
+            page, next_token = await lists.jobs(session, wanted, request.page_size, request.page_token)
+        return job_pb2.ListJobsResponse(jobs=map(convert.job_to_proto, page), next_page_token=next_token)
+
+    async def GetJob(self, request: job_pb2.GetJobRequest, context: Context) -> job_pb2.Job:
+        """Returns one job."""
+        async with self._sessions() as session:
+            job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
+        return convert.job_to_proto(job)
+
+    async def WatchJob(self, request: job_pb2.WatchJobRequest, context: Context) -> AsyncIterator[job_pb2.JobEvent]:
+        """Streams a job's events from a point on."""
+        job_id = job_id_of(request.job_id)
+        after = decode_resume_token(request.resume_token, job_id)
+        batches = jobs.follow(
+            self._sessions, self._listener, caller().user_id, job_id, after=after, heartbeat_s=self._heartbeat_s
+        )
+        async with aclosing(batches):
+            async for batch in batches:
+                for event in batch:
+                    after = event.seq
+                    yield convert.event_to_proto(event)
+                if not batch:
+                    yield convert.heartbeat_to_proto(job_id, after)
+
+    async def CancelJob(self, request: job_pb2.CancelJobRequest, context: Context) -> job_pb2.Job:
+        """Cancels a job, or deletes it."""
+        owner_id, job_id = caller().user_id, job_id_of(request.job_id)
+        async with self._sessions.begin() as session:
+            job = await jobs.cancel(session, self._dispatcher, owner_id, job_id, purge=request.purge)
+        if request.purge:
+            await remove_due_objects(self._sessions, self._store)
+        return convert.job_to_proto(job)
+
+    async def DownloadTable(self, request: job_pb2.DownloadTableRequest, context: Context) -> AsyncIterator[HttpBody]:
+        """Streams the synthetic table as a file."""
+        async with self._sessions() as session:
+            job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
+        download = downloads.choose(jobs.with_table(job), request.format)
+        headers = {"content-disposition": content_disposition(download.filename)}
+        if download.length is not None:
+            headers["x-content-length"] = str(download.length)
+        async with aclosing(downloads.stream(self._store, job, download)) as pieces:
+            async for body in send_file(context, headers, download.content_type, pieces):
+                yield body
+
+    async def GetTableDownloadUrl(
+        self, request: job_pb2.GetTableDownloadUrlRequest, context: Context
+    ) -> job_pb2.TableDownloadUrl:
+        """Returns a signed URL of the table."""
+        async with self._sessions() as session:
+            job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
+        seconds = downloads.url_seconds(request.expires)
+        expire_time = utc_now() + timedelta(seconds=seconds)
+        url = await downloads.signed_url(self._store, jobs.with_table(job), seconds)
+        return job_pb2.TableDownloadUrl(url=url, expire_time=to_timestamp(expire_time))
+
+    async def GetJobMetadata(self, request: job_pb2.GetJobMetadataRequest, context: Context) -> job_pb2.JobMetadata:
+        """Returns how the table was made."""
+        async with self._sessions() as session:
+            job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
+        document = metadata_document(jobs.with_table(job))
+        return job_pb2.JobMetadata(job_id=str(job.id), metadata=to_struct(document))
+
+    async def GetConfiguration(
+        self, request: job_pb2.GetConfigurationRequest, context: Context
+    ) -> job_pb2.Configuration:
+        """Returns what can be asked for."""
+        return self._configuration

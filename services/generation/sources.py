@@ -1,0 +1,98 @@
+"""The dataset service, as this service needs it: a version's table, on behalf of a user."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import grpc.aio
+import httpx
+
+from mirage.dataset.v1 import source_pb2, source_pb2_grpc
+from servicekit.clients import peer_error
+from servicekit.errors import Unavailable
+from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_READ_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A version of a dataset that the user may read."""
+
+    dataset_id: UUID
+    version: int
+    dataset_name: str
+    columns: tuple[ColumnSpec, ...]
+    row_count: int
+    table_bytes: int
+    table_sha256: str
+    table_url: str  # good for a while only
+
+
+class SourceChanged(Exception):
+    """The table that was fetched isn't the one that was announced."""
+
+
+class SourceClient:
+    """Asks the dataset service for tables."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = source_pb2_grpc.SourceServiceStub(channel)
+
+    async def get(self, dataset_id: str, version: int, user_id: UUID) -> Source:
+        """A version of a dataset (0: the latest) as the user may read it.
+
+        Raises:
+            PeerError: what the dataset service says, such as DATASET_NOT_FOUND for an unknown or a foreign one.
+            Unavailable: the dataset service can't be reached.
+        """
+        request = source_pb2.GetSourceRequest(dataset_id=dataset_id, version=version, user_id=str(user_id))
+        try:
+            answer = await self._stub.GetSource(request)
+        except grpc.aio.AioRpcError as error:
+            raise peer_error(error, "dataset service") from error
+        return Source(
+            dataset_id=UUID(answer.dataset_id),
+            version=answer.version,
+            dataset_name=answer.dataset_name,
+            columns=tuple(
+                ColumnSpec(
+                    name=column.name,
+                    type=ColumnType(column.type),
+                    role=ColumnRole(column.role) if column.role else ColumnRole.FEATURE,
+                )
+                for column in answer.columns
+            ),
+            row_count=int(answer.row_count),
+            table_bytes=int(answer.table_bytes),
+            table_sha256=answer.table_sha256,
+            table_url=answer.table_url,
+        )
+
+
+async def fetch_table(source: Source, path: Path) -> None:
+    """Fetches a source's Parquet table into a file and checks that it is the one announced.
+
+    Raises:
+        SourceChanged: it isn't.
+        Unavailable: the object store can't be reached, or has not the object.
+    """
+    digest = hashlib.sha256()
+    timeout = httpx.Timeout(_READ_TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS)
+    try:
+        async with (
+            httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
+            client.stream("GET", source.table_url) as answer,
+        ):
+            answer.raise_for_status()
+            with path.open("wb") as file:
+                async for chunk in answer.aiter_bytes():
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+    except httpx.HTTPError as error:
+        raise Unavailable("dataset's table") from error
+    if digest.hexdigest() != source.table_sha256:
+        raise SourceChanged

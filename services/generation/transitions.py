@@ -1,0 +1,62 @@
+"""A job's way from state to state: each step one change of a locked row with its event, in one transaction."""
+
+from typing import NamedTuple
+
+from grpc import StatusCode
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from servicekit.timestamps import utc_now
+from services.generation import events
+from services.generation.dispatch import WAITING_FOR_OTHERS, Dispatcher
+from services.generation.errors import IllegalTransition
+from services.generation.events import EventKind
+from services.generation.models import Job
+from services.generation.states import ALLOWED, ENDED, STAGES, JobState
+
+
+class Fault(NamedTuple):
+    """Why a job failed or was rejected."""
+
+    code: StatusCode
+    reason: str  # for programs
+    message: str  # for people
+
+
+async def move(
+    session: AsyncSession,
+    dispatcher: Dispatcher,
+    job: Job,
+    wanted: JobState,
+    *,
+    message: str = "",
+    fault: Fault | None = None,
+) -> None:
+    """Takes a locked job to another state, writes the event, and dispatches what may follow.
+
+    Raises:
+        IllegalTransition: the state machine has no such step.
+    """
+    if wanted not in ALLOWED[job.state]:
+        raise IllegalTransition(job.id, job.state, wanted)
+    job.state = wanted
+    job.stage = STAGES[wanted]
+    if wanted is JobState.QUEUED:
+        _start_over(job)
+    if wanted is JobState.SUCCEEDED:
+        job.progress = 1.0
+    if fault is not None:
+        job.error_code, job.error_reason, job.error_message = fault.code.name, fault.reason, fault.message
+    if wanted in ENDED:
+        job.ended_at = utc_now()
+        job.seconds_left = None
+        job.queue_id = None
+    await events.record(session, job, EventKind.STATE, message)
+    if wanted in ENDED or wanted is JobState.QUEUED:
+        await dispatcher.fill(session, job.owner_id)
+
+
+def _start_over(job: Job) -> None:
+    """Nothing of the work so far is left; the job waits, in the queue or for its turn to be put there."""
+    if job.queue_id is None:
+        job.stage = WAITING_FOR_OTHERS
+    job.progress, job.epoch, job.rows_sampled, job.losses, job.seconds_left = 0.0, 0, 0, {}, None

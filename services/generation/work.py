@@ -1,0 +1,272 @@
+"""One job in a worker's hands: claimed, prepared, trained, stored; or called off, failed, given back."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pyarrow.parquet as pq
+import structlog
+from grpc import StatusCode
+from pgqueuer.models import Job as QueueRow
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from servicekit.errors import ServiceError, Unavailable
+from servicekit.listen import Listener
+from servicekit.object_store import ObjectStore
+from servicekit.timestamps import utc_now
+from services.generation import attempts, events, repository
+from services.generation.attempts import Attempt, Result, Superseded
+from services.generation.dispatch import Dispatcher
+from services.generation.engines.protocol import Progress
+from services.generation.faults import code_of
+from services.generation.metadata import mirage_version
+from services.generation.models import Job
+from services.generation.progress import Throttle
+from services.generation.sources import SourceChanged, SourceClient, fetch_table
+from services.generation.tables.columns import ColumnSpec
+from services.generation.training.runner import TrainingFailed, TrainingRunner
+from services.generation.training.spec import TrainingSpec, TrainingSummary
+from services.generation.transitions import Fault
+from services.generation.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+# How long a part that can't be reached is waited for before the job fails.
+_PATIENCE_S = 120.0
+# Announcements can be lost, so a worker looks for itself as well.
+_LOOK_S = 5.0
+# Uploads that have not come to be a job's result by then never will.
+_UPLOADS_KEPT = timedelta(days=1)
+
+_DATABASE_ERRORS = (DBAPIError, PoolTimeoutError, OSError)
+
+
+@dataclass(frozen=True)
+class WorkLimits:
+    """What one job may take."""
+
+    time_s: float
+    memory_mb: int | None
+    max_workers_lost: int
+
+
+class JobWorker:
+    """Does jobs. `stopping` makes it give back what it has."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        listener: Listener,
+        store: ObjectStore,
+        sources: SourceClient,
+        runner: TrainingRunner,
+        dispatcher: Dispatcher,
+        workspace: Workspace,
+        limits: WorkLimits,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._sessions = sessions
+        self._listener = listener
+        self._store = store
+        self._sources = sources
+        self._runner = runner
+        self._dispatcher = dispatcher
+        self._workspace = workspace
+        self._limits = limits
+        self._stopping = stopping
+
+    async def handle(self, row: QueueRow) -> None:
+        """Does the job that a row of the queue names, to whatever end; raises only if the database stays away."""
+        job_id = UUID((row.payload or b"").decode())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(job_id=str(job_id))
+        async with self._sessions.begin() as session:
+            job = await attempts.claim(session, self._dispatcher, job_id, row.id, self._limits.max_workers_lost)
+        if job is None:
+            log.info("row_dropped", queue_id=row.id)
+            return
+        structlog.contextvars.bind_contextvars(user_id=str(job.owner_id), attempt=job.attempts)
+        log.info("job_claimed")
+        await self._attend(job, Attempt(job.id, job.attempts))
+
+    async def _attend(self, job: Job, attempt: Attempt) -> None:
+        work = asyncio.create_task(self._work(job, attempt))
+        superseded = asyncio.create_task(self._until_superseded(attempt))
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = {work, superseded, stopping}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        try:
+            if work in done:
+                await self._conclude(work, attempt)
+            elif superseded in done:
+                log.info("job_called_off")
+            else:
+                await self._say(lambda session: attempts.give_back(session, self._dispatcher, attempt))
+                log.info("job_given_back")
+        except Superseded:
+            log.info("job_called_off")
+
+    async def _conclude(self, work: "asyncio.Task[None]", attempt: Attempt) -> None:
+        """What the work came to: nothing more to do, or a failure to write down."""
+        try:
+            await work
+        except Superseded:
+            raise
+        except Exception as error:  # whatever it is, the job's owner must not wait for ever
+            fault = _fault_of(error)
+            await self._say(lambda session: attempts.fail(session, self._dispatcher, attempt, fault))
+            log.warning("job_failed", reason=fault.reason)
+        else:
+            log.info("job_succeeded")
+
+    async def _work(self, job: Job, attempt: Attempt) -> None:
+        with self._workspace.job_directory() as directory:
+            table = await self._fetch(job, directory)
+            spec = TrainingSpec(
+                directory=directory,
+                table=table,
+                columns=tuple(ColumnSpec.model_validate(spec) for spec in job.column_specs),
+                engine=job.engine,
+                model_type=job.model_type,
+                parameters=job.parameters,
+                sample_size=job.sample_size,
+                seed=job.seed,
+                holdout_fraction=job.holdout_fraction,
+                conditions=job.conditions,
+                time_limit_s=self._limits.time_s,
+                memory_limit_mb=self._limits.memory_mb,
+            )
+            throttle = Throttle()
+
+            async def on_progress(progress: Progress) -> None:
+                for told in throttle.admit(progress, time.monotonic()):
+                    await self._report(attempt, told)
+
+            summary = await self._runner.train(spec, on_progress)
+            for told in throttle.rest():
+                await self._report(attempt, told)
+            result = await self._store_results(job, attempt, summary)
+            await self._say(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
+
+    async def _fetch(self, job: Job, directory: Path) -> Path:
+        path = directory / "source.parquet"
+
+        async def fetch() -> None:
+            source = await self._sources.get(str(job.dataset_id), job.dataset_version, job.owner_id)
+            if source.table_sha256 != job.source_sha256:
+                raise SourceChanged
+            await fetch_table(source, path)
+
+        await _patiently(fetch, Unavailable)
+        return path
+
+    async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary) -> Result:
+        folder = f"{job.owner_id}/{job.id}/{attempt.number}"
+        table_key, model_key = f"{folder}/synthetic.parquet", f"{folder}/model.zip"
+        due_at = utc_now() + _UPLOADS_KEPT
+        await self._say(lambda session: attempts.reserve(session, attempt, [table_key, model_key], due_at))
+        await _patiently(lambda: self._store.put_file(table_key, summary.table_path), Unavailable)
+        await _patiently(lambda: self._store.put_file(model_key, summary.model_path), Unavailable)
+        schema = await asyncio.to_thread(pq.read_schema, summary.table_path)
+        return Result(
+            table_key=table_key,
+            table_sha256=summary.table_sha256,
+            table_bytes=summary.table_bytes,
+            rows=summary.rows,
+            model_key=model_key,
+            model_sha256=summary.model_sha256,
+            model_bytes=summary.model_bytes,
+            training_rows=summary.training_rows,
+            training_seconds=summary.seconds.get("training", 0.0),
+            columns=summary.columns,
+            details=_details(job, summary, {field.name: str(field.type) for field in schema}),
+        )
+
+    async def _report(self, attempt: Attempt, progress: Progress) -> None:
+        """Tells the job's followers; while the database is away the work goes on untold."""
+        try:
+            async with self._sessions.begin() as session:
+                await attempts.report(session, self._dispatcher, attempt, progress)
+        except _DATABASE_ERRORS as error:
+            log.warning("progress_not_told", error=type(error).__name__)
+
+    async def _until_superseded(self, attempt: Attempt) -> None:
+        """Returns once the job was cancelled, deleted or given to another worker."""
+        async with self._listener.subscribe(events.CHANNEL, str(attempt.job_id)) as subscription:
+            while True:
+                try:
+                    async with self._sessions() as session:
+                        if not await repository.attempt_counts(session, attempt.job_id, attempt.number):
+                            return
+                except _DATABASE_ERRORS as error:
+                    log.warning("job_not_looked_for", error=type(error).__name__)
+                await subscription.wait(_LOOK_S)
+
+    async def _say(self, speak: Callable[[AsyncSession], Coroutine[Any, Any, None]]) -> None:
+        """One transaction that must come about, as long as the attempt counts.
+
+        Raises:
+            Superseded: the attempt counts no more.
+        """
+
+        async def transaction() -> None:
+            async with self._sessions.begin() as session:
+                await speak(session)
+
+        await _patiently(transaction, *_DATABASE_ERRORS)
+
+
+async def _patiently(do: Callable[[], Coroutine[Any, Any, T]], *passing: type[Exception]) -> T:
+    """Tries again while a part can't be reached, for a while."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(passing),
+        wait=wait_random_exponential(multiplier=0.2, max=10),
+        stop=stop_after_delay(_PATIENCE_S),
+        reraise=True,
+    )
+    return await retrying(do)
+
+
+def _fault_of(error: Exception) -> Fault:
+    if isinstance(error, TrainingFailed):
+        return Fault(code_of(error.reason), error.reason, error.message)
+    if isinstance(error, SourceChanged):
+        return Fault(
+            StatusCode.DATA_LOSS, "SOURCE_CHANGED", "The dataset's table isn't the one the job was started on."
+        )
+    if isinstance(error, ServiceError):
+        return Fault(error.code, error.reason, error.message)
+    log.error("unexpected_error", exc_info=error)
+    return Fault(StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side. It has been logged.")
+
+
+def _details(job: Job, summary: TrainingSummary, arrow_types: dict[str, str]) -> dict[str, Any]:
+    """What the metadata document says beyond the job's own row."""
+    specs = {spec["name"]: spec for spec in job.column_specs}
+    return {
+        "model": {"sha256": summary.model_sha256, "bytes": summary.model_bytes},
+        "columns": [
+            {"name": name, "type": specs[name]["type"], "role": specs[name]["role"], "arrow_type": arrow_type}
+            for name, arrow_type in arrow_types.items()
+        ],
+        "versions": {"mirage": mirage_version(), **summary.versions},
+        "seconds": summary.seconds,
+        "training_rows": summary.training_rows,
+        "holdout_rows": summary.holdout_rows,
+        "peak_memory_mb": summary.peak_memory_mb,
+    }

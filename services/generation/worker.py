@@ -1,0 +1,121 @@
+"""`python -m services.generation.worker`: takes jobs from the queue and trains. Never imports torch itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from servicekit import logs
+from servicekit.clients import ServiceIdentity, open_channel, peer_channel
+from servicekit.database import Database
+from servicekit.listen import Listener
+from servicekit.object_store import ObjectStore
+from servicekit.server import stop_on_signals
+from servicekit.settings import load
+from services.generation import events, housekeeping
+from services.generation.consumer import consume
+from services.generation.dispatch import Dispatcher
+from services.generation.settings import WorkerSettings
+from services.generation.sources import SourceClient
+from services.generation.training.memory import default_memory_limit_mb
+from services.generation.training.runner import TrainingRunner
+from services.generation.work import JobWorker, WorkLimits
+from services.generation.workspace import open_workspace
+
+log = structlog.get_logger(__name__)
+
+_TIDY_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a worker is made of."""
+
+    job_worker: JobWorker
+    sessions: async_sessionmaker[AsyncSession]
+    dispatcher: Dispatcher
+    store: ObjectStore
+    dsn: str
+
+
+@asynccontextmanager
+async def compose(
+    settings: WorkerSettings, stopping: asyncio.Event, workspace_parent: Path | None = None
+) -> AsyncIterator[Parts]:
+    """Wires a worker; what is opened is closed at the end, in reverse order."""
+    async with AsyncExitStack() as stack:
+        database = Database.from_settings(settings)
+        stack.push_async_callback(database.close)
+        listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
+        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        identity = ServiceIdentity(auth, settings)
+        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, identity))
+        store = ObjectStore(settings, "generation")
+        await store.ensure_bucket()
+        runner = TrainingRunner()
+        stack.push_async_callback(runner.close)
+        await runner.start()
+        dispatcher = Dispatcher(settings.max_concurrent_generations)
+        job_worker = JobWorker(
+            sessions=database.sessions,
+            listener=listener,
+            store=store,
+            sources=SourceClient(datasets),
+            runner=runner,
+            dispatcher=dispatcher,
+            workspace=stack.enter_context(open_workspace(workspace_parent)),
+            limits=WorkLimits(
+                time_s=settings.request_timeout_seconds,
+                memory_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
+                max_workers_lost=settings.worker_max_losses,
+            ),
+            stopping=stopping,
+        )
+        yield Parts(job_worker, database.sessions, dispatcher, store, database.dsn)
+
+
+async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: Path | None = None) -> None:
+    """Works until `stop`; then gives every running job back to the queue."""
+    async with compose(settings, stop, workspace_parent) as parts:
+        tidying = asyncio.create_task(_keep_tidy(parts))
+        log.info("serving", slots=settings.worker_slots)
+        try:
+            await consume(
+                parts.dsn,
+                parts.job_worker.handle,
+                slots=settings.worker_slots,
+                heartbeat_s=settings.worker_heartbeat_seconds,
+                stop=stop,
+            )
+        finally:
+            tidying.cancel()
+            await asyncio.wait({tidying})
+    log.info("stopped")
+
+
+async def _keep_tidy(parts: Parts) -> None:
+    while True:
+        try:
+            await housekeeping.tidy(parts.sessions, parts.dispatcher, parts.store)
+        except Exception:  # the next time may go better; no job hangs on it
+            log.exception("tidying_failed")
+        await asyncio.sleep(_TIDY_EVERY_S)
+
+
+async def _until_signal(settings: WorkerSettings) -> None:
+    await work(settings, stop_on_signals())
+
+
+def main() -> None:
+    """Works until SIGTERM."""
+    settings = load(WorkerSettings)
+    logs.configure("generation-worker", settings.log_level)
+    asyncio.run(_until_signal(settings))
+
+
+if __name__ == "__main__":
+    main()

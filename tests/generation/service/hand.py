@@ -1,0 +1,124 @@
+"""A worker's hand: takes jobs from the real queue and speaks a worker's words, without training anything."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from grpc import StatusCode
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
+from pgqueuer.models import Job as QueueRow
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+from servicekit.timestamps import utc_now
+from services.generation import attempts
+from services.generation.attempts import Attempt, Result
+from services.generation.consumer import OwnedQueries
+from services.generation.dispatch import ENTRYPOINT, Dispatcher, queue_queries
+from services.generation.engines.protocol import Progress, Stage
+from services.generation.models import Job
+from services.generation.transitions import Fault
+from tests.generation.service.platform import Platform, people
+
+
+class Hand:
+    """Does what a worker does, one word at a time."""
+
+    def __init__(self, platform: Platform, connection: asyncpg.Connection, heartbeat_s: float) -> None:
+        self._platform = platform
+        self._sessions = platform.database.sessions
+        self._queries = queue_queries(AsyncpgDriver(connection), OwnedQueries)
+        self._heartbeat = timedelta(seconds=heartbeat_s)
+        self._id = QueueManagerId(uuid4())
+        self.dispatcher = Dispatcher(platform.settings.max_concurrent_generations)
+        self.rows: dict[UUID, QueueRow] = {}
+
+    async def rows_waiting(self, limit: int = 1) -> list[QueueRow]:
+        """Takes rows from the queue."""
+        return await self._queries.dequeue(
+            batch_size=limit,
+            entrypoints={QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)},
+            queue_manager_id=self._id,
+            global_concurrency_limit=None,
+            heartbeat_timeout=self._heartbeat,
+        )
+
+    async def claim(self, row: QueueRow, max_workers_lost: int = 3) -> Job | None:
+        """Takes up the job of a row."""
+        job_id = UUID((row.payload or b"").decode())
+        async with self._sessions.begin() as session:
+            return await attempts.claim(session, self.dispatcher, job_id, row.id, max_workers_lost)
+
+    async def take(self) -> Attempt:
+        """Takes up the next job, which must be there."""
+        [row] = await self.rows_waiting()
+        job = await self.claim(row)
+        assert job is not None
+        self.rows[job.id] = row
+        return Attempt(job.id, job.attempts)
+
+    async def report(self, attempt: Attempt, stage: Stage, **details: Any) -> None:
+        """Tells how far the work is."""
+        async with self._sessions.begin() as session:
+            await attempts.report(session, self.dispatcher, attempt, Progress(stage, **details))
+
+    async def fail(self, attempt: Attempt, reason: str = "TRAINING_CRASHED") -> None:
+        """Ends the job badly."""
+        fault = Fault(StatusCode.INTERNAL, reason, "It didn't work.")
+        async with self._sessions.begin() as session:
+            await attempts.fail(session, self.dispatcher, attempt, fault)
+        await self._release(attempt)
+
+    async def give_back(self, attempt: Attempt) -> None:
+        """Puts the job back."""
+        async with self._sessions.begin() as session:
+            await attempts.give_back(session, self.dispatcher, attempt)
+        await self._release(attempt)
+
+    async def succeed(self, attempt: Attempt, table: pa.Table | None = None) -> None:
+        """Ends the job well, with a table and a model that are really stored."""
+        table = table or people(10, seed=9)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        async with self._sessions.begin() as session:
+            owner_id = (await session.get_one(Job, attempt.job_id)).owner_id
+        folder = f"{owner_id}/{attempt.job_id}/{attempt.number}"
+        keys = [f"{folder}/synthetic.parquet", f"{folder}/model.zip"]
+        async with self._sessions.begin() as session:
+            await attempts.reserve(session, attempt, keys, utc_now() + timedelta(days=1))
+        stored_table = await self._platform.store.put_bytes(keys[0], sink.getvalue().to_pybytes())
+        stored_model = await self._platform.store.put_bytes(keys[1], b"a model of nothing")
+        result = Result(
+            table_key=keys[0],
+            table_sha256=stored_table.sha256,
+            table_bytes=stored_table.size,
+            rows=len(table),
+            model_key=keys[1],
+            model_sha256=stored_model.sha256,
+            model_bytes=stored_model.size,
+            training_rows=100,
+            training_seconds=1.5,
+            columns=tuple(table.column_names),
+            details={"versions": {"mirage": "test"}},
+        )
+        async with self._sessions.begin() as session:
+            await attempts.succeed(session, self.dispatcher, attempt, result)
+        await self._release(attempt)
+
+    async def _release(self, attempt: Attempt) -> None:
+        await self._queries.log_jobs([(self.rows[attempt.job_id], "successful", None)])
+
+
+@asynccontextmanager
+async def a_hand(platform: Platform, heartbeat_s: float = 30.0) -> AsyncIterator[Hand]:
+    """A hand of its own, with its own place in the queue."""
+    connection = await asyncpg.connect(platform.database.dsn)
+    try:
+        yield Hand(platform, connection, heartbeat_s)
+    finally:
+        await connection.close()

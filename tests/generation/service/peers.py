@@ -1,0 +1,166 @@
+"""The services that generation calls, small and by hand, but honest: real servers, real checks, real objects."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import grpc.aio
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api.httpbody_pb2 import HttpBody
+from grpc import StatusCode
+from jwt.algorithms import ECAlgorithm
+
+from mirage.auth.v1 import token_pb2, token_pb2_grpc
+from mirage.dataset.v1 import dataset_pb2, source_pb2, source_pb2_grpc
+from servicekit.errors import ServiceError, Unauthenticated
+from servicekit.identity import caller
+from servicekit.ids import new_id
+from servicekit.object_store import ObjectStore
+from servicekit.server import Application, running
+from servicekit.settings import ServiceSettings
+from servicekit.timestamps import to_timestamp, utc_now
+from tests.support.servers import NO_DATABASE
+from tests.support.tokens import Tokens
+
+SECRET = "generation-secret-0123456789"
+
+
+class DatasetNotFound(ServiceError):
+    """As the dataset service says it."""
+
+    code, reason = StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"
+
+    def __init__(self, dataset_id: str) -> None:
+        super().__init__(f"Dataset {dataset_id} does not exist.", dataset_id=dataset_id)
+
+
+class AuthPeer(token_pb2_grpc.KeyServiceServicer, token_pb2_grpc.ServiceIdentityServiceServicer):
+    """Publishes the tests' signing key and gives services their tokens."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def GetKeySet(self, request: token_pb2.GetKeySetRequest, context: Any) -> HttpBody:
+        """The key set."""
+        jwk = json.loads(ECAlgorithm.to_jwk(await self._tokens.key(self._tokens.key_id)))
+        key_set = {"keys": [{**jwk, "kid": self._tokens.key_id, "use": "sig", "alg": "ES256"}]}
+        return HttpBody(content_type="application/json", data=json.dumps(key_set).encode())
+
+    async def IssueServiceToken(
+        self, request: token_pb2.IssueServiceTokenRequest, context: Any
+    ) -> token_pb2.ServiceToken:
+        """A service's token, for its secret."""
+        if request.client_secret != SECRET:
+            raise Unauthenticated
+        return token_pb2.ServiceToken(access_token=self._tokens.service(request.client_id), expires_in=600)
+
+
+@dataclass
+class Shelved:
+    """A dataset that the source service has."""
+
+    dataset_id: UUID
+    owner_id: UUID
+    public: bool
+    key: str
+    source: source_pb2.Source
+
+
+class SourcePeer(source_pb2_grpc.SourceServiceServicer):
+    """Serves tables that tests put in, from the real object store, to whom they belong."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._shelf: dict[str, Shelved] = {}
+        self.reads = 0
+
+    async def add(
+        self,
+        owner_id: UUID,
+        table: pa.Table,
+        types: dict[str, str],
+        roles: dict[str, str] | None = None,
+        *,
+        public: bool = False,
+    ) -> str:
+        """Puts a table in; returns the dataset's id."""
+        dataset_id = new_id()
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        key = f"{owner_id}/{dataset_id}.parquet"
+        stored = await self._store.put_bytes(key, sink.getvalue().to_pybytes())
+        source = source_pb2.Source(
+            dataset_id=str(dataset_id),
+            version=1,
+            dataset_name="people",
+            columns=[
+                dataset_pb2.Column(name=name, type=types[name], role=(roles or {}).get(name, "feature"))
+                for name in table.column_names
+            ],
+            row_count=len(table),
+            table_bytes=stored.size,
+            table_sha256=stored.sha256,
+        )
+        self._shelf[str(dataset_id)] = Shelved(dataset_id, owner_id, public, key, source)
+        return str(dataset_id)
+
+    async def replace(self, dataset_id: str, content: bytes) -> None:
+        """Puts other bytes where a table was, without telling."""
+        await self._store.put_bytes(self._shelf[dataset_id].key, content)
+
+    def remove(self, dataset_id: str) -> None:
+        """Forgets a dataset."""
+        del self._shelf[dataset_id]
+
+    async def GetSource(self, request: source_pb2.GetSourceRequest, context: Any) -> source_pb2.Source:
+        """Where the table is, for those who may read it."""
+        assert caller().subject == "generation"
+        self.reads += 1
+        shelved = self._shelf.get(request.dataset_id)
+        if shelved is None or not (shelved.public or str(shelved.owner_id) == request.user_id) or request.version > 1:
+            raise DatasetNotFound(request.dataset_id)
+        source = source_pb2.Source()
+        source.CopyFrom(shelved.source)
+        source.table_url = await self._store.presigned_get(shelved.key, 600)
+        source.expire_time.CopyFrom(to_timestamp(utc_now()))
+        return source
+
+
+@asynccontextmanager
+async def serving_auth(tokens: Tokens) -> AsyncIterator[str]:
+    """Serves auth's part; yields the address."""
+    peer = AuthPeer(tokens)
+
+    def register(server: grpc.aio.Server) -> None:
+        token_pb2_grpc.add_KeyServiceServicer_to_server(peer, server)
+        token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(peer, server)
+
+    names = ("mirage.auth.v1.KeyService", "mirage.auth.v1.ServiceIdentityService")
+    async with _serving(Application(names, register, tokens.verifier)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serving_sources(peer: SourcePeer, tokens: Tokens) -> AsyncIterator[str]:
+    """Serves the dataset service's part; yields the address."""
+
+    def register(server: grpc.aio.Server) -> None:
+        source_pb2_grpc.add_SourceServiceServicer_to_server(peer, server)
+
+    async with _serving(Application(("mirage.dataset.v1.SourceService",), register, tokens.verifier)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _serving(parts: Application) -> AsyncIterator[str]:
+    @asynccontextmanager
+    async def application() -> AsyncIterator[Application]:
+        yield parts
+
+    settings = ServiceSettings(database_url=NO_DATABASE, shutdown_grace_seconds=0)
+    async with running(settings, application()) as address:
+        yield address
