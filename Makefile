@@ -1,0 +1,135 @@
+# Every target sets up what it needs: a bare clone, Python 3.11 and make are enough. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# Which Python makes .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+# Which build of torch is installed; heeded when .venv is first made (afterwards: make clean, then make setup TORCH=...).
+#   default  the one in pip's own index; on PyPI, for Linux on x86-64, that is the CUDA build (about 3 GB)
+#   cpu      the CPU build from PyTorch's index (about 200 MB); enough for everything here
+#   cu130    a CUDA build from PyTorch's index; any name that its index has
+TORCH ?= default
+TORCH_PIP_OPTIONS = $(if $(filter-out default,$(TORCH)),--index-url https://download.pytorch.org/whl/$(TORCH))
+
+# How many processes run the suite.
+TEST_WORKERS ?= 2
+
+BIN := .venv/bin
+READY := .venv/.set-up
+TORCH_PIN = $(shell grep '^torch==' constraints.txt)
+CODE := benchmarks demo deploy gateway mirage protos servicekit services tests
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up ----------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with everything in it, unless it is there (TORCH=cpu: a smaller torch).
+
+$(READY): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "Mirage needs Python 3.11; found: $(PYTHON). Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv; the first time this downloads packages."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@test -z "$(TORCH_PIP_OPTIONS)" || $(BIN)/python -m pip install --quiet --no-deps $(TORCH_PIP_OPTIONS) $(TORCH_PIN)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: chromium
+chromium: # A browser for the slow tests; Debian's package, where we may install it.
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi; \
+	if command -v chromium >/dev/null; then exit 0; fi; \
+	echo "!!! NO BROWSER: the tests in a browser are skipped. Install Chromium to run them." >&2; \
+	if [ "$${CI:-false}" = true ]; then exit 1; fi
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: $(READY) ## Serve the whole platform until Ctrl-C (LOGS=1 shows the logs, MIRAGE_PORT=8081 takes another port).
+	@$(BIN)/python -m deploy.local $(if $(LOGS),--logs)
+
+.PHONY: demo
+demo: $(READY) ## From a real table to synthetic ones, through the whole platform (KEEP=1 goes on serving).
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+.PHONY: admin
+admin: $(READY) ## Make an administrator: make admin EMAIL=ada@example.org
+	@test -n "$(EMAIL)" || { echo "Whose? For example: make admin EMAIL=ada@example.org" >&2; exit 2; }
+	@$(BIN)/python -m deploy.local exec auth -- python -m services.auth.admin create --email "$(EMAIL)"
+
+.PHONY: bench
+bench: $(READY) ## Measure what the claims of speed rest on.
+	@$(BIN)/python -m benchmarks
+
+# --- tests and checks ------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(READY) ## Run the suite.
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadgroup -m "not slow"
+
+.PHONY: test-slow
+test-slow: $(READY) chromium ## Run what takes longer: faults, browsers, many seeds.
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadgroup -m slow
+
+.PHONY: check
+check: lint test ## Lint, then run the suite.
+
+.PHONY: lint
+lint: $(READY) ## Check style, types and contracts; that nothing generated has drifted, and no caller is broken.
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/python -m protos.generate --check
+	@$(BIN)/python -m protos.check
+
+# --- contracts -------------------------------------------------------------------------------------------------------
+
+.PHONY: protos
+protos: $(READY) ## Make the stubs, the gateway's descriptor set and the OpenAPI document from the contracts.
+	@$(BIN)/python -m protos.generate
+
+.PHONY: protos-release
+protos-release: $(READY) ## Take the contracts as they are for what the next ones must not break; at each release.
+	@$(BIN)/python -m protos.check --release
+
+# --- database --------------------------------------------------------------------------------------------------------
+
+SERVICE_OPTION = $(if $(SERVICE),--service "$(SERVICE)")
+
+.PHONY: db-upgrade db-downgrade db-revision db-history db-current db-reset
+db-upgrade: $(READY) ## Bring the schemas up to date (SERVICE=auth: that one only; REV=: to a revision).
+	@$(BIN)/python -m deploy.local db upgrade $(SERVICE_OPTION) $(if $(REV),--revision "$(REV)")
+
+db-downgrade: $(READY) ## Take the schemas one revision back (SERVICE=, REV= as above).
+	@$(BIN)/python -m deploy.local db downgrade $(SERVICE_OPTION) $(if $(REV),--revision "$(REV)")
+
+db-revision: $(READY) ## Write a migration from what changed in a service's models: SERVICE=auth m="why"
+	@test -n "$(SERVICE)" -a -n "$(m)" || { echo 'Like this: make db-revision SERVICE=auth m="add a phone number"' >&2; exit 2; }
+	@$(BIN)/python -m deploy.local db revision $(SERVICE_OPTION) --message "$(m)"
+
+db-history: $(READY) ## List the revisions.
+	@$(BIN)/python -m deploy.local db history $(SERVICE_OPTION)
+
+db-current: $(READY) ## Tell which revision each schema is at.
+	@$(BIN)/python -m deploy.local db current $(SERVICE_OPTION)
+
+db-reset: $(READY) ## Remove all stored data for good (YES=1: without asking).
+	@$(BIN)/python -m deploy.local db reset $(SERVICE_OPTION) $(if $(YES),--yes)
+
+# --- tidying ---------------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove .venv and everything generated that isn't committed; the data in .mirage stay.
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
