@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pyarrow as pa
@@ -98,7 +98,7 @@ class TrainingRunner:
                 raise _crashed(child)
             return summary
 
-    async def sample(self, spec: SamplingSpec) -> AsyncIterator[pa.RecordBatch]:
+    async def sample(self, spec: SamplingSpec) -> AsyncGenerator[pa.RecordBatch, None]:
         """Draws rows in a child process and yields them as they are made, with the source's schema.
 
         Closing the iterator (or cancelling its task) ends the child. Raises TrainingFailed, before the first batch for
