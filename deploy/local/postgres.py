@@ -192,7 +192,7 @@ def _let_account_in(*directories: Path) -> None:
     for path in (*directories, _BINARIES, Path(sys.executable)):
         for above in path.absolute().parents:
             mode = above.stat().st_mode
-            if not mode & 0o001:
+            if not mode & 0o001 and above not in directories:
                 above.chmod(mode & 0o7777 | 0o001)
 
 

@@ -16,7 +16,7 @@ from deploy.local.log_view import LogFile
 Probe = Callable[[], Awaitable[bool]]
 """Looks once; says whether the part serves."""
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _CONNECT_SECONDS = 2
 _HEALTH_SECONDS = 5
 

@@ -152,6 +152,7 @@ class Supervisor:
             "logfile_backups": self._rotation["backups"],
             "pidfile": self._relative(self._home.run / "supervisord.pid"),
             "childlogdir": self._relative(self._home.logs),
+            "user": str(os.getuid()),  # who we are: said aloud, or it warns of running as root
         }
         for number, program in enumerate(self._programs):
             launch = self._relative(program.write_launch_file(self._home.run))
