@@ -34,7 +34,7 @@ class SampleRequest(BaseModel):
     n: int | None = None
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
-    format: Literal["jsonl", "csv"] = "jsonl"
+    format: Literal["jsonl", "csv", "parquet"] = "jsonl"
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,10 @@ async def _encoded(batches: AsyncIterator[pa.RecordBatch], table_format: str) ->
     """The batches as pieces of a file, each as soon as it is made."""
     waiting: deque[pa.RecordBatch] = deque()
     pieces: Iterator[bytes] | None = None
+    ended = False
 
     def drain() -> Iterator[pa.RecordBatch]:
-        while True:
+        while not ended:
             yield waiting.popleft()
 
     async for batch in batches:
@@ -154,3 +155,7 @@ async def _encoded(batches: AsyncIterator[pa.RecordBatch], table_format: str) ->
         # A format may say something of its own (a header) before it asks for rows.
         while waiting:
             yield await asyncio.to_thread(next, pieces)
+    ended = True
+    # What a format says after the last row, as Parquet does.
+    while pieces is not None and (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
