@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +50,11 @@ def server(name: str, trace: Path, *, starts_after: tuple[str, ...] = ()) -> Par
     return Part(name, Program(name, command), probe, starts_after=starts_after)
 
 
+def notes(trace: Path) -> list[str]:
+    """What the servers wrote, in order."""
+    return trace.read_text().splitlines()
+
+
 @asynccontextmanager
 async def conducted(parts: Sequence[Part], home: Home, report: Callable[[str], None]) -> AsyncIterator[Supervisor]:
     """The parts, started and watched, as long as the context lasts."""
@@ -94,7 +98,7 @@ async def test_order(home: Home, trace: Path) -> None:
     async with conducted(parts, home, lines.append) as supervisor:
         states = await supervisor.states()
         assert all(psutil.pid_exists(states[part.title].process_id) for part in parts)
-    assert trace.read_text().splitlines() == [
+    assert notes(trace) == [
         *("start first", "start second", "start third"),
         *("stop third", "stop second", "stop first"),
     ]
@@ -134,7 +138,7 @@ async def test_part_that_cannot_start(home: Home, trace: Path) -> None:
     with pytest.raises(PlatformFailed, match="the reason why"):
         async with conducted([server("first", trace), broken], home, lambda _: None):
             pytest.fail("it started")
-    assert trace.read_text().splitlines() == ["start first", "stop first"]
+    assert notes(trace) == ["start first", "stop first"]
 
 
 async def test_part_that_does_not_serve(home: Home, trace: Path) -> None:
@@ -165,45 +169,42 @@ async def test_stubborn_part_is_killed(home: Home) -> None:
     assert not process.is_running()
 
 
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from deploy.local.home import Home
+from tests.deploy.test_conductor import conducted, server
+
+async def main():
+    home, trace = Home(Path(sys.argv[1])), Path(sys.argv[2])
+    parts = [server("first", trace), server("second", trace, starts_after=("first",))]
+    async with conducted(parts, home, print) as supervisor:
+        states = await supervisor.states()
+        print("running", *(states[part.title].process_id for part in parts), flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
 @pytest.mark.parametrize("victim", ["starter", "supervisor"])
-async def test_nothing_is_orphaned(home: Home, trace: Path, tmp_path: Path, victim: str) -> None:
+def test_nothing_is_orphaned(home: Home, trace: Path, victim: str) -> None:
     """When the starter, or the supervisor, is killed by SIGKILL, every part stops and the home is free again."""
-    script = tmp_path / "starter.py"
-    script.write_text(
-        textwrap.dedent(
-            f"""
-            import asyncio
-            from pathlib import Path
-            from deploy.local.home import Home
-            from tests.deploy.test_conductor import conducted, server
-
-            async def main():
-                trace = Path({str(trace)!r})
-                parts = [server("first", trace), server("second", trace, starts_after=("first",))]
-                async with conducted(parts, Home(Path({str(home.path)!r})), print) as supervisor:
-                    states = await supervisor.states()
-                    print("ids", supervisor._process.pid, *(states[n].process_id for n in ("first", "second")), flush=True)
-                    await asyncio.Event().wait()
-
-            asyncio.run(main())
-            """
-        )
-    )
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
-    ) as starter:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, "-c", STARTER, str(home.path), str(trace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as starter:
         assert starter.stdout
-        ids = next(line for line in starter.stdout if line.startswith("ids")).split()[1:]
-        processes = [psutil.Process(int(number)) for number in ids]
-        os.kill(starter.pid if victim == "starter" else processes[0].pid, signal.SIGKILL)
-
-        async def all_gone() -> bool:
-            return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
-
-        await until(all_gone, 60)
+        running = next(line for line in starter.stdout if line.startswith("running")).split()[1:]
+        parts = [psutil.Process(int(number)) for number in running]
+        supervisor = parts[0].parent()
+        assert supervisor
+        (supervisor if victim == "supervisor" else psutil.Process(starter.pid)).kill()
+        _, alive = psutil.wait_procs(parts, timeout=60)
         starter.kill()
-    assert trace.read_text().splitlines()[:2] == ["start first", "start second"]
-    assert sorted(trace.read_text().splitlines()[2:]) == ["stop first", "stop second"]
+    assert not alive
+    _, alive = psutil.wait_procs([supervisor], timeout=60)
+    assert not alive
+    assert notes(trace)[:2] == ["start first", "start second"]
+    assert sorted(notes(trace)[2:]) == ["stop first", "stop second"]
     with home.locked():
         pass
