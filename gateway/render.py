@@ -5,6 +5,7 @@ Settings come from the environment then. Whoever starts Envoy from Python calls 
 
 import argparse
 import ipaddress
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,12 +70,13 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     shutil.copyfile(DESCRIPTOR_SET, directory / "descriptors.binpb")
     for script in (_HERE / "lua").glob("*.lua"):
         shutil.copyfile(script, directory / script.name)
-    uploads = [binding for rpc in rpcs if rpc.is_upload for binding in rpc.bindings]
+    uploads = [rpc for rpc in rpcs if rpc.is_upload]
+    upload_bindings = [binding for rpc in uploads for binding in rpc.bindings]
     configuration = _template().render(
         directory=directory,
         settings=settings,
         rpcs=rpcs,
-        upload_bindings=uploads,
+        upload_bindings=upload_bindings,
         pages=write_pages(directory / "docs"),
         prefix=_PREFIX,
         health_path=HEALTH_PATH,
@@ -82,7 +84,8 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         local_replies=local_replies(
             max_request_size_mb=settings.max_request_size_mb,
             max_file_size_mb=settings.max_file_size_mb,
-            upload_patterns=[binding.pattern for binding in uploads],
+            # A body without a declared length is found too large only after transcoding, when the path is the RPC's.
+            upload_patterns=[binding.pattern for binding in upload_bindings] + [re.escape(rpc.path) for rpc in uploads],
         ),
         security_headers=_security_headers(tls=settings.tls_cert_file is not None),
         cors_request_headers=_CORS_REQUEST_HEADERS,

@@ -62,6 +62,7 @@ function envoy_on_request(handle)
 
   local media = media_type(headers)
   if media:sub(1, 16) == "application/grpc" then
+    handle:streamInfo():dynamicMetadata():set("gateway", "grpc", true) -- for the way out
     return
   end
   remove_all(headers, GRPC_ONLY)

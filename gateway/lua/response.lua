@@ -80,14 +80,18 @@ local function shape_success(handle, message)
   )
 end
 
-local function shape_error(handle, headers, fallback)
+local function shape_error(handle, fallback)
   local buffer, body = body_of(handle)
+  local headers = handle:headers() -- what was fetched before waiting for the body is of no use any more
   local code, rest = body:match('^{"code":(%d+),(.*)}$')
   if not code then
     body = fallback
     code, rest = body:match('^{"code":(%d+),(.*)}$')
   end
   local reason = reason_in(body) or reason_without_detail(tonumber(code), body)
+  -- For the access log, which reads the one from there and the other from the header.
+  handle:streamInfo():dynamicMetadata():set("gateway", "error_code", reason)
+  headers:replace("grpc-status", code)
   if STATUS_BY_REASON[reason] then
     headers:replace(":status", STATUS_BY_REASON[reason])
   end
@@ -108,12 +112,17 @@ local function announce_length(handle, headers, length)
   end
 end
 
+local function is_grpc_request(handle)
+  local noted = handle:streamInfo():dynamicMetadata():get("gateway")
+  return noted ~= nil and noted.grpc == true
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status = tonumber(headers:get(":status") or "") or 500
   local content_type = headers:get("content-type") or ""
   local is_grpc = content_type:sub(1, 16) == "application/grpc"
-  if is_grpc and status == 200 then
+  if is_grpc and (status == 200 or is_grpc_request(handle)) then
     return
   end
 
@@ -142,12 +151,12 @@ function envoy_on_response(handle)
   elseif content_type ~= "application/json" then
     return
   end
-  for _, name in ipairs({ "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding" }) do
+  for _, name in ipairs({ "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding" }) do
     headers:remove(name)
   end
   if status < 400 then
     shape_success(handle, message)
   else
-    shape_error(handle, headers, fallback)
+    shape_error(handle, fallback)
   end
 end

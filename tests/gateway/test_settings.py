@@ -1,0 +1,74 @@
+"""The gateway's settings: where they come from and what is refused."""
+
+from typing import Any
+
+import pydantic
+import pytest
+
+from gateway.settings import GatewaySettings
+
+ADDRESSES = {"AUTH_ADDRESS": "auth:1", "DATASET_ADDRESS": "10.0.0.2:2", "GENERATION_ADDRESS": "[::1]:3"}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GatewaySettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in ADDRESSES.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are those of the environment, and lists are separated by commas."""
+    monkeypatch.setenv("MIRAGE_PORT", "80")
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://b.example:8443")
+    monkeypatch.setenv("ALLOWED_HOSTS", "Api.example.org,*.internal,")
+    settings = GatewaySettings()
+    assert settings.mirage_port == 80
+    assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
+    assert settings.allowed_hosts == ("api.example.org", "*.internal")
+    assert settings.upstreams == {"auth": ("auth", 1), "dataset": ("10.0.0.2", 2), "generation": ("::1", 3)}
+
+
+def test_given_values_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller names counts for more than the environment."""
+    monkeypatch.setenv("MIRAGE_PORT", "80")
+    assert GatewaySettings(mirage_port=81).mirage_port == 81
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("auth_address", "nowhere"),
+        ("auth_address", "host:0"),
+        ("auth_address", "host:70000"),
+        ("auth_address", 'host":1'),
+        ("mirage_port", "65536"),
+        ("cors_origins", "localhost:3000"),
+        ("cors_origins", "http://a.example/path"),
+        ("allowed_hosts", "a.example:80"),
+        ("allowed_hosts", "http://a.example"),
+        ("allowed_hosts", ","),
+        ("max_request_size_mb", "0"),
+        ("environment", "somewhere"),
+    ],
+)
+def test_wrong_values(name: str, value: str) -> None:
+    """A value that can't be right is refused by its name."""
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(pydantic.ValidationError) as refused:
+        GatewaySettings(**given)
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
+def test_certificate_without_its_key() -> None:
+    """TLS needs both files."""
+    with pytest.raises(pydantic.ValidationError, match="TLS_KEY_FILE"):
+        GatewaySettings(tls_cert_file="tls.crt")
+
+
+def test_every_origin_in_production() -> None:
+    """What is handy in development doesn't start in production."""
+    with pytest.raises(pydantic.ValidationError, match="CORS_ORIGINS"):
+        GatewaySettings(environment="production", cors_origins="*")
+    assert GatewaySettings(cors_origins="*").cors_origins == ("*",)
