@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.generation.engines import ENGINES
+from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import Limits, Parameters, Unsuitable
+from services.generation.engines.protocol import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ def check_model(
         checked = _validated(table, given, limits)
     parameters, adjustments = _fitted_to_table(checked, rows)
     return CheckedModel(chosen, str(model_type), parameters, adjustments)
+
+
+def estimate(model: CheckedModel, table: TableShape, sample_size: int) -> Estimate:
+    """What fitting a checked model to such a table and drawing so many rows would take on this machine, roughly."""
+    spec = ModelSpec(model.model_type, model.parameters, seed=0)
+    return ENGINES[model.engine].estimate(table, spec, sample_size)
 
 
 def describe_model_types(limits: Limits | None = None) -> tuple[ModelTypeDescription, ...]:

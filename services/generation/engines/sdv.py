@@ -48,6 +48,7 @@ MODULES = (
     "sdv.metadata",
     "sdv.sampling",
     "sdv.utils",
+    "torch._dynamo",  # which every torch optimizer imports when it is first made
 )
 LOSS_NAMES = {"Generator Loss": "generator", "Discriminator Loss": "discriminator", "Loss": "loss"}
 DISTRIBUTIONS = ("sdv", "ctgan", "rdt", "copulas", "torch", "numpy", "pandas", "scikit-learn", "scipy")
@@ -104,7 +105,7 @@ class SdvEngine:
                 frame[name] = frame[name].astype(str)
         _seed_everything(spec.seed)
         synthesizer = _synthesizer(spec, kinds)
-        with warnings.catch_warnings(), _epochs_told(synthesizer, report):
+        with warnings.catch_warnings(), _alone(), _epochs_told(synthesizer, report):
             warnings.simplefilter("ignore")  # advice to interactive users, which may quote the table
             if "epochs" not in spec.parameters:
                 report(Progress(Stage.TRAINING))
@@ -261,6 +262,19 @@ def _synthesizer(spec: ModelSpec, kinds: Mapping[str, ColumnKind]) -> Any:
         parameters |= {"enable_gpu": False, "verbose": False}
     # Rounding and ranges are the table's concern, and exact there.
     return classes[spec.model_type](metadata, enforce_rounding=False, **parameters)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While this lasts, joblib starts no processes of its own.
+
+    For larger tables CTGAN and TVAE encode columns in processes that know neither the seed nor this one's limits, and
+    that take seconds to start.
+    """
+    import joblib  # type: ignore[import-untyped]  # it carries no types
+
+    with joblib.parallel_config(backend="sequential"):
+        yield
 
 
 @contextmanager

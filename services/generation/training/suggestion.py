@@ -46,8 +46,11 @@ def _helpful(spec: TrainingSpec, shape: TableShape) -> str:
             if _estimated_mb(spec, shape, parameters) * MARGIN <= (spec.memory_limit_mb or 0):
                 return f"batch_size {parameters['batch_size']}"
     widest = max(shape.categories, key=lambda name: shape.categories[name], default=None)
-    if widest is not None and shape.categories[widest] > shape.numbers:
-        return f"the column {widest!r} left out, which has {shape.categories[widest]} categories"
+    if widest is not None:
+        rest = {name: count for name, count in shape.categories.items() if name != widest}
+        without = shape.model_copy(update={"categories": rest})
+        if _estimated_mb(spec, without, spec.parameters) * MARGIN <= (spec.memory_limit_mb or 0):
+            return f"the column {widest!r} left out, which has {shape.categories[widest]} categories"
     return "fewer rows or columns"
 
 

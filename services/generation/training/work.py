@@ -86,7 +86,6 @@ def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
 def _shape(prepared: Prepared) -> TableShape:
     makers = {column.name: column.maker for column in prepared.plan.columns}
     categories = {name: maker.codes for name, maker in makers.items() if isinstance(maker, Category)}
-    categories |= {f"{column.name} (missing)": 2 for column in prepared.plan.columns if column.missing}
     numbers = sum(pa.types.is_floating(field.type) for field in prepared.learned.schema)
     return TableShape(rows=len(prepared.learned), numbers=numbers, categories=categories)
 
