@@ -1,5 +1,6 @@
 """Keeps a user signed in."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -61,11 +62,16 @@ class TokenKeeper:
         Raises:
             NotSignedIn: if the session has ended.
         """
-        with anyio.CancelScope(shield=True):
-            async with self._exclusive():
-                tokens = self._load()
-                if tokens.access_token == spent or not _lasts(tokens):
-                    tokens = await self._renewed(tokens)
+        # A task of its own: cancelling the call mustn't lose tokens that are on their way.
+        renewal = asyncio.create_task(self._renew(spent))
+        renewal.add_done_callback(_take_note)
+        return await asyncio.shield(renewal)
+
+    async def _renew(self, spent: str) -> str:
+        async with self._exclusive():
+            tokens = self._load()
+            if tokens.access_token == spent or not _lasts(tokens):
+                tokens = await self._renewed(tokens)
         return tokens.access_token
 
     async def _renewed(self, tokens: Tokens) -> Tokens:
@@ -93,6 +99,12 @@ class TokenKeeper:
                 yield
             finally:
                 lock.__exit__(None, None, None)
+
+
+def _take_note(renewal: "asyncio.Task[str]") -> None:
+    """Looks at a failure that nobody waits for any more, so that asyncio doesn't complain of it."""
+    if not renewal.cancelled():
+        renewal.exception()
 
 
 def _lasts(tokens: Tokens) -> bool:

@@ -4,7 +4,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from io import IOBase
@@ -109,15 +110,18 @@ def as_arrow(source: Any) -> "pa.Table":
         elif isinstance(source, pd.DataFrame):
             named_index = [name for name in source.index.names if name is not None]
             frame = source.reset_index(level=named_index) if named_index else source
-            table = pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
+            frame = frame.rename(columns=str)
+            _refuse_doubles(list(frame.columns))
+            table = pa.Table.from_pandas(frame, preserve_index=False)
         else:
             table = pa.table(source)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UnusableTable(f"A column has values of more than one type: {error}", reason="MIXED_TYPES") from None
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise UnusableTable(
             f"A {type(source).__name__} can't be sent as a table: {error}", reason="NOT_A_TABLE"
         ) from None
+    _refuse_doubles(table.column_names)
     for position, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             plain = table.column(position).cast(field.type.value_type)
@@ -134,13 +138,16 @@ def _write_parquet(table: "pa.Table", path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    if len(set(table.column_names)) < table.num_columns:
-        twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
-        raise UnusableTable(f"More than one column is called {', '.join(twice)}.", reason="DUPLICATE_COLUMNS")
     try:
         parquet.write_table(table, path, compression="zstd")
     except pa.ArrowException as error:
         raise UnusableTable(f"The table can't be written as Parquet: {error}", reason="NOT_A_TABLE") from None
+
+
+def _refuse_doubles(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UnusableTable(f"More than one column is called {', '.join(twice)}.", reason="DUPLICATE_COLUMNS")
 
 
 def _copy(source: IO[Any], path: Path) -> str:

@@ -42,6 +42,8 @@ _UNREACHABLE = {
 }
 # What it says where something answered that isn't a gRPC server.
 _FOREIGN = "received http2 header with status"
+# What it says where a proxy, or a server that is going away, cut the stream off.
+_CUT_OFF = "received rst_stream"
 
 
 def from_rpc(error: grpc.aio.AioRpcError, url: str) -> errors.MirageError:
@@ -84,11 +86,12 @@ def _with_details(
         detail.Unpack(bad_request)
         if detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+    violations = [errors.Violation(each.field, each.description) for each in bad_request.field_violations]
     return kind(
-        message,
+        "The request is not valid." if violations else message,  # the message repeats what the violations say
         code=code,
         reason=info.reason,
-        violations=[errors.Violation(each.field, each.description) for each in bad_request.field_violations],
+        violations=violations,
         metadata=dict(info.metadata),
         hint="" if retry_after_s is None else f"Try again in {retry_after_s:.0f} seconds.",
         retry_after_s=retry_after_s,
@@ -117,6 +120,8 @@ def _unreachable(error: grpc.aio.AioRpcError, url: str) -> errors.Unavailable | 
     details = (error.details() or "").lower()
     if details.startswith(_FOREIGN):
         return errors.ConnectionFailed(f"What answers at {url} is not a Mirage platform, or a part of it is missing.")
+    if details.startswith(_CUT_OFF):
+        return errors.ConnectionLost(f"The connection to {url} broke.")
     if error.code() is not grpc.StatusCode.UNAVAILABLE:
         return None
     for sign, message in _UNREACHABLE.items():

@@ -41,7 +41,7 @@ class AsyncDataset(DatasetFields):
         )
         return self
 
-    def watch(self, resume_token: str = "", timeout_s: float | None = None) -> AsyncIterator[DatasetEvent]:
+    def watch(self, resume_token: str = "", timeout_s: float | None = None) -> AsyncGenerator[DatasetEvent, None]:
         """Yields what happens while the file is read in, from `resume_token` on, until it is ready or has failed.
 
         A broken connection is taken up again where it broke.

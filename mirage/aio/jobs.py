@@ -43,7 +43,7 @@ class AsyncJob(JobFields):
         self._told = await self._connection.call(self._connection.jobs.GetJob, pb.GetJobRequest(job_id=self.id))
         return self
 
-    def watch(self, resume_token: str = "", timeout_s: float | None = None) -> AsyncIterator[JobEvent]:
+    def watch(self, resume_token: str = "", timeout_s: float | None = None) -> AsyncGenerator[JobEvent, None]:
         """Yields what happens to the job, from `resume_token` (of an earlier event) or its beginning on, to its end.
 
         A broken connection is taken up again where it broke: no event is lost, none comes twice.

@@ -1,6 +1,6 @@
 """Following a stream of events to its end, whatever happens to the connection on the way."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -29,6 +29,11 @@ class Event(Protocol):
         """To resume after this event."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is expected after it."""
+        ...
+
 
 E = TypeVar("E", bound=Event)
 
@@ -39,7 +44,7 @@ async def follow(
     *,
     resume_token: str = "",
     timeout_s: float | None = None,
-) -> AsyncIterator[E]:
+) -> AsyncGenerator[E, None]:
     """Yields each event once, in order, from the one after `resume_token` to the last; heartbeats stay out.
 
     A stream that breaks is opened again where it broke off. One that ends is opened once more if `is_over` says that
@@ -61,7 +66,7 @@ async def follow(
                 while (event := await _next(stream, deadline)) is not None:
                     heard, connected_at, pause_s = True, anyio.current_time(), FIRST_PAUSE_S
                     if event.sequence > latest:
-                        latest, resume_token = event.sequence, event.resume_token
+                        latest, resume_token, over = event.sequence, event.resume_token, event.ended
                         yield event
             if over:
                 return

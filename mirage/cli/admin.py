@@ -1,5 +1,8 @@
 """`mirage admin …`."""
 
+import importlib.util
+import subprocess
+import sys
 from datetime import datetime
 from typing import Annotated
 
@@ -9,7 +12,7 @@ from rich.console import RenderableType
 from mirage.cli import output
 from mirage.cli.jobs import jobs_table
 from mirage.cli.session import Limit, PasswordFromInput, Session, Yes, command
-from mirage.errors import NotSignedIn, PermissionDenied
+from mirage.errors import InvalidRequest, NotSignedIn, NotSupported, PermissionDenied
 from mirage.records.account import User as UserRecord
 
 app = typer.Typer(help="Everybody's accounts and jobs, for administrators.", no_args_is_help=True)
@@ -18,9 +21,11 @@ User = Annotated[str, typer.Argument(metavar="USER", help="The account's id or a
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
 
 FIRST_ADMINISTRATOR = (
-    "Only an administrator makes another one here. The first is made on the machine that runs the platform: "
-    "`make admin EMAIL=ada@example.org`."
+    "Only an administrator makes another one. The first is made on the machine that runs the platform, "
+    "by `make admin` or `mirage admin create --here`."
 )
+# What makes an administrator without being one: whoever can read the platform's own keys needs no account to be let in.
+MAKE_HERE = ("-m", "deploy.local", "exec", "auth", "--", "python", "-m", "services.auth.admin", "create")
 
 
 @app.command()
@@ -68,11 +73,18 @@ def create(
     name: Annotated[str, typer.Option("--name", help="The name shown to others.")] = "Administrator",
     role: Annotated[str, typer.Option("--role", help="administrator or user.")] = "administrator",
     password_stdin: PasswordFromInput = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="Make an administrator of the platform on this machine, without being one.")
+    ] = False,
 ) -> None:
     """Make an account for somebody else, as an administrator if not said otherwise.
 
-    The first administrator of a platform is made by `make admin` on the machine that runs it.
+    The first administrator of a platform is made with --here, on the machine that runs it and in its directory. An
+    account that exists becomes an administrator; a new one gets a made-up password, unless --password-stdin gives one.
     """
+    if here:
+        _make_here(session, email, name, role, password_stdin)
+        return
     client = session.client
     try:
         # Asked first, so that nobody gets an account without the role.
@@ -158,6 +170,18 @@ def reject(
     """Refuse a job that waits for approval."""
     rejected = session.client.admin.reject(job, reason)
     session.output.result(rejected.to_dict(), lambda: f"{rejected.id} is {rejected.state}.")
+
+
+def _make_here(session: Session, email: str, name: str, role: str, password_stdin: bool) -> None:
+    if role != "administrator":
+        raise InvalidRequest("--here makes administrators only.", reason="INVALID_OPTION")
+    if importlib.util.find_spec("deploy") is None:
+        raise NotSupported("This installation holds the client only, not the platform.", hint=FIRST_ADMINISTRATOR)
+    arguments = ["--email", email, "--name", name, *(["--password-stdin"] if password_stdin else [])]
+    result = subprocess.run([sys.executable, *MAKE_HERE, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise typer.Exit(result.returncode)
+    session.output.result({"email": email, "message": result.stdout.strip()}, result.stdout.strip)
 
 
 def _show(session: Session, user: UserRecord) -> None:

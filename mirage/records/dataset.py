@@ -91,6 +91,12 @@ class DatasetEvent(Record[dataset_pb2.DatasetEvent]):
     sequence = Field("sequence", int, "The event's number among the dataset's, from 1, without gaps.")
     resume_token = Field("resume_token", str, "To watch on after this event.")
     state = Field("state", dataset_state, "`processing`, `ready` or `failed`.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the file is read, or can't be."""
+        return self.state != "processing"
+
     stage = Field("stage", str, "What is being done.")
     progress = Field("progress", float, "How much of it is done, 0 to 1.")
     rows_read = Field("rows_read", int, "Rows read so far.")
