@@ -31,6 +31,7 @@ help: ## List the targets.
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with everything in it, unless it is there (TORCH=cpu: a smaller torch).
+	@:
 
 $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \

@@ -1,12 +1,12 @@
 """Fixtures that all tests share: the real PostgreSQL and object store, one of each a test process, and tokens."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from deploy.local.object_store import EmbeddedObjectStore
 from tests.support.object_store import running_object_store
+from tests.support.platform import PlatformForTests, platform_for_tests
 from tests.support.postgres import PostgresForTests, running_postgres
 from tests.support.tokens import Tokens
 
@@ -14,14 +14,14 @@ from tests.support.tokens import Tokens
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresForTests]:
     """A PostgreSQL server; `database_url(service)` gives a role with its own, migrated schema."""
-    with running_postgres(_directory(tmp_path_factory, "postgres")) as server:
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedObjectStore]:
     """An S3 endpoint; `environment()` gives the settings to reach it."""
-    with running_object_store(_directory(tmp_path_factory, "object-store")) as store:
+    with running_object_store(tmp_path_factory.mktemp("object-store")) as store:
         yield store
 
 
@@ -31,5 +31,8 @@ def tokens() -> Tokens:
     return Tokens()
 
 
-def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
-    return factory.mktemp(name)
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformForTests]:
+    """The whole platform. Its users are marked `xdist_group("platform")`, so that one process starts it, once."""
+    with platform_for_tests(tmp_path_factory.mktemp("platform")) as running:
+        yield running

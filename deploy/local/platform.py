@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-import anyio.from_thread
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from deploy.local.conductor import Conductor, PlatformFailed, Report
 from deploy.local.home import Home, RunningPlatform
@@ -89,13 +89,13 @@ class LocalPlatform:
 @contextmanager
 def running_platform(
     settings: LocalSettings, environment: Mapping[str, str], report: Report
-) -> Iterator[LocalPlatform]:
-    """The platform, for callers without an event loop: one in a thread of its own takes care of it."""
+) -> Iterator[tuple[LocalPlatform, BlockingPortal]]:
+    """The platform, for callers without an event loop: one in a thread takes care of it, reached by the portal."""
     with (
-        anyio.from_thread.start_blocking_portal() as portal,
+        start_blocking_portal() as portal,
         portal.wrap_async_context_manager(LocalPlatform(settings, environment, report)) as platform,
     ):
-        yield platform
+        yield platform, portal
 
 
 def refuse_taken_port(settings: LocalSettings) -> None:
