@@ -233,13 +233,16 @@ class JobWorker:
 
 async def _patiently(do: Callable[[], Coroutine[Any, Any, T]], *passing: type[Exception]) -> T:
     """Tries again while a part can't be reached, for a while."""
-    retrying = AsyncRetrying(
+    attempts_made = AsyncRetrying(
         retry=retry_if_exception_type(passing),
         wait=wait_random_exponential(multiplier=0.2, max=10),
         stop=stop_after_delay(_PATIENCE_S),
         reraise=True,
     )
-    return await retrying(do)
+    async for one in attempts_made:
+        with one:
+            return await do()
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _fault_of(error: Exception) -> Fault:

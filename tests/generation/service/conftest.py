@@ -16,7 +16,7 @@ async def platform(
     postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens
 ) -> AsyncIterator[Platform]:
     """A running service without jobs and without a worker."""
-    async with open_platform(postgres, object_store, tokens) as opened:
+    async with open_platform(postgres, object_store, tokens, stream_heartbeat_seconds=1.0) as opened:
         yield opened
 
 

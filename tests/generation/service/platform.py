@@ -53,7 +53,7 @@ SCHEMA = pa.schema(
 
 def people(rows: int = ROWS, seed: int = 7) -> pa.Table:
     """A table of mixed types with values missing."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - a table for tests, not a secret
     start = dt.date(2020, 1, 1)
     return pa.table(
         {
@@ -130,10 +130,8 @@ def request(dataset_id: str, **fields: Any) -> job_pb2.StartJobRequest:
     """A request for a quick job, or for what `fields` say."""
     structs = ("model_config", "optimization_config", "privacy", "conditions")
     given = {"model_config": {"model_type": "gaussian_copula"}, "sample_size": 10, **fields}
-    return job_pb2.StartJobRequest(
-        dataset_id=dataset_id,
-        **{name: to_struct(value) if name in structs else value for name, value in given.items()},
-    )
+    values: dict[str, Any] = {name: to_struct(given[name]) if name in structs else given[name] for name in given}
+    return job_pb2.StartJobRequest(dataset_id=dataset_id, **values)
 
 
 @dataclass
@@ -226,6 +224,6 @@ async def open_platform(
 async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 60.0) -> T:
     """Waits until a condition holds, and returns what it gave."""
     async with asyncio.timeout(timeout_s):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110 - what is waited for is in other processes
             await asyncio.sleep(0.02)
         return found
