@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME …]`: runs all benchmarks, or those that are named, and prints what they measured."""
+
+import argparse
+import os
+import platform
+
+from benchmarks import overhead, startup, upload
+
+BENCHMARKS = {"startup": startup.run, "upload": upload.run, "overhead": overhead.run}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHMARKS)}; all if none")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    for name in names:
+        print(f"\n{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", flush=True)
+        for line in BENCHMARKS[name]():
+            print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

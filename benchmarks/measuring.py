@@ -1,0 +1,54 @@
+"""Times of several runs, told the same way everywhere."""
+
+import contextlib
+import os
+import secrets
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deploy.local.platform import running_platform
+from deploy.local.settings import LocalSettings
+from mirage import Client
+
+
+class Stopwatch:
+    """Measures a block: `with Stopwatch() as watch: …`, then `watch.seconds`."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> "Stopwatch":
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+
+def told(name: str, seconds: Sequence[float]) -> str:
+    """A line with the median and the range of some runs."""
+    return (
+        f"{name:<44} median {statistics.median(seconds):8.2f} s   "
+        f"(min {min(seconds):.2f}, max {max(seconds):.2f}, n={len(seconds)})"
+    )
+
+
+@contextlib.contextmanager
+def platform_at(home: Path) -> Iterator[str]:
+    """A platform with its data in `home`, on a free port, as long as the block; yields its address."""
+    settings = LocalSettings(mirage_home=home, mirage_port=0)
+    environment = os.environ | {"RATE_LIMITS": "off"}
+    with running_platform(settings, environment, lambda _line: None) as (started, _portal):
+        yield started.url
+
+
+@contextlib.contextmanager
+def signed_in() -> Iterator[Client]:
+    """A new user of a new platform, both gone after the block."""
+    with tempfile.TemporaryDirectory() as home, platform_at(Path(home) / "home") as url, Client(url) as client:
+        email, password = f"bench-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(18)
+        client.register(email, password, "Benchmark")
+        client.login(email, password)
+        yield client
