@@ -124,18 +124,28 @@ class AsyncJob(JobFields):
         request = pb.GetJobMetadataRequest(job_id=self.id)
         return from_struct((await self._connection.call(self._connection.jobs.GetJobMetadata, request)).metadata)
 
-    async def model(self) -> AsyncModel:
-        """Returns the fitted model.
+    @property
+    def model(self) -> AsyncModel:
+        """The fitted model, as far as the job knows it; `refresh` of the model tells the rest.
 
         Raises:
-            NotPossible: if there is none yet.
+            NotPossible: if there was none when the platform was last asked.
         """
         if not self.model_id:
-            await self.refresh()
-        if not self.model_id:
             raise NotPossible(f"The job has no model: it is {self.state}.", reason="NO_MODEL")
-        request = model_pb2.GetModelRequest(model_id=self.model_id)
-        return AsyncModel(await self._connection.call(self._connection.models.GetModel, request), self._connection)
+        known = model_pb2.Model(
+            model_id=self.model_id,
+            owner_id=self.owner_id,
+            name=self.name,
+            job_id=self.id,
+            dataset_id=self.dataset_id,
+            dataset_version=self.proto.dataset_version,
+            engine=self.proto.engine,
+            model_type=self.model_type,
+            model_config=self.proto.model_config,
+            seed=self.seed,
+        )
+        return AsyncModel(known, self._connection)
 
     async def _events(self, resume_token: str) -> AsyncGenerator[JobEvent, None]:
         request = pb.WatchJobRequest(job_id=self.id, resume_token=resume_token)

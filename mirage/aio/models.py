@@ -88,6 +88,12 @@ class AsyncModel(ModelFields):
         )
         return AsyncSample(self._connection, request, self.name)
 
+    async def refresh(self) -> "AsyncModel":
+        """Asks the platform again what it knows of this model."""
+        request = pb.GetModelRequest(model_id=self.id)
+        self._told = await self._connection.call(self._connection.models.GetModel, request)
+        return self
+
     async def delete(self) -> None:
         """Deletes the model; the table of its job stays."""
         await self._connection.call(self._connection.models.DeleteModel, pb.DeleteModelRequest(model_id=self.id))

@@ -33,7 +33,15 @@ class Job(Plain[AsyncJob], JobFields):
     download = blocking(AsyncJob.download)
     download_url = blocking(AsyncJob.download_url)
     metadata = blocking(AsyncJob.metadata)
-    model = blocking(AsyncJob.model, Model)
+
+    @property
+    def model(self) -> Model:
+        """The fitted model, as far as the job knows it; `refresh` of the model tells the rest.
+
+        Raises:
+            NotPossible: if there was none when the platform was last asked.
+        """
+        return Model(self._core.model)
 
     def watch(self, resume_token: str = "", timeout_s: float | None = None) -> Iterator[JobEvent]:
         """Yields what happens to the job, from `resume_token` (of an earlier event) or its beginning on, to its end.

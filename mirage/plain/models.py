@@ -25,6 +25,10 @@ class Sample(Plain[AsyncSample]):
         return repr(self._core)
 
 
+def _model(core: AsyncModel) -> "Model":
+    return Model(core)
+
+
 class Model(Plain[AsyncModel], ModelFields):
     """A fitted model."""
 
@@ -33,6 +37,7 @@ class Model(Plain[AsyncModel], ModelFields):
         """The message itself."""
         return self._core.proto
 
+    refresh = blocking(AsyncModel.refresh, _model)
     delete = blocking(AsyncModel.delete)
 
     def sample(self, n: int = 1000, seed: int | None = None, conditions: Mapping[str, Any] | None = None) -> Sample:

@@ -1,0 +1,67 @@
+"""The comparison as a table for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mirage.comparison import ColumnSummary, Comparison, Kind
+
+GOOD, FAIR = 0.85, 0.7
+
+
+def comparison_table(comparisons: Mapping[str, Comparison]) -> Table:
+    """Returns a row for each column: what the real table has, what each synthetic one has, and how near they are.
+
+    Args:
+        comparisons: by the name of what made the synthetic table; each with the same real one.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("column", no_wrap=True)
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("real", justify="right")
+    for name in comparisons:
+        table.add_column(name, justify="right")
+        table.add_column("score", justify="right")
+    for columns in zip(*comparisons.values(), strict=True):
+        table.add_row(
+            columns[0].name,
+            _what(columns[0].kind),
+            _describe(columns[0].kind, columns[0].real),
+            *(cell for column in columns for cell in (_describe(column.kind, column.synthetic), _score(column.score))),
+        )
+    table.add_section()
+    table.add_row("all", "mean", "", *(cell for each in comparisons.values() for cell in ("", _score(each.score))))
+    return table
+
+
+def _what(kind: Kind) -> str:
+    return {
+        "number": "mean ± deviation",
+        "time": "first – last",
+        "category": "most frequent",
+        "other": "different values",
+    }[kind]
+
+
+def _describe(kind: Kind, summary: ColumnSummary) -> str:
+    if kind == "number" and summary.mean is not None:
+        text = f"{summary.mean:,.1f} ± {summary.deviation or 0:,.1f}"
+    elif kind == "time" and summary.minimum is not None:
+        text = f"{summary.minimum} – {summary.maximum}"
+    elif kind == "category" and summary.most_frequent is not None:
+        text = f"{_value(summary.most_frequent)} {summary.most_frequent_share:.0%}"
+    else:
+        text = f"{summary.distinct:,}"
+    return f"{text}, {summary.missing:.1%} missing" if summary.missing else text
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _score(score: float | None) -> Text:
+    if score is None:
+        return Text("–", style="dim")
+    return Text(f"{score:.2f}", style="green" if score >= GOOD else "yellow" if score >= FAIR else "red")

@@ -1,0 +1,152 @@
+"""A story told with the command line, as a program of its own, on the whole platform."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mirage.cli import exit_codes
+from tests.e2e.conftest import PASSWORD
+from tests.support.platform import PlatformForTests
+
+pytestmark = pytest.mark.xdist_group("platform")
+
+
+class Shell:
+    """Runs `mirage` as a shell would, with a home of its own."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.environment = {**os.environ, "MIRAGE_URL": url, "XDG_CONFIG_HOME": str(home), "HOME": str(home)}
+        self.home = home
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the program and its arguments."""
+        return [sys.executable, "-m", "mirage.cli.main", *arguments]
+
+    def run(self, *arguments: str, standard_input: str = "", code: int = exit_codes.OK) -> str:
+        """Runs a command that must end with `code`; returns what it printed."""
+        done = subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            cwd=self.home,
+            input=standard_input,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done.stdout if code == exit_codes.OK else done.stderr
+
+    def json(self, *arguments: str, standard_input: str = "") -> Any:
+        """Runs a command for programs."""
+        return json.loads(self.run(*arguments, "--json", standard_input=standard_input))
+
+
+@pytest.fixture
+def shell(platform: PlatformForTests, tmp_path: Path) -> Shell:
+    """A shell of somebody who has never used the platform."""
+    return Shell(platform.url, tmp_path)
+
+
+@pytest.fixture
+def signed_in(shell: Shell, email: str) -> Shell:
+    """A shell of somebody who has just signed up."""
+    shell.run("register", "--email", email, "--name", "Ada", "--password-stdin", standard_input=f"{PASSWORD}\n")
+    return shell
+
+
+def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: str) -> None:
+    """Upload a file, generate with a live account of progress, download, sample again, delete: each by one command."""
+    shell = signed_in
+    flights.to_csv(shell.home / "flights.csv", index=False)
+    assert email in shell.run("whoami")
+    assert "400" in shell.run("datasets", "upload", "flights.csv")
+    assert "flights" in shell.run("datasets", "list")
+    assert "plane_year" in shell.run("datasets", "show", "flights")
+    assert "distance" in shell.run("datasets", "stats", "flights")
+    assert "gaussian_copula" in shell.run("config")
+    assert "epochs" in shell.run("config", "ctgan")
+    assert "accepted" in shell.run("generate", "flights", "--model", "tvae", "--epochs", "10", "--dry-run")
+
+    arguments = ["--model", "tvae", "--rows", "60", "--epochs", "10", "--param", "batch_size=100", "--seed", "5"]
+    made = shell.run("generate", "flights", *arguments, "--watch", "--output", "made.parquet")
+    assert "60 rows" in made
+    assert len(pd.read_parquet(shell.home / "made.parquet")) == 60
+
+    (job,) = shell.json("jobs", "list")
+    assert (job["state"], job["seed"], job["sample_size"]) == ("JOB_STATE_SUCCEEDED", 5, 60)
+    assert job["job_id"] in shell.run("jobs", "list")
+    events = shell.run("jobs", "watch", "latest", "--json").splitlines()
+    assert [json.loads(event)["sequence"] for event in events] == list(range(1, len(events) + 1))
+    shell.run("download", job["job_id"], "--output", "again.csv")
+    assert len(pd.read_csv(shell.home / "again.csv")) == 60
+
+    (model,) = shell.json("models", "list")
+    for name in ("first", "second"):
+        shell.run("models", "sample", model["model_id"], "--rows", "25", "--seed", "9", "--output", f"{name}.csv")
+    assert (shell.home / "first.csv").read_bytes() == (shell.home / "second.csv").read_bytes()
+
+    assert "--cascade" in shell.run("datasets", "rm", "flights", "--yes", code=exit_codes.NOT_POSSIBLE)
+    shell.run("datasets", "rm", "flights", "--yes", "--cascade")
+    assert shell.json("jobs", "list") == []
+    shell.run("logout")
+    assert "mirage login" in shell.run("whoami", code=exit_codes.NOT_SIGNED_IN)
+
+
+def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) -> None:
+    """Ctrl-C stops the watching and says how to watch again or cancel; the job goes on until it is cancelled."""
+    shell = signed_in
+    flights.to_csv(shell.home / "flights.csv", index=False)
+    shell.run("datasets", "upload", "flights.csv")
+    watching = subprocess.Popen(
+        shell.command("generate", "flights", "--epochs", "500", "--watch"),
+        env=shell.environment,
+        cwd=shell.home,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stderr is not None
+    while "training" not in watching.stderr.readline():
+        assert watching.poll() is None
+    watching.send_signal(signal.SIGINT)
+    _, messages = watching.communicate(timeout=60)
+    assert watching.returncode == exit_codes.INTERRUPTED
+    assert "mirage jobs watch" in messages
+    assert "Traceback" not in messages
+    (job,) = shell.json("jobs", "list")
+    assert job["state"] == "JOB_STATE_TRAINING"
+    shell.run("jobs", "cancel", job["job_id"])
+    shell.run("jobs", "watch", job["job_id"], code=exit_codes.ENDED_BADLY)
+    shell.run("jobs", "rm", "latest", "--yes")
+
+
+def test_administrators_commands(
+    shell: Shell, platform: PlatformForTests, signed_in: Shell, email: str, tmp_path: Path
+) -> None:
+    """A user may not use the administrator's commands and is told who may; an administrator lists and makes accounts."""
+    assert "make admin" in signed_in.run("admin", "create", "-e", "x@example.org", code=exit_codes.NOT_ALLOWED)
+    root = f"root-{email}"
+    password = platform.make_administrator(root)
+    administrator = Shell(platform.url, tmp_path / "administrator")
+    administrator.home.mkdir()
+    administrator.run("login", "--email", root, "--password-stdin", standard_input=f"{password}\n")
+    assert email in administrator.run("admin", "users", "--text", email)
+    new = f"new-{email}"
+    made = administrator.json(
+        "admin", "create", "--email", new, "--password-stdin", standard_input="another good passphrase\n"
+    )
+    assert isinstance(made, dict)
+    assert (made["email"], made["role"]) == (new, "administrator")
+    administrator.run("admin", "deactivate", new)
+    assert "inactive" in administrator.run("admin", "show", new)
+    administrator.run("admin", "rm", new, "--yes")
+    assert isinstance(administrator.json("admin", "requests"), list)
