@@ -227,7 +227,8 @@ class SdvModel:
 def _too_rare(found: int, drawn: int) -> Failure:
     return Failure(
         "CONDITION_TOO_RARE",
-        f"The model makes too few rows that meet the conditions ({found} of {drawn} drawn); ask for fewer of them.",
+        f"The model makes too few rows that meet the conditions ({found} of {drawn} drawn); ask for fewer of them, "
+        "or of a gaussian_copula, which draws under any.",
     )
 
 
