@@ -1,5 +1,7 @@
 """Lists: newest first, page by page, filtered; and whose is whose."""
 
+from typing import Any
+
 from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2, model_pb2
@@ -11,7 +13,7 @@ from tests.support.errors import refused
 NOBODYS = "0192f0c4-0000-7000-8000-000000000000"
 
 
-async def all_jobs(user: Client, **filters: object) -> list[str]:
+async def all_jobs(user: Client, **filters: Any) -> list[str]:
     """Every page of the user's jobs, two at a time."""
     job_ids: list[str] = []
     token = ""
@@ -91,12 +93,10 @@ async def test_what_is_somebody_elses_is_unknown(platform: Platform, hand: Hand)
             async with refused("JOB_NOT_FOUND"):
                 await stranger.download(job_id)
         for model_id in (done.model_id, NOBODYS, "nonsense"):
-            for call, message in (
-                (stranger.models.GetModel, model_pb2.GetModelRequest(model_id=model_id)),
-                (stranger.models.DeleteModel, model_pb2.DeleteModelRequest(model_id=model_id)),
-            ):
-                async with refused("MODEL_NOT_FOUND", StatusCode.NOT_FOUND):
-                    await call(message)
+            async with refused("MODEL_NOT_FOUND", StatusCode.NOT_FOUND):
+                await stranger.models.GetModel(model_pb2.GetModelRequest(model_id=model_id))
+            async with refused("MODEL_NOT_FOUND"):
+                await stranger.models.DeleteModel(model_pb2.DeleteModelRequest(model_id=model_id))
             async with refused("MODEL_NOT_FOUND"):
                 _ = [
                     body async for body in stranger.models.SampleModel(model_pb2.SampleModelRequest(model_id=model_id))
@@ -113,7 +113,7 @@ async def test_administrators_see_every_job(platform: Platform) -> None:
     between = to_timestamp(utc_now())
     second = await other.start(await platform.dataset(other))
 
-    async def listed(**filters: object) -> list[str]:
+    async def listed(**filters: Any) -> list[str]:
         answer = await administrator.administration.ListAllJobs(job_pb2.ListAllJobsRequest(**filters))
         return [job.job_id for job in answer.jobs]
 

@@ -77,7 +77,7 @@ async def a_worker(environment: dict[str, str], temporary: Path) -> AsyncIterato
         if process.returncode is None:
             process.kill()
         await process.wait()
-        await drain
+        sys.stdout.write((await drain).decode())  # pytest shows it where a test fails
 
 
 async def attempt_in_training(user: Client, job_id: str, attempt: int) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -63,7 +64,7 @@ async def table_of(user: Client, job_id: str) -> pa.Table:
     return pq.read_table(io.BytesIO(content))
 
 
-async def sampled(user: Client, model_id: str, **fields: object) -> tuple[bytes, dict[str, str]]:
+async def sampled(user: Client, model_id: str, **fields: Any) -> tuple[bytes, dict[str, str]]:
     """What a model gives, and the answer's headers."""
     call = user.models.SampleModel(model_pb2.SampleModelRequest(model_id=model_id, **fields))
     content = b"".join([body.data async for body in call])
