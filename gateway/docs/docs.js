@@ -5,7 +5,7 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   displayOperationId: true,
   displayRequestDuration: true,
-  docExpansion: "none",
+  docExpansion: "list",
   filter: true,
   persistAuthorization: false,
   tryItOutEnabled: true,

@@ -124,7 +124,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
         },
     ),
     "Unauthenticated": _error_response(
-        "There is no access token, or it is not valid.",
+        "The access token, or whatever else says who calls, is missing or not valid.",
         "UNAUTHENTICATED",
         "Sign in first: this call needs a valid access token.",
     ),

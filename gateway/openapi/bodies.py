@@ -15,10 +15,10 @@ TABLE_TYPES = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel (.xlsx)",
 }
 
-# Parts of the form beside the file, by RPC; each is a field of the request, too.
-FORM_FIELDS = {
-    "DatasetService.UploadDataset": ("name", "description", "visibility"),
-    "DatasetService.CreateDatasetVersion": (),
+# Parts of the form beside the file with an example of each, by RPC; each is a field of the request, too.
+FORM_FIELDS: dict[str, dict[str, str]] = {
+    "DatasetService.UploadDataset": {"name": "customers", "description": "", "visibility": "private"},
+    "DatasetService.CreateDatasetVersion": {},
 }
 
 

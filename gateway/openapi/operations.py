@@ -21,6 +21,7 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 200},
 }
 _IDEMPOTENT = ("JobService.StartJob",)
+_CHECKS_CREDENTIALS = ("SessionService.Login", "SessionService.Refresh")  # open, and yet not for anybody
 
 
 def tag_of(rpc: Rpc) -> str:
@@ -44,15 +45,16 @@ class Operations:
     def _operation(self, rpc: Rpc, binding: Binding, index: int) -> dict[str, Any]:
         text = self._schemas.comment(f"{rpc.service}.{rpc.name}")
         first = rpc.bindings[0]
-        notes = [text]
+        summary = re.split(r"(?<=[^A-Z])[.;:] ", text)[0].rstrip(".")
+        notes = [text] if text.rstrip(".") != summary else []
         if index:
             notes.append(f"The same as `{first.verb} {first.template}`.")
         if rpc.roles == {access_pb2.ROLE_ADMINISTRATOR}:
             notes.append("For administrators.")
         operation: dict[str, Any] = {
             "tags": [tag_of(rpc)],
-            "summary": re.split(r"(?<=[^A-Z])[.;:] ", text)[0].rstrip("."),
-            "description": "\n\n".join(notes),
+            "summary": summary,
+            **({"description": "\n\n".join(notes)} if notes else {}),
             "operationId": rpc.name + (str(index + 1) if index else ""),
             "security": [] if rpc.is_open else [{"access_token": []}],
         }
@@ -87,7 +89,10 @@ class Operations:
     def _body(self, rpc: Rpc, binding: Binding) -> dict[str, Any]:
         message = self._message(rpc.request)
         if rpc.is_upload:
-            form = {name: self._schemas.field(message.fields_by_name[name]) for name in FORM_FIELDS[rpc.title]}
+            form = {
+                name: {**self._schemas.field(message.fields_by_name[name]), "examples": [example]}
+                for name, example in FORM_FIELDS[rpc.title].items()
+            }
             description = self._schemas.comment(f"{message.full_name}.{binding.body}")
             return {"required": True, "description": description, "content": upload_content(form)}
         fields = {field.name for field in message.fields}.difference(binding.variables)
@@ -117,6 +122,8 @@ class Operations:
         names = list(_ALWAYS)
         if not rpc.is_open:
             names += ["Unauthenticated", "PermissionDenied"]
+        if rpc.title in _CHECKS_CREDENTIALS:
+            names.append("Unauthenticated")
         if binding.variables or "dataset_id" in self._message(rpc.request).fields_by_name:
             names.append("NotFound")
         if binding.body:

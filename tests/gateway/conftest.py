@@ -12,23 +12,36 @@ from google.api import httpbody_pb2
 
 from gateway.settings import GatewaySettings
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
+from tests.gateway.rpcs import KEY_SET
 from tests.gateway.upstream import Behaviour, Upstream, running_upstream
 from tests.support.tokens import Tokens
 
-KEY_SET = "/mirage.auth.v1.KeyService/GetKeySet"
+
+@pytest.fixture(scope="session")
+def key_set(tokens: Tokens) -> Behaviour:
+    """What auth does when it is asked for the public keys."""
+    public_key = asyncio.run(tokens.key(tokens.key_id))
+    key = jwt.algorithms.ECAlgorithm.to_jwk(public_key, as_dict=True)
+    document = {"keys": [{**key, "kid": tokens.key_id, "alg": "ES256", "use": "sig"}]}
+
+    def behave(_request: Any, context: Any) -> httpbody_pb2.HttpBody:
+        context.send_initial_metadata((("x-raw-body", "1"),))
+        return httpbody_pb2.HttpBody(content_type="application/jwk-set+json", data=json.dumps(document).encode())
+
+    return behave
 
 
 @pytest.fixture(scope="session")
-def shared_upstream(tokens: Tokens) -> Iterator[Upstream]:
+def shared_upstream(key_set: Behaviour) -> Iterator[Upstream]:
     with running_upstream() as upstream:
-        upstream.reset({KEY_SET: key_set_of(tokens)})
+        upstream.reset({KEY_SET: key_set})
         yield upstream
 
 
 @pytest.fixture
-def upstream(shared_upstream: Upstream, tokens: Tokens) -> Upstream:
+def upstream(shared_upstream: Upstream, key_set: Behaviour) -> Upstream:
     """What the services do and saw; only the signing keys are served until a test says more."""
-    shared_upstream.reset({KEY_SET: key_set_of(tokens)})
+    shared_upstream.reset({KEY_SET: key_set})
     return shared_upstream
 
 
@@ -74,19 +87,6 @@ def signed_in(client: httpx.Client, tokens: Tokens) -> httpx.Client:
     """A client with a user signed in."""
     client.headers["authorization"] = f"Bearer {tokens.user()}"
     return client
-
-
-def key_set_of(tokens: Tokens) -> Behaviour:
-    """What auth does when it is asked for the public keys."""
-    public_key = asyncio.run(tokens.key(tokens.key_id))
-    key = jwt.algorithms.ECAlgorithm.to_jwk(public_key, as_dict=True)
-    document = {"keys": [{**key, "kid": tokens.key_id, "alg": "ES256", "use": "sig"}]}
-
-    def behave(_request: Any, context: Any) -> httpbody_pb2.HttpBody:
-        context.send_initial_metadata((("x-raw-body", "1"),))
-        return httpbody_pb2.HttpBody(content_type="application/json", data=json.dumps(document).encode())
-
-    return behave
 
 
 def wait_until_serving(envoy: RunningEnvoy, tokens: Tokens) -> None:
