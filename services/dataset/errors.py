@@ -1,0 +1,130 @@
+"""The dataset service's errors: gRPC code, reason, metadata."""
+
+from grpc import StatusCode
+
+from servicekit.errors import ServiceError
+
+
+class DatasetNotFound(ServiceError):
+    """There is no such dataset, or it is somebody else's and private."""
+
+    code, reason = StatusCode.NOT_FOUND, "DATASET_NOT_FOUND"
+
+    def __init__(self, dataset_id: object) -> None:
+        super().__init__(f"Dataset {dataset_id} does not exist.", dataset_id=str(dataset_id))
+
+
+class VersionNotFound(ServiceError):
+    """The dataset has no such version."""
+
+    code, reason = StatusCode.NOT_FOUND, "DATASET_VERSION_NOT_FOUND"
+
+    def __init__(self, dataset_id: object, version: int) -> None:
+        super().__init__(
+            f"Dataset {dataset_id} has no version {version}.", dataset_id=str(dataset_id), version=str(version)
+        )
+
+
+class NotTheOwner(ServiceError):
+    """The dataset is public, so it may be read, but only its owner may change it."""
+
+    code, reason = StatusCode.PERMISSION_DENIED, "NOT_THE_OWNER"
+
+    def __init__(self, dataset_id: object) -> None:
+        super().__init__(f"Dataset {dataset_id} can be changed by its owner only.", dataset_id=str(dataset_id))
+
+
+class DatasetNotReady(ServiceError):
+    """The version has no table: it is still being read, or can't be read."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "DATASET_NOT_READY"
+
+    def __init__(self, dataset_id: object, state: str) -> None:
+        why = "is still being read in; watch it until it is ready" if state == "processing" else "could not be read"
+        super().__init__(f"Dataset {dataset_id} {why}.", dataset_id=str(dataset_id), state=state)
+
+
+class DatasetInUse(ServiceError):
+    """Jobs or models hang on the dataset."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "DATASET_IN_USE"
+
+    def __init__(self, dataset_id: object, jobs: int, models: int) -> None:
+        super().__init__(
+            f"{jobs} jobs and {models} models hang on dataset {dataset_id}. "
+            "Delete them first, or delete all with cascade=true.",
+            dataset_id=str(dataset_id),
+            jobs=str(jobs),
+            models=str(models),
+        )
+
+
+class DatasetChanged(ServiceError):
+    """Somebody changed the dataset while this change was being made."""
+
+    code, reason = StatusCode.ABORTED, "DATASET_CHANGED"
+
+    def __init__(self, dataset_id: object) -> None:
+        super().__init__(
+            f"Dataset {dataset_id} was changed by another call meanwhile. Look at it and try again.",
+            dataset_id=str(dataset_id),
+        )
+
+
+class IngestionFailed(ServiceError):
+    """The file was uploaded whole but could not be read in; code, reason and message say why."""
+
+    def __init__(self, code: StatusCode, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class FileTooLarge(ServiceError):
+    """The upload is larger than is allowed."""
+
+    code, reason = StatusCode.RESOURCE_EXHAUSTED, "FILE_TOO_LARGE"
+
+    def __init__(self, limit_bytes: int) -> None:
+        megabytes = limit_bytes // (1024 * 1024)
+        super().__init__(f"The file is larger than the {megabytes} MB allowed.", limit_bytes=str(limit_bytes))
+
+
+class FileEmpty(ServiceError):
+    """The upload has not one byte."""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "DATASET_EMPTY"
+
+    def __init__(self) -> None:
+        super().__init__("The file is empty: it should have a header and at least one row.")
+
+
+class UploadIncomplete(ServiceError):
+    """The upload was cut off."""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "UPLOAD_INCOMPLETE"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The upload was cut off: {fault}. Nothing was kept; send it again.")
+
+
+class UploadTooSlow(ServiceError):
+    """The upload took longer than is allowed."""
+
+    code, reason = StatusCode.DEADLINE_EXCEEDED, "UPLOAD_TOO_SLOW"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The upload took longer than the {limit_s / 60:.0f} minutes allowed. Nothing was kept.")
+
+
+class ChecksumMismatch(ServiceError):
+    """What arrived isn't what was announced."""
+
+    code, reason = StatusCode.DATA_LOSS, "CHECKSUM_MISMATCH"
+
+    def __init__(self, announced: str, found: str) -> None:
+        super().__init__(
+            "The SHA-256 of what arrived differs from the one announced. Nothing was kept; send it again.",
+            announced=announced,
+            found=found,
+        )

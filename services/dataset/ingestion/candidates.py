@@ -1,0 +1,163 @@
+"""What a column of text can turn out to be: for each, which text it holds and what value that text is, as SQL.
+
+In the SQL, `$t` stands for the text without the spaces around it. A candidate holds a text only if nothing of it is
+lost: no leading zero, no digit beyond what the type keeps, no date that isn't in the calendar.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from servicekit.tabular.text import MISSING_TOKENS, NUMBER_PATTERN
+from services.dataset.columns import ColumnType
+
+WEAK_TOKENS = ("", "None", "none", "-", "--", "?", ".", *MISSING_TOKENS)
+"""Texts that stand for a missing value in a column whose other values are all numbers, dates or booleans."""
+
+_INTEGER = r"0|-?[1-9][0-9]{0,18}"
+_INFINITY = r"[+-]?(inf|Inf|INF|infinity|Infinity)"
+_LARGEST_EXACT = 2**53  # beyond it a double skips integers
+_TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
+_ZONE = r"\s?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_YEAR = "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"  # there is no year 0
+_ISO_DAY = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
+_NUMBERED_DAY = "[0-9]{1,2}{s}[0-9]{1,2}{s}" + _YEAR
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of values that text can be."""
+
+    name: str
+    type: ColumnType
+    arrow: pa.DataType
+    matches: str  # SQL over `$t`, never null where that isn't
+    value: str  # SQL over `$t`
+    day_first: bool | None = None  # of dates that could be read either way: which this is
+
+    def holds(self, text: str) -> str:
+        """SQL: whether some text, itself SQL, is one of these."""
+        return self.matches.replace("$t", text)
+
+    def read(self, text: str) -> str:
+        """SQL: the value of some text, itself SQL, that is one of these."""
+        return self.value.replace("$t", text)
+
+
+def _pattern(pattern: str) -> str:
+    return f"regexp_full_match($t, '{pattern}')"
+
+
+def _parsed(name: str, pattern: str, value: str, kind: ColumnType, arrow: pa.DataType, **options: bool) -> Candidate:
+    """A candidate whose text has a pattern and whose value exists."""
+    return Candidate(name, kind, arrow, f"({_pattern(pattern)} AND ({value}) IS NOT NULL)", value, **options)
+
+
+def _moments() -> Iterator[Candidate]:
+    day, moment = ColumnType.DATE, ColumnType.DATETIME
+    date, clock, instant = pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC")
+    yield _parsed("iso day", _ISO_DAY, "TRY_CAST($t AS DATE)", day, date)
+    yield _parsed("iso moment", f"{_ISO_DAY}([T ]{_TIME})?", "TRY_CAST($t AS TIMESTAMP)", moment, clock)
+    yield _parsed(
+        "iso instant",
+        f"{_ISO_DAY}[T ]{_TIME}{_ZONE}",
+        "TRY_CAST(replace($t, 'Z', '+00') AS TIMESTAMPTZ)",
+        moment,
+        instant,
+    )
+    orders = [
+        ("year/month/day", _YEAR + "/[0-9]{1,2}/[0-9]{1,2}", "%Y/%m/%d", None),
+        ("day.month.year", _NUMBERED_DAY.replace("{s}", r"\."), "%d.%m.%Y", None),
+        ("day/month/year", _NUMBERED_DAY.replace("{s}", "/"), "%d/%m/%Y", True),
+        ("month/day/year", _NUMBERED_DAY.replace("{s}", "/"), "%m/%d/%Y", False),
+        ("day-month-year", _NUMBERED_DAY.replace("{s}", "-"), "%d-%m-%Y", True),
+        ("month-day-year", _NUMBERED_DAY.replace("{s}", "-"), "%m-%d-%Y", False),
+        ("day-name-year", "[0-9]{1,2}[- ][A-Za-z]{3}[- ]" + _YEAR, "%d-%b-%Y", None),
+    ]
+    for name, pattern, order, day_first in orders:
+        options = {} if day_first is None else {"day_first": day_first}
+        text = "replace($t, ' ', '-')" if order == "%d-%b-%Y" else "$t"
+        yield _parsed(name, pattern, f"CAST(try_strptime({text}, '{order}') AS DATE)", day, date, **options)
+        if order != "%d-%b-%Y":
+            formats = ", ".join(
+                f"'{order} {time}'" for time in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+            )
+            timed = rf"{pattern} {_TIME}( ?[AaPp][Mm])?"
+            yield _parsed(f"{name} time", timed, f"try_strptime($t, [{formats}])", moment, clock, **options)
+
+
+def _boolean(name: str, yes: str, no: str) -> Candidate:
+    return Candidate(name, ColumnType.BOOLEAN, pa.bool_(), f"lower($t) IN ('{yes}', '{no}')", f"lower($t) = '{yes}'")
+
+
+# Digits alone must be exact in a double; what has a point or an exponent is as near as doubles come.
+_EXACT = f"(regexp_matches($t, '[.eE]') OR coalesce(abs(TRY_CAST($t AS BIGINT)) <= {_LARGEST_EXACT}, false))"
+
+BOOLEAN = _boolean("true or false", "true", "false")
+INTEGER = _parsed("integer", _INTEGER, "TRY_CAST($t AS BIGINT)", ColumnType.INTEGER, pa.int64())
+FLOAT = Candidate(
+    "number",
+    ColumnType.FLOAT,
+    pa.float64(),
+    f"(({_pattern(NUMBER_PATTERN)} AND {_EXACT}) OR {_pattern(_INFINITY)})",
+    "TRY_CAST($t AS DOUBLE)",
+)
+_COMMA_NUMBER = r"-?(0|[1-9][0-9]*)(,[0-9]+)?([eE][+-]?[0-9]{1,3})?"
+DECIMAL_COMMA = Candidate(
+    "number with a decimal comma",
+    ColumnType.FLOAT,
+    pa.float64(),
+    f"({_pattern(_COMMA_NUMBER)} AND {_EXACT.replace('[.eE]', '[,eE]')})",
+    "TRY_CAST(replace($t, ',', '.') AS DOUBLE)",
+)
+GROUPED = r"-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+"
+"""Pattern of numbers with commas that could as well stand between their thousands."""
+
+MOMENTS = tuple(_moments())
+INFERRED = (BOOLEAN, INTEGER, FLOAT, DECIMAL_COMMA, *MOMENTS)
+"""What is looked for without being asked, the first that holds every value being taken."""
+
+_WHOLE = Candidate(
+    "whole number",
+    ColumnType.INTEGER,
+    pa.int64(),
+    f"({_pattern(NUMBER_PATTERN)} AND coalesce(TRY_CAST($t AS DOUBLE) = round(TRY_CAST($t AS DOUBLE)) "
+    f"AND abs(TRY_CAST($t AS DOUBLE)) <= {_LARGEST_EXACT}, false))",
+    "CAST(TRY_CAST($t AS DOUBLE) AS BIGINT)",
+)
+_MIDNIGHT = Candidate(
+    "moment at midnight",
+    ColumnType.DATE,
+    pa.date32(),
+    f"(regexp_full_match($t, '{_ISO_DAY}[T ]0?0:00(:00(\\.0+)?)?') AND TRY_CAST($t AS DATE) IS NOT NULL)",
+    "TRY_CAST($t AS DATE)",
+)
+
+REQUIRED = {
+    ColumnType.BOOLEAN: (
+        BOOLEAN, _boolean("yes or no", "yes", "no"), _boolean("1 or 0", "1", "0"),
+        _boolean("t or f", "t", "f"), _boolean("y or n", "y", "n"),
+    ),
+    ColumnType.INTEGER: (INTEGER, _WHOLE),
+    ColumnType.FLOAT: (FLOAT, DECIMAL_COMMA),
+    ColumnType.DATE: (*(candidate for candidate in MOMENTS if candidate.type is ColumnType.DATE), _MIDNIGHT),
+    ColumnType.DATETIME: (
+        *(candidate for candidate in MOMENTS if candidate.type is ColumnType.DATETIME),
+        *(
+            Candidate(moment.name, ColumnType.DATETIME, pa.timestamp("us"), moment.matches,
+                      f"CAST({moment.value} AS TIMESTAMP)", moment.day_first)
+            for moment in MOMENTS if moment.type is ColumnType.DATE
+        ),
+    ),
+}  # fmt: skip
+"""What a type set by hand may be made of, the first that holds every value being taken."""
+
+DESCRIPTIONS = {
+    ColumnType.BOOLEAN: "true or false, yes or no, 1 or 0",
+    ColumnType.INTEGER: "whole numbers without leading zeros, within 64 bits",
+    ColumnType.FLOAT: "numbers",
+    ColumnType.DATE: "dates, all written alike, such as 2024-02-29",
+    ColumnType.DATETIME: "dates with times, all written alike, such as 2024-02-29 12:30:00",
+}
+"""What each of these types holds, in words."""

@@ -1,0 +1,181 @@
+"""Text in any usual encoding becomes UTF-8."""
+
+import codecs
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import charset_normalizer
+
+from services.dataset.ingestion.faults import Fault, Reason, unreadable
+
+_CHUNK_BYTES = 1024 * 1024
+_SAMPLE_BYTES = 256 * 1024
+# The longer mark first: UTF-32's begins like UTF-16's.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Where a text could be several of them, the first is taken: the likelier ones stand first.
+_LEGACY = (
+    "cp1252", "iso8859_15", "cp1250", "cp1251", "koi8_r", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256",
+    "cp932", "euc_jp", "gb18030", "big5", "cp949",
+)  # fmt: skip
+_WESTERN = "cp1252"
+_NAMES = {"cp1252": "Windows-1252", "latin_1": "Latin-1", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
+# More bytes than this share that no text has, and it is no text.
+_MOST_CONTROL_CHARACTERS = 0.1
+
+
+class Text:
+    """A text file in UTF-8. `note` says what was assumed about the original's encoding; empty if nothing."""
+
+    def __init__(self, path: Path, offset: int = 0, note: str = "") -> None:
+        self.path = path
+        self.offset = offset  # of the first byte behind a byte order mark
+        self.note = note
+
+    def open(self) -> BinaryIO:
+        """The text from its first character."""
+        file = self.path.open("rb")
+        file.seek(self.offset)
+        return file
+
+    def start(self, size: int) -> str:
+        """The first characters; one that `size` bytes cut in two is left out."""
+        with self.open() as file:
+            return file.read(size).decode("utf-8", errors="ignore")
+
+
+def as_text(source: Path, directory: Path) -> Text:
+    """A file as UTF-8 text, written anew into `directory` if it is in another encoding.
+
+    Raises:
+        Fault: it is no text, or broken in its encoding.
+    """
+    with source.open("rb") as file:
+        start = file.read(4096)
+    mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
+    encoding = _MARKS.get(mark) or _wide(start)
+    if encoding == "utf-8-sig":
+        _require_utf8(source, len(mark))
+        return Text(source, len(mark))
+    if encoding is not None:
+        return Text(_transcoded(source, directory, encoding))
+    if _looks_binary(start):
+        raise not_a_table()
+    if _first_fault(source, 0) is None:
+        return Text(source)
+    encoding = _legacy(source)
+    note = f"The file isn't in UTF-8; it was read as {_NAMES.get(encoding, encoding)}."
+    return Text(_transcoded(source, directory, encoding), note=note)
+
+
+def not_a_table() -> Fault:
+    """The file is of no kind that is read."""
+    return Fault(
+        Reason.UNSUPPORTED,
+        "The file is no table that can be read: it should be CSV, JSON, JSON lines, Parquet or a workbook (.xlsx).",
+    )
+
+
+def _wide(start: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of Latin text is zero."""
+    if len(start) < 4:
+        return None
+    even, odd = start[0::2].count(0) / len(start[0::2]), start[1::2].count(0) / len(start[1::2])
+    if odd > 0.6 and even < 0.1:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.6 and odd < 0.1 else None
+
+
+def _looks_binary(start: bytes) -> bool:
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in start)
+    return b"\0" in start or controls > _MOST_CONTROL_CHARACTERS * len(start)
+
+
+def _first_fault(source: Path, offset: int) -> int | None:
+    """Where the file is no UTF-8; None if it is, throughout."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    position = offset
+    with source.open("rb") as file:
+        file.seek(offset)
+        while True:
+            chunk = file.read(_CHUNK_BYTES)
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                return position - pending + error.start
+            if not chunk:
+                return None
+            position += len(chunk)
+
+
+def _require_utf8(source: Path, offset: int) -> None:
+    position = _first_fault(source, offset)
+    if position is not None:
+        raise unreadable(f"The file is marked as UTF-8 but byte {position:,} is none; save it as UTF-8 again.")
+
+
+def _legacy(source: Path) -> str:
+    """The likeliest encoding from before Unicode, judged by the lines that have more than ASCII."""
+    sample = bytearray()
+    with source.open("rb") as file:
+        while len(sample) < _SAMPLE_BYTES and (chunk := file.read(_CHUNK_BYTES)):
+            for line in chunk.splitlines(keepends=True):
+                if not line.isascii():
+                    sample += line[:4096]
+    matches = charset_normalizer.from_bytes(bytes(sample[:_SAMPLE_BYTES]), cp_isolation=list(_LEGACY))
+    ranked = sorted(
+        (match.chaos, -match.coherence, _LEGACY.index(name), name)
+        for match in matches
+        for name in match.could_be_from_charset
+        if name in _LEGACY
+    )
+    names = [name for _, _, _, name in ranked]
+    western = next((rank for rank in ranked if rank[3] == _WESTERN), None)
+    if western and _may_be_western(bytes(sample), western[:2], ranked[0][:2]):
+        names.insert(0, _WESTERN)
+    return next((name for name in [*names, _WESTERN] if _decodes(source, name)), "latin_1")
+
+
+def _may_be_western(sample: bytes, western: tuple[float, float], best: tuple[float, float]) -> bool:
+    """Whether Windows-1252, by far the most frequent of its kind, is nearly as likely as the likeliest.
+
+    Ranks are (chaos, -coherence). Languages of Eastern Europe betray themselves: some of their letters are signs in
+    Windows-1252, and stand in the middle of words.
+    """
+    near = western[0] <= best[0] + 0.1 and -western[1] >= 0.95 * -best[1]
+    return near and not re.search(r"\w[£¥¯³¹¿¼¾ª]\w", sample.decode(_WESTERN, errors="replace"))
+
+
+def _decodes(source: Path, encoding: str) -> bool:
+    try:
+        with source.open(encoding=encoding, newline="") as file:
+            while file.read(_CHUNK_BYTES):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _transcoded(source: Path, directory: Path, encoding: str) -> Path:
+    target = directory / "utf8.txt"
+    try:
+        with (
+            source.open(encoding=encoding, newline="") as original,
+            target.open("w", encoding="utf-8", newline="") as file,
+        ):
+            file.write(original.read(_CHUNK_BYTES).removeprefix("\ufeff"))
+            while chunk := original.read(_CHUNK_BYTES):
+                file.write(chunk)
+    except UnicodeError as error:
+        where = f" beyond its character {target.stat().st_size:,} or so" if target.exists() else ""
+        raise unreadable(
+            f"The file seems to be {encoding.upper()} but can't be decoded{where}; save it as UTF-8."
+        ) from error
+    return target

@@ -1,0 +1,110 @@
+"""The file's cells as Parquet on disk, before their types are known; and DuckDB over them.
+
+Staged rows are numbered: no query has to be trusted to keep their order.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.dataset.ingestion.faults import Fault, Reason
+from services.dataset.ingestion.reading import Reading, internals
+from services.dataset.ingestion.table import group_rows
+from services.dataset.ingestion.tasks import Limits, Report
+
+ROW = "row_number"
+_REPORT_ROWS = 50_000
+
+
+def stage(reading: Reading, directory: Path, report: Report) -> tuple[list[Path], int]:
+    """Writes everything that is read into Parquet files; returns them, in order, and how many rows there are.
+
+    A new file is begun where there are more columns than before.
+
+    Raises:
+        Fault: the file is broken, or has no rows.
+    """
+    paths: list[Path] = []
+    writer: pq.ParquetWriter | None = None
+    rows = reported = 0
+    try:
+        for read in reading.batches:
+            numbers = pa.array(range(rows, rows + read.num_rows), pa.int64())
+            batch = read.add_column(0, ROW, numbers)
+            if writer is None or batch.schema != writer.schema:
+                if writer:
+                    writer.close()
+                paths.append(directory / f"staged-{len(paths):05d}.parquet")
+                writer = pq.ParquetWriter(
+                    paths[-1],
+                    batch.schema,
+                    compression="lz4",
+                    use_dictionary=internals(read.num_columns),
+                    column_encoding={ROW: "DELTA_BINARY_PACKED"},
+                )
+            writer.write_batch(batch, row_group_size=group_rows(batch.num_columns))
+            rows += batch.num_rows
+            if rows - reported >= _REPORT_ROWS:
+                reported = rows
+                report("reading", 0.0, rows)
+    finally:
+        if writer:
+            writer.close()
+    if rows == 0:
+        raise Fault(Reason.EMPTY, "The file has a header but no rows: it should have at least one.")
+    return paths, rows
+
+
+@contextmanager
+def database(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with bounded memory that spills into `directory`, and can read files only by what we tell it."""
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{limits.database_memory_bytes}B",
+            "temp_directory": str(directory / "spill"),
+            "threads": 2,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], columns: Iterable[str]) -> None:
+    """Makes Parquet files a view with these columns, by position."""
+    aliases = ", ".join(columns)
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_list(paths)}, union_by_name=true) "
+        f"AS t({aliases})"
+    )
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """The only row of a query's result."""
+    row: tuple[Any, ...]
+    [row] = connection.execute(query).fetchall()
+    return row
+
+
+def batches(connection: duckdb.DuckDBPyConnection, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """A query's result as it is made, so many rows at a time."""
+    reader: Iterator[pa.RecordBatch] = connection.sql(query).to_arrow_reader(rows)
+    return reader
+
+
+def literal(text: str) -> str:
+    """A string as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _list(paths: list[Path]) -> str:
+    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

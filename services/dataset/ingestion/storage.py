@@ -1,0 +1,214 @@
+"""How each column is stored: the narrowest type that holds every value of it, found by looking at all of them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+
+from services.dataset.columns import ColumnType
+from services.dataset.ingestion.candidates import (
+    BOOLEAN,
+    DECIMAL_COMMA,
+    DESCRIPTIONS,
+    FLOAT,
+    GROUPED,
+    INFERRED,
+    INTEGER,
+    MOMENTS,
+    REQUIRED,
+    WEAK_TOKENS,
+    Candidate,
+)
+from services.dataset.ingestion.faults import TypesDontFit, named
+from services.dataset.ingestion.reading import Reading, internal
+from services.dataset.ingestion.staging import one_row
+
+# What doesn't hold the first values can't hold all: each round is dearer, and has fewer candidates.
+_SAMPLES_ROWS = (200, 20_000)
+# What fits so few of the first values isn't worth looking for in all of them.
+_WORTH_A_SCAN = 0.9
+# A pattern, not a list: DuckDB makes a join of a long list, and a join loses the order of the rows.
+_IS_WEAK = f"regexp_full_match({{}}, '{'|'.join(map(re.escape, WEAK_TOKENS))}')"
+_WEAK = _IS_WEAK.format("t")
+_TRIMMED = "trim({}, ' \t')"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a column is stored: `value` is SQL over the staged columns, `arrow` its type in the table.
+
+    `type` is None for strings and integers, whose meaning is yet to be judged.
+    """
+
+    position: int
+    arrow: pa.DataType
+    value: str
+    type: ColumnType | None
+    note: str = ""  # what a user should know of the column, to be followed by its name
+
+
+class Columns:
+    """The staged columns of a file, and what can be made of them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, view: str, reading: Reading, rows: int) -> None:
+        self._connection = connection
+        self._view = view
+        self._reading = reading
+        self._rows = rows
+
+    def infer(self, position: int) -> Storage:
+        """How a column is stored if nobody says otherwise."""
+        target = self._reading.targets.get(position)
+        if target is not None:
+            return Storage(position, target, internal(position), _type_of(target))
+        values, fitting = self._fitting(position, self._plausible(position))
+        found = [candidate for candidate, count in fitting.items() if values and count == values]
+        text = Storage(position, pa.string(), internal(position), None)
+        if not found:
+            return replace(text, note=_near_miss(values, fitting))
+        best = found[0]
+        if _ambiguous(best, found):
+            return replace(text, note="could be day before month or month before day, so it was left as text")
+        if best is DECIMAL_COMMA:
+            return self._decimal_comma(position, text)
+        return _stored(position, best)
+
+    def as_type(self, wanted: ColumnType, inferred: Storage) -> Storage | str:
+        """How a column is stored for a type set by hand; what is wrong if the type doesn't hold every value."""
+        position = inferred.position
+        text = Storage(position, pa.string(), self._text(position), wanted)
+        if wanted is ColumnType.TEXT:
+            return text
+        if wanted is ColumnType.CATEGORICAL or (wanted is ColumnType.IDENTIFIER and inferred.type is None):
+            return replace(inferred, type=wanted, note="")
+        if wanted is ColumnType.IDENTIFIER:
+            return text
+        if _type_of(inferred.arrow) is wanted or (wanted is ColumnType.INTEGER and pa.types.is_integer(inferred.arrow)):
+            return replace(inferred, type=wanted, note="")
+        values, fitting = self._fitting(position, REQUIRED[wanted])
+        found = [candidate for candidate, count in fitting.items() if count == values]
+        if not found:
+            misfits = self._misfits(position, REQUIRED[wanted])
+            return f"{misfits:,} of {values:,} values are no {wanted}; it holds {DESCRIPTIONS[wanted]}"
+        if values and _ambiguous(found[0], found):
+            return "day and month can't be told apart: write the dates as in 2024-02-29"
+        return replace(_stored(position, found[0], self._text(position)), type=wanted)
+
+    def _text(self, position: int) -> str:
+        column = internal(position)
+        return f"CAST({column} AS VARCHAR)" if position in self._reading.targets else column
+
+    def _plausible(self, position: int) -> Sequence[Candidate]:
+        """What the way the file marks its values leaves open."""
+        candidates = MOMENTS if position in self._reading.text_only else INFERRED
+        if not self._reading.decimal_comma:
+            candidates = tuple(candidate for candidate in candidates if candidate is not DECIMAL_COMMA)
+        return candidates
+
+    def _fitting(self, position: int, candidates: Iterable[Candidate]) -> tuple[int, dict[Candidate, int]]:
+        """How many values there are, and how many of them each candidate holds; unlikely ones are left out."""
+        counts = dict.fromkeys(candidates, 0)
+        for sample in _SAMPLES_ROWS:
+            if self._rows > sample:
+                values, counts = self._count(position, list(counts), f"LIMIT {sample}")
+                counts = {found: count for found, count in counts.items() if count >= _WORTH_A_SCAN * values}
+        return self._count(position, list(counts), "")
+
+    def _misfits(self, position: int, candidates: Iterable[Candidate]) -> int:
+        """How many values the candidate doesn't hold that holds most of the first ones."""
+        _, counts = self._count(position, list(candidates), f"LIMIT {_SAMPLES_ROWS[0]}")
+        nearest = max(counts, key=lambda candidate: counts[candidate])
+        values, fitting = self._count(position, [nearest], "")
+        return values - fitting[nearest]
+
+    def _count(self, position: int, candidates: list[Candidate], limit: str) -> tuple[int, dict[Candidate, int]]:
+        counts = ", ".join(f"count_if(NOT {_WEAK} AND {candidate.holds('t')})" for candidate in candidates)
+        trimmed = _TRIMMED.format(self._text(position))
+        query = (
+            f"SELECT count_if(NOT {_WEAK}){', ' if counts else ''}{counts} "
+            f"FROM (SELECT {trimmed} AS t FROM {self._view} {limit}) WHERE t IS NOT NULL"
+        )
+        values, *found = one_row(self._connection, query)
+        return values, dict(zip(candidates, found, strict=True))
+
+    def _decimal_comma(self, position: int, text: Storage) -> Storage:
+        """Commas are decimal only if some number can't be read with them between its thousands."""
+        trimmed = _TRIMMED.format(internal(position))
+        query = (
+            f"SELECT count_if(NOT {_WEAK} AND NOT regexp_full_match(t, '{GROUPED}')) "
+            f"FROM (SELECT {trimmed} AS t FROM {self._view})"
+        )
+        [decimal] = one_row(self._connection, query)
+        if not decimal:
+            return replace(text, note="could have decimal commas or commas between thousands, so it was left as text")
+        return _stored(position, DECIMAL_COMMA)
+
+
+def settle(
+    columns: Columns, reading: Reading, required: Mapping[str, ColumnType], wished: Mapping[str, ColumnType]
+) -> list[tuple[Storage, Storage]]:
+    """How every column is stored: as inferred, and as it is for the types set by hand or wished for.
+
+    Raises:
+        TypesDontFit: types set by hand don't hold every value; all of them are named.
+    """
+    faults: dict[str, str] = {}
+    settled = []
+    for position, name in enumerate(reading.names):
+        inferred = columns.infer(position)
+        declared = reading.declared.get(position)
+        if declared is not None:
+            stored = columns.as_type(declared, inferred)
+            inferred = inferred if isinstance(stored, str) else stored
+        chosen: Storage | str = inferred
+        if name in required:
+            chosen = columns.as_type(required[name], inferred)
+        elif name in wished:
+            wish = columns.as_type(wished[name], inferred)
+            if isinstance(wish, str):
+                reading.notes.append(f"Column {named([name])} can't be {wished[name]} as it was before: {wish}.")
+            else:
+                chosen = wish
+        if isinstance(chosen, str):
+            faults[name] = chosen
+            continue
+        settled.append((inferred, chosen))
+    if faults:
+        raise TypesDontFit(faults)
+    return settled
+
+
+def _stored(position: int, candidate: Candidate, text: str | None = None) -> Storage:
+    trimmed = _TRIMMED.format(text or internal(position))
+    value = f"CASE WHEN NOT {_IS_WEAK.format(trimmed)} THEN {candidate.read(trimmed)} END"
+    kind = None if candidate is INTEGER else candidate.type
+    return Storage(position, candidate.arrow, value, kind)
+
+
+def _type_of(kind: pa.DataType) -> ColumnType | None:
+    if pa.types.is_floating(kind):
+        return ColumnType.FLOAT
+    if pa.types.is_boolean(kind):
+        return ColumnType.BOOLEAN
+    if pa.types.is_date(kind):
+        return ColumnType.DATE
+    return ColumnType.DATETIME if pa.types.is_timestamp(kind) else None
+
+
+def _ambiguous(best: Candidate, found: Sequence[Candidate]) -> bool:
+    """Whether dates can be read with the day first and with the month first."""
+    return best.day_first is not None and any(
+        other.day_first is not None and other.day_first != best.day_first for other in found
+    )
+
+
+def _near_miss(values: int, fitting: Mapping[Candidate, int]) -> str:
+    """What to say of a column that is nearly of a better type than text."""
+    for candidate in (INTEGER, FLOAT, BOOLEAN, *MOMENTS):
+        count = fitting.get(candidate, 0)
+        if values and _WORTH_A_SCAN * values <= count < values:
+            what = DESCRIPTIONS[candidate.type].partition(",")[0]
+            return f"is text because {values - count:,} of {values:,} values are no {what}"
+    return ""
