@@ -109,7 +109,12 @@ class SdvEngine:
             warnings.simplefilter("ignore")  # advice to interactive users, which may quote the table
             if "epochs" not in spec.parameters:
                 report(Progress(Stage.TRAINING))
-            synthesizer.fit({TABLE: frame})
+            try:
+                synthesizer.fit({TABLE: frame})
+            except ValueError as error:
+                if "NaN" in str(error):  # CTGAN notices before a loss tells
+                    raise _diverged() from error
+                raise
         return SdvModel(synthesizer, spec.model_type, kinds, deviations)
 
     def load(self, directory: Path) -> "SdvModel":
@@ -232,6 +237,10 @@ def _too_rare(found: int, drawn: int) -> Failure:
     )
 
 
+def _diverged() -> Failure:
+    return Failure("TRAINING_DIVERGED", "The training diverged; a lower learning rate or a larger batch may help.")
+
+
 def _seed_everything(seed: int) -> None:
     import numpy as np
     import torch
@@ -327,7 +336,5 @@ class _Epochs:
         latest = frame[frame["Epoch"] == epoch]
         losses = {name: float(latest[column].mean()) for column, name in LOSS_NAMES.items() if column in latest}
         if not all(map(math.isfinite, losses.values())):
-            raise Failure(
-                "TRAINING_DIVERGED", "The training diverged; a lower learning rate or a larger batch may help."
-            )
+            raise _diverged()
         return losses

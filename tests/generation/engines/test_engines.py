@@ -25,8 +25,8 @@ ALL = [(engine, model_type) for engine in ENGINES for model_type in ENGINES[engi
 def spec_of(engine: Engine, model_type: str, seed: int = 1, **changes: object) -> ModelSpec:
     """A model type's default parameters, made small."""
     parameters = engine.model_types[model_type].parameters().in_force()
-    small = {"epochs": EPOCHS, "batch_size": 100}
-    return ModelSpec(model_type, parameters | {k: v for k, v in small.items() if k in parameters} | changes, seed)
+    changes = {"epochs": EPOCHS, "batch_size": 100} | changes
+    return ModelSpec(model_type, parameters | {k: v for k, v in changes.items() if k in parameters}, seed)
 
 
 class Fitted:

@@ -83,7 +83,7 @@ def mixed_table(rows: int = 300, seed: int = 0) -> tuple[pa.Table, tuple[ColumnS
 
 
 def small_table(rows: int = 240, seed: int = 1) -> tuple[pa.Table, tuple[ColumnSpec, ...]]:
-    """A table that trains in no time: an identifier, a number with gaps, an integer, and two columns that hang on it."""
+    """A table that trains in no time: an identifier, a number with gaps, an integer, two that hang together."""
     draws = np.random.default_rng(seed)
     kind = draws.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1])
     size = np.round(draws.normal(size=rows) + 5 * (kind == "b"), 1)
