@@ -68,7 +68,12 @@ def __getattr__(name: str) -> Any:
             return "0+unknown"
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"mirage.{name} needs {missing.name}. Install it: pip install 'mirage-platform[client]'", name=missing.name
+        ) from missing
 
 
 def __dir__() -> list[str]:

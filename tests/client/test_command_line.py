@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from mirage.cli import exit_codes
-from mirage.cli.main import app, run
+from mirage.cli.app import app, run
 from mirage.cli.output import visible
 from tests.client.platform import EMAIL, PASSWORD, SmallPlatform
 

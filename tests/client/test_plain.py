@@ -149,3 +149,14 @@ def test_client_without_closing_leaves_no_threads_behind() -> None:
     for _ in range(5):
         Client("http://127.0.0.1:1")
     assert sum(thread.name == "mirage-client" for thread in threading.enumerate()) <= 1
+
+
+@pytest.mark.parametrize(
+    "program", ["from mirage import Client", "import runpy; runpy.run_module('mirage.cli.main', run_name='__main__')"]
+)
+def test_installation_without_the_client(program: str) -> None:
+    """Where the client's packages aren't installed, library and command line say which command installs them."""
+    blocked = "import sys; sys.modules['anyio'] = sys.modules['typer'] = None; " + program
+    done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'mirage-platform[client]'" in done.stderr

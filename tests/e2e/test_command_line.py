@@ -132,7 +132,7 @@ def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) 
 def test_administrators_commands(
     shell: Shell, platform: PlatformForTests, signed_in: Shell, email: str, tmp_path: Path
 ) -> None:
-    """A user may not use the administrator's commands and is told who may; an administrator lists and makes accounts."""
+    """A user is refused and told who may; an administrator lists and makes accounts."""
     assert "make admin" in signed_in.run("admin", "create", "-e", "x@example.org", code=exit_codes.NOT_ALLOWED)
     root = f"root-{email}"
     password = platform.make_administrator(root)

@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # What each process imports at its start; the extra it is installed with.
 PROCESSES = {
-    "mirage.cli.main": "client",
+    "mirage.cli.app": "client",
     "services.auth.__main__": "auth",
     "services.dataset.__main__": "dataset",
     "services.generation.__main__": "generation",
