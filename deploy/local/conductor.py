@@ -106,8 +106,8 @@ class Conductor:
     ) -> None:
         name = part.program.name
         if state.process_id != last_seen[name] and name not in recovering:
-            how = f" with exit status {state.exit_status}" if state.exit_status else ""
-            self._report(f"{part.title} died{how}. It is started again; its log: {self._log(part)}")
+            how = await asyncio.to_thread(self._supervisor.last_exit, name)
+            self._report(f"{part.title} died ({how}). It is started again; its log: {self._log(part)}")
             recovering[name] = asyncio.create_task(self._recover(part))
         if state.process_id:
             last_seen[name] = state.process_id

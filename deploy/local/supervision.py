@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import xmlrpc.client
@@ -38,8 +39,6 @@ class ProcessState:
     name: str
     state: str  # STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL or UNKNOWN, as supervisord names them
     process_id: int  # 0 while there is none
-    started: int  # seconds since 1970
-    exit_status: int  # of the last process that had been steady
 
     @property
     def is_up(self) -> bool:
@@ -62,6 +61,7 @@ class Supervisor:
         self._programs = programs
         self._home = home
         self._socket = home.sockets / "supervisor.sock"
+        self._log = home.logs / "supervisord.log"
         self._rotation = {"maxbytes": f"{log_rotation_size_mb}MB", "backups": str(log_backup_count)}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -74,8 +74,7 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         configuration = self._home.run / "supervisord.conf"
         self._write_configuration(configuration)
-        log = self._home.logs / "supervisord.log"
-        with log.open("ab") as errors:
+        with self._log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
                 [sys.executable, "-m", "deploy.local.supervise", str(configuration)],
                 stdin=subprocess.PIPE,
@@ -96,7 +95,7 @@ class Supervisor:
                 with attempt:
                     await self._call("getState")
         except OSError as error:
-            raise SupervisorFailed(f"supervisord doesn't answer; see {log}.") from error
+            raise SupervisorFailed(f"supervisord doesn't answer; see {self._log}.") from error
 
     async def start_program(self, name: str) -> None:
         """Starts a program; whether it works is for the caller to find out."""
@@ -105,9 +104,14 @@ class Supervisor:
     async def states(self) -> dict[str, ProcessState]:
         """All programs' processes, by name."""
         return {
-            info["name"]: ProcessState(info["name"], info["statename"], info["pid"], info["start"], info["exitstatus"])
+            info["name"]: ProcessState(info["name"], info["statename"], info["pid"])
             for info in await self._call("getAllProcessInfo")
         }
+
+    def last_exit(self, name: str) -> str:
+        """How a program's process last ended, such as `exit status 1`."""
+        ends = re.findall(rf"exited: {re.escape(name)} \(([^;)]*)", self._log.read_text(errors="replace"))
+        return ends[-1] if ends else "how, the log no longer tells"
 
     async def stop_program(self, name: str) -> None:
         """Stops a program in its own way, by SIGKILL where it takes too long; returns when it is gone."""
@@ -147,7 +151,7 @@ class Supervisor:
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         }
         configuration["supervisord"] = {
-            "logfile": self._relative(self._home.logs / "supervisord.log"),
+            "logfile": self._relative(self._log),
             "logfile_maxbytes": self._rotation["maxbytes"],
             "logfile_backups": self._rotation["backups"],
             "pidfile": self._relative(self._home.run / "supervisord.pid"),

@@ -124,7 +124,7 @@ async def test_restart(home: Home, trace: Path) -> None:
         await until(recovered, 60)
         assert (await supervisor.states())["lonely"].process_id not in {0, before}
         assert await part.probe()
-    assert len([line for line in lines if "lonely died" in line]) == 1
+    assert len([line for line in lines if line.startswith("lonely died (terminated by SIGKILL)")]) == 1
 
 
 async def test_part_that_cannot_start(home: Home, trace: Path) -> None:
