@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from services.generation.engines import ENGINES
 from services.generation.engines.estimate import TableShape
-from services.generation.engines.protocol import Failure, ModelSpec, Progress, Stage
+from services.generation.engines.protocol import ModelSpec, Progress, Stage
 from services.generation.tables.categories import Category
 from services.generation.tables.holdout import held_out
 from services.generation.tables.prepare import Prepared, prepare
@@ -71,12 +71,9 @@ def sample(spec: SamplingSpec, tell: Tell, called_off: Callable[[], bool], outpu
 
 def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
     """The learned table, and how many rows were held out."""
-    wanted = [column.name for column in spec.columns]
-    present = set(pq.read_schema(spec.table).names)
-    for name in wanted:
-        if name not in present:
-            raise Failure("TABLE_NOT_LEARNABLE", f"The table has no column {name!r}.", column=name)
-    table = pq.read_table(spec.table, columns=wanted)
+    present = pq.read_schema(spec.table).names
+    wanted = {column.name for column in spec.columns}
+    table = pq.read_table(spec.table, columns=[name for name in present if name in wanted])
     held = held_out(len(table), spec.holdout_fraction, spec.seed)
     limit = ENGINES[spec.engine].model_types[spec.model_type].category_limit
     prepared = prepare(table, spec.columns, held_out=held, seed=spec.seed, category_limit=limit)

@@ -1,0 +1,44 @@
+"""What is said when a training takes more than it may."""
+
+from pathlib import Path
+
+from services.generation.engines.catalogue import check_model
+from services.generation.engines.estimate import TableShape
+from services.generation.tables.columns import ColumnSpec, ColumnType
+from services.generation.training.spec import TrainingSpec
+from services.generation.training.suggestion import out_of_memory, timed_out
+
+
+def spec_of(limit_mb: int, **parameters: object) -> TrainingSpec:
+    """A CTGAN's training under a memory limit."""
+    model = check_model({"model_type": "ctgan", **parameters})
+    return TrainingSpec.model_validate({
+        "directory": Path(), "table": Path("t"), "columns": [ColumnSpec(name="x", type=ColumnType.FLOAT)],
+        "engine": "sdv", "model_type": "ctgan", "parameters": model.parameters, "sample_size": 1, "seed": 1,
+        "memory_limit_mb": limit_mb,
+    })  # fmt: skip
+
+
+def test_smaller_batch() -> None:
+    """Where a smaller batch would be enough, it is named."""
+    shape = TableShape(rows=20_000, numbers=10, categories={"a": 400})
+    said = out_of_memory(spec_of(2500, batch_size=20_000), shape)
+    assert "batch_size" in said.message
+    assert said.reason == "TRAINING_OUT_OF_MEMORY"
+
+
+def test_column_to_leave_out() -> None:
+    """Where one column is what costs, it is named with its categories."""
+    said = out_of_memory(spec_of(1200), TableShape(rows=100_000, numbers=2, categories={"a": 3, "city": 500}))
+    assert "'city' left out, which has 500 categories" in said.message
+
+
+def test_limit_is_always_higher() -> None:
+    """The limit that is suggested is always more than the one that was too little."""
+    said = out_of_memory(spec_of(100_000), None)
+    assert int(said.metadata["suggested_limit_mb"]) > 100_000
+
+
+def test_time() -> None:
+    """Too long a training names the setting that ruled."""
+    assert "3600 seconds of REQUEST_TIMEOUT_SECONDS" in timed_out(spec_of(1)).message
