@@ -1,0 +1,101 @@
+"""The gateway in front of the real auth service: what one signs, the other checks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc.aio
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from gateway.settings import GatewaySettings
+from mirage.auth.v1 import account_pb2, account_pb2_grpc
+from servicekit.server import running
+from services.auth.server import application
+from services.auth.settings import Settings
+from tests.gateway.envoy import RunningEnvoy, running_envoy, until
+from tests.gateway.test_errors import error_of
+from tests.support.postgres import PostgresForTests
+from tests.support.tokens import Tokens
+
+ADA = {"email": "ada.gateway@example.org", "password": "correct horse battery staple", "display_name": "Ada"}
+
+
+@pytest.fixture
+async def envoy(postgres: PostgresForTests, tmp_path: Path) -> AsyncIterator[RunningEnvoy]:
+    """An Envoy in front of a running auth service."""
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text(json.dumps({"dataset": "dataset-secret-0123456789"}))
+    settings = Settings(
+        database_url=SecretStr(postgres.database_url("auth")),
+        signing_keys_dir=tmp_path / "keys",
+        service_secrets_file=secrets,
+        shutdown_grace_seconds=0,
+        password_hash_memory_kib=64,
+        password_hash_iterations=1,
+        password_hash_lanes=1,
+    )
+    async with running(settings, application(settings)) as address:
+        gateway = GatewaySettings(auth_address=address, dataset_address=address, generation_address=address)
+        async with _in_a_thread(tmp_path, gateway) as envoy:
+            yield envoy
+
+
+@asynccontextmanager
+async def _in_a_thread(directory: Path, settings: GatewaySettings) -> AsyncIterator[RunningEnvoy]:
+    """Starts and stops Envoy while this loop goes on serving what Envoy waits for."""
+    manager = running_envoy(directory, settings)
+    try:
+        envoy = await asyncio.to_thread(manager.__enter__)
+        await asyncio.to_thread(until, lambda: _has_keys(envoy), "the signing keys' arrival at Envoy")
+        yield envoy
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+def _has_keys(envoy: RunningEnvoy) -> bool:
+    """Whether Envoy can say of a token that it is wrong, and not only that it can't be checked."""
+    token = Tokens().user()
+    return httpx.get(f"{envoy.url}/auth/me", headers={"authorization": f"Bearer {token}"}).status_code == 401
+
+
+async def test_signing_up_and_in(envoy: RunningEnvoy) -> None:
+    """A person registers, signs in and is known over REST and gRPC by the token that auth gave."""
+    async with httpx.AsyncClient(base_url=f"{envoy.url}/api/v1", timeout=30) as client:
+        registered = await client.post("/auth/register", json=ADA)
+        assert registered.status_code == 200, registered.text
+        assert registered.json()["data"]["email"] == ADA["email"]
+        pair = (await client.post("/auth/login", json=ADA)).json()["data"]
+        client.headers["authorization"] = f"Bearer {pair['access_token']}"
+        me = await client.get("/auth/me")
+        assert me.json()["data"]["display_name"] == "Ada"
+        async with grpc.aio.insecure_channel(envoy.target) as channel:
+            metadata = (("authorization", client.headers["authorization"]),)
+            stub = account_pb2_grpc.AccountServiceStub(channel)
+            user = await stub.GetMe(account_pb2.GetMeRequest(), metadata=metadata, timeout=30)
+        assert user.user_id == me.json()["data"]["user_id"]
+        users = await client.get("/admin/users")
+        assert users.status_code == 403
+        assert error_of(users)["code"] == "PERMISSION_DENIED"
+
+
+async def test_every_wrong_field_is_named(envoy: RunningEnvoy) -> None:
+    """What auth finds wrong with a request reaches a REST client field by field."""
+    async with httpx.AsyncClient(base_url=envoy.url, timeout=30) as client:
+        answer = await client.post("/auth/register", json={"email": "nobody", "password": "short", "display_name": ""})
+    assert answer.status_code == 400
+    error = error_of(answer)
+    assert error["code"] == "INVALID_REQUEST"
+    violations = next(detail["field_violations"] for detail in error["details"] if "field_violations" in detail)
+    assert {violation["field"] for violation in violations} == {"email", "password", "display_name"}
+
+
+async def test_wrong_password(envoy: RunningEnvoy) -> None:
+    """A refusal by auth on an open route is told as auth says it."""
+    async with httpx.AsyncClient(base_url=envoy.url, timeout=30) as client:
+        answer = await client.post("/auth/login", json={"email": "nobody@example.org", "password": "wrong password"})
+    assert answer.status_code == 401
+    assert error_of(answer)["code"] == "INVALID_CREDENTIALS"
