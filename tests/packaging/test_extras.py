@@ -23,6 +23,7 @@ PROCESSES = {
     "services.dataset.__main__": "dataset",
     "services.generation.__main__": "generation",
     "services.generation.worker": "generation",
+    "gateway.render": "gateway",
 }
 
 _BLOCKING_IMPORT = """
