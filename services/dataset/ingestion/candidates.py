@@ -111,8 +111,8 @@ DECIMAL_COMMA = Candidate(
     f"({_pattern(_COMMA_NUMBER)} AND {_EXACT.replace('[.eE]', '[,eE]')})",
     "TRY_CAST(replace($t, ',', '.') AS DOUBLE)",
 )
-GROUPED = r"-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+"
-"""Pattern of numbers with commas that could as well stand between their thousands."""
+GROUPED = "regexp_full_match(t, '-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+')"
+"""SQL over `t`: whether it is a number whose commas could as well stand between its thousands."""
 
 MOMENTS = tuple(_moments())
 INFERRED = (BOOLEAN, INTEGER, FLOAT, DECIMAL_COMMA, *MOMENTS)

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from services.dataset.columns import ColumnType
-from services.dataset.ingestion.staging import one_row
+from services.dataset.ingestion.staging import counted, one_row
 from services.dataset.ingestion.storage import Storage
 
 FEW = 20
@@ -17,7 +17,8 @@ MOST_CATEGORIES = 1_000
 _LONGEST_CATEGORY = 200  # mean characters; what is longer is prose, however often it repeats
 _IDENTIFIER_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|key|rowid)($|[_\W])|^(index|idx)$", re.IGNORECASE)
 _CAMEL_NAME = re.compile(r"[a-z0-9](Id|ID|Uuid|UUID|Guid|GUID|Key)$")
-_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_HAS_SPACE = r"regexp_matches(v, '\s')"
+_IS_UUID = "regexp_full_match(v, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}')"
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,15 @@ def judge(connection: duckdb.DuckDBPyConnection, view: str, name: str, storage: 
         return storage.type
     column = f"(SELECT {storage.value} AS v FROM {view})"
     if pa.types.is_integer(storage.arrow):
-        counted = one_row(connection, f"SELECT count(*), count(v), min(v), max(v) FROM {column}")
-        rows, count, minimum, maximum = counted
+        found = one_row(connection, f"SELECT count(*), count(v), min(v), max(v) FROM {column}")
+        rows, count, minimum, maximum = found
         facts = Facts(rows, count, _distinct(connection, column), minimum, maximum)
         return _integers(name, facts)
-    counted = one_row(
+    found = one_row(
         connection,
-        f"SELECT count(*), count(v), count_if(regexp_matches(v, '\\s')), "
-        f"count_if(regexp_full_match(v, '{_UUID}')), avg(length(v)) FROM {column}",
+        f"SELECT count(*), count(v), {counted(_HAS_SPACE)}, {counted(_IS_UUID)}, avg(length(v)) FROM {column}",
     )
-    rows, count, with_spaces, uuids, mean_length = counted
+    rows, count, with_spaces, uuids, mean_length = found
     distinct = _distinct(connection, column)
     facts = Facts(rows, count, distinct, with_spaces=with_spaces, uuids=uuids, mean_length=mean_length or 0.0)
     return _strings(name, facts)

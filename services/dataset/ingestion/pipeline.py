@@ -94,14 +94,8 @@ def _typed(
         if not numbers.equals(pa.array(range(rows, rows + batch.num_rows), pa.int64())):
             raise RuntimeError("the query lost the order of the rows")
         rows += batch.num_rows
-        columns = [_cast(column, field.type) for column, field in zip(staged, schema, strict=True)]
+        columns = [column.cast(field.type) for column, field in zip(staged, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind) and kind.tz is not None and values.type.tz is None:
-        return values.cast(pa.int64()).cast(kind)  # staged as the UTC clock
-    return values.cast(kind)
 
 
 def _profile(

@@ -11,7 +11,7 @@ from servicekit.tabular.text import as_text
 from services.dataset.columns import Column, ColumnType
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
 from services.dataset.ingestion.reading import internal
-from services.dataset.ingestion.staging import one_row
+from services.dataset.ingestion.staging import counted, one_row
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_VALUES = 20
@@ -107,12 +107,12 @@ class _Profiler:
         quantile = "quantile_cont" if self._rows <= EXACT_QUANTILE_ROWS else "approx_quantile"
         shares = ", ".join(map(str, QUANTILES))
         value = f"CAST({name} AS DOUBLE)"
-        counted = self._one(
+        found = self._one(
             f"count({name}), min({value}), max({value}), avg({value}), stddev_samp({value}), "
             f"{quantile}({value}, [{shares}]), {_decimal_places(name) if pa.types.is_floating(self._kind) else 0}",
             f"{name} IS NOT NULL AND {finite}",
         )
-        count, minimum, maximum, mean, deviation, quantiles, places = counted
+        count, minimum, maximum, mean, deviation, quantiles, places = found
         if not count:  # nothing but infinity
             return {}
         whole = pa.types.is_integer(self._kind)
@@ -136,7 +136,7 @@ class _Profiler:
         extremes = self._connection.sql(f"SELECT min({name}) AS a, max({name}) AS b FROM {self._view}").to_arrow_table()
         [earliest] = as_text(extremes["a"].combine_chunks()).to_pylist()
         [latest] = as_text(extremes["b"].combine_chunks()).to_pylist()
-        seconds = f"epoch({name})"
+        seconds = f"epoch(CAST({name} AS TIMESTAMPTZ))"
         first, last = self._one(f"min({seconds}), max({seconds})")
         days = self._column.type is ColumnType.DATE
         edges = day_edges(first, last) if days else even_edges(float(first), float(last))
@@ -151,9 +151,9 @@ class _Profiler:
         return {"minimum_length": shortest, "maximum_length": longest, "mean_length": mean}
 
     def _histogram(self, value: str, edges: Sequence[float], condition: str) -> Document:
-        below = ", ".join(f"count_if({value} < {edge!r}::DOUBLE)" for edge in edges[1:-1])
-        counted = self._one(f"count({value}){', ' if below else ''}{below}", condition)
-        total, *inner = counted
+        below = ", ".join(counted(f"{value} < {edge!r}::DOUBLE") for edge in edges[1:-1])
+        found = self._one(f"count({value}){', ' if below else ''}{below}", condition)
+        total, *inner = found
         steps = [0, *inner, total]
         counts = [after - before for before, after in itertools.pairwise(steps)]
         return {"edges": list(edges), "counts": counts}

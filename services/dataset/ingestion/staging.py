@@ -101,6 +101,11 @@ def batches(connection: duckdb.DuckDBPyConnection, query: str, rows: int) -> Ite
     return reader
 
 
+def counted(condition: str) -> str:
+    """SQL: how many rows fulfil a condition; 0 where there is no row at all."""
+    return f"count(*) FILTER (WHERE {condition})"
+
+
 def literal(text: str) -> str:
     """A string as SQL."""
     return "'" + text.replace("'", "''") + "'"

@@ -23,7 +23,7 @@ from services.dataset.ingestion.candidates import (
 )
 from services.dataset.ingestion.faults import TypesDontFit, named
 from services.dataset.ingestion.reading import Reading, internal
-from services.dataset.ingestion.staging import one_row
+from services.dataset.ingestion.staging import counted, one_row
 
 # What doesn't hold the first values can't hold all: each round is dearer, and has fewer candidates.
 _SAMPLES_ROWS = (200, 20_000)
@@ -124,10 +124,10 @@ class Columns:
         return values - fitting[nearest]
 
     def _count(self, position: int, candidates: list[Candidate], limit: str) -> tuple[int, dict[Candidate, int]]:
-        counts = ", ".join(f"count_if(NOT {_WEAK} AND {candidate.holds('t')})" for candidate in candidates)
+        counts = ", ".join(counted(f"NOT {_WEAK} AND {candidate.holds('t')}") for candidate in candidates)
         trimmed = _TRIMMED.format(self._text(position))
         query = (
-            f"SELECT count_if(NOT {_WEAK}){', ' if counts else ''}{counts} "
+            f"SELECT {counted(f'NOT {_WEAK}')}{', ' if counts else ''}{counts} "
             f"FROM (SELECT {trimmed} AS t FROM {self._view} {limit}) WHERE t IS NOT NULL"
         )
         values, *found = one_row(self._connection, query)
@@ -136,10 +136,7 @@ class Columns:
     def _decimal_comma(self, position: int, text: Storage) -> Storage:
         """Commas are decimal only if some number can't be read with them between its thousands."""
         trimmed = _TRIMMED.format(internal(position))
-        query = (
-            f"SELECT count_if(NOT {_WEAK} AND NOT regexp_full_match(t, '{GROUPED}')) "
-            f"FROM (SELECT {trimmed} AS t FROM {self._view})"
-        )
+        query = f"SELECT {counted(f'NOT {_WEAK} AND NOT {GROUPED}')} FROM (SELECT {trimmed} AS t FROM {self._view})"
         [decimal] = one_row(self._connection, query)
         if not decimal:
             return replace(text, note="could have decimal commas or commas between thousands, so it was left as text")

@@ -98,8 +98,9 @@ class _Scanner:
                 value, end = self._decoder.raw_decode(self._buffer, self._position)
             except json.JSONDecodeError as error:
                 cut = error.pos >= len(self._buffer) - _MARGIN or error.msg.startswith("Unterminated string")
+                within = error.pos - self._position  # the object, whose beginning moves when more is read
                 if not (cut and len(self._buffer) - self._position < _LARGEST_OBJECT and self._more()):
-                    self._position = error.pos
+                    self._position += within
                     raise self.fault(error.msg[0].lower() + error.msg[1:]) from None
             except ValueError:
                 raise self.fault("a number in this object has too many digits") from None

@@ -77,11 +77,9 @@ def _conversion(kind: pa.DataType) -> Conversion | None:
         return inner and (lambda values: inner(values.dictionary_decode()))
     if types.is_floating(kind):
         return _float
-    if types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind) or types.is_date32(kind):
+    kept = types.is_integer, types.is_boolean, types.is_string, types.is_date32, types.is_timestamp
+    if any(keeps(kind) for keeps in kept):
         return lambda values: values
-    if types.is_timestamp(kind):
-        # Nanoseconds with a zone are more than DuckDB has; as the UTC clock they pass through it unharmed.
-        return _utc_clock if kind.tz is not None and kind.unit == "ns" else lambda values: values
     if types.is_decimal(kind):
         return lambda values: pc.cast(values, _target(kind), safe=False)
     if types.is_nested(kind):
@@ -112,10 +110,6 @@ def _float(values: pa.Array) -> pa.Array:
     if pa.types.is_float16(values.type):
         values = pc.cast(values, pa.float32())
     return pc.if_else(pc.is_nan(values), None, values)
-
-
-def _utc_clock(values: pa.Array) -> pa.Array:
-    return values.cast(pa.int64()).cast(pa.timestamp("ns"))
 
 
 def _as_json(values: pa.Array) -> pa.Array:
