@@ -11,11 +11,13 @@ local CODES = {
 
 -- Where the gRPC code is too coarse, the reason decides the HTTP status.
 local STATUS_BY_REASON = {
+  CHECKSUM_MISMATCH = "400",
   DATASET_TOO_LARGE = "413",
   FILE_TOO_LARGE = "413",
   REQUEST_TOO_LARGE = "413",
   STORAGE_QUOTA_EXCEEDED = "413",
   UNSUPPORTED_FILE_TYPE = "400",
+  UPLOAD_TOO_SLOW = "408",
 }
 
 -- Removes a header and returns its value, nil where it is missing.

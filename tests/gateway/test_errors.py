@@ -80,6 +80,8 @@ def test_status_of_each_code(signed_in: httpx.Client, upstream: Upstream, code: 
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "DATASET_TOO_LARGE", 413),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", 413),
         (grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_FILE_TYPE", 400),
+        (grpc.StatusCode.DATA_LOSS, "CHECKSUM_MISMATCH", 400),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "UPLOAD_TOO_SLOW", 408),
     ],
 )
 def test_reason_decides_where_the_code_is_coarse(
