@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2, model_pb2
+from servicekit.errors import InvalidRequest, Violation
 from servicekit.follow import encode_resume_token
 from servicekit.interceptors import DOMAIN
 from servicekit.structs import from_struct, to_struct
@@ -52,9 +53,16 @@ def sample_fields(request: model_pb2.SampleModelRequest) -> dict[str, Any]:
 
 
 def state_from_proto(state: job_pb2.JobState.ValueType) -> JobState | None:
-    """The state that a filter names; None for none."""
-    name = job_pb2.JobState.Name(state) if state in job_pb2.JobState.values() else "JOB_STATE_UNSPECIFIED"
-    return None if name == "JOB_STATE_UNSPECIFIED" else JobState[name.removeprefix("JOB_STATE_")]
+    """The state that a filter names; None for none.
+
+    Raises:
+        InvalidRequest: there is no such state.
+    """
+    if state == job_pb2.JOB_STATE_UNSPECIFIED:
+        return None
+    if state not in job_pb2.JobState.values():
+        raise InvalidRequest([Violation("state", "must be a state that a job can have")])
+    return JobState[job_pb2.JobState.Name(state).removeprefix("JOB_STATE_")]
 
 
 def state_to_proto(state: JobState) -> job_pb2.JobState.ValueType:

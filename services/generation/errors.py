@@ -64,7 +64,7 @@ class IdempotencyKeyReused(ServiceError):
 class SamplersBusy(ServiceError):
     """As many models as this machine takes are being sampled already."""
 
-    code, reason = StatusCode.RESOURCE_EXHAUSTED, "SAMPLERS_BUSY"
+    code, reason = StatusCode.UNAVAILABLE, "SAMPLERS_BUSY"
 
     def __init__(self) -> None:
         super().__init__("Too many models are being sampled just now. Try again in a moment.")

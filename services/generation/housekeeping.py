@@ -1,5 +1,7 @@
 """What has to be put right from time to time, by any worker: what a process that died left undone."""
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.object_store import ObjectStore
@@ -9,6 +11,7 @@ from services.generation.states import AT_WORK, JobState
 from services.generation.transitions import move
 
 _OBJECTS_A_BATCH = 100
+_QUEUE_LOG_KEPT = timedelta(days=7)
 
 
 async def remove_due_objects(sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -> None:
@@ -27,6 +30,7 @@ async def tidy(sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatche
     """Everything that has to be put right."""
     async with sessions.begin() as session:
         await repository.forget_keys(session, jobs.IDEMPOTENCY_KEYS_KEPT)
+        await repository.forget_queue_log(session, _QUEUE_LOG_KEPT)
         lost = await repository.jobs_lost_by_queue(session)
         waiting = await repository.owners_waiting(session)
     for job_id in lost:

@@ -15,6 +15,7 @@ from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObjec
 from services.generation.states import AT_WORK, JobState
 
 _QUEUE = table("pgqueuer", column("id"))
+_QUEUE_LOG = table("pgqueuer_log", column("created"))
 
 
 class JobFilter(NamedTuple):
@@ -125,6 +126,11 @@ async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
 async def queue_row_exists(session: AsyncSession, queue_id: int) -> bool:
     """Whether the queue has a row of this id."""
     return bool(await session.scalar(select(exists().where(_QUEUE.c.id == queue_id))))
+
+
+async def forget_queue_log(session: AsyncSession, older_than: timedelta) -> None:
+    """Forgets what the queue's library has written down of rows; a job's events say more."""
+    await session.execute(delete(_QUEUE_LOG).where(_QUEUE_LOG.c.created < utc_now() - older_than))
 
 
 # Models

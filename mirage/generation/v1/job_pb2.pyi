@@ -717,7 +717,7 @@ class CancelJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     purge: _builtins.bool
-    """Deletes an ended job with its table. Its model stays; see DeleteModel."""
+    """Deletes the job with its table, after cancelling it unless it has ended. Its model stays; see DeleteModel."""
     def __init__(
         self,
         *,

@@ -128,7 +128,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Cancels a job; twice is once; an ended job stays as it is. With `purge` an ended job is deleted with its table.
+        """Cancels a job; twice is once; an ended job stays as it is. With `purge` the job is then deleted with its table.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

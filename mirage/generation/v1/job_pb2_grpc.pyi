@@ -45,7 +45,7 @@ class JobServiceStub:
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]
     """Streams a job's progress from a point on; the last event closes the stream."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.Job]
-    """Cancels a job; twice is once; an ended job stays as it is. With `purge` an ended job is deleted with its table."""
+    """Cancels a job; twice is once; an ended job stays as it is. With `purge` the job is then deleted with its table."""
     DownloadTable: _grpc.UnaryStreamMultiCallable[_job_pb2.DownloadTableRequest, _httpbody_pb2.HttpBody]
     """Streams the synthetic table as a file of the wanted format."""
     GetTableDownloadUrl: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetTableDownloadUrlRequest, _job_pb2.TableDownloadUrl]
@@ -71,7 +71,7 @@ class JobServiceAsyncStub(JobServiceStub):
     WatchJob: _aio.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]  # type: ignore[assignment]
     """Streams a job's progress from a point on; the last event closes the stream."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.Job]  # type: ignore[assignment]
-    """Cancels a job; twice is once; an ended job stays as it is. With `purge` an ended job is deleted with its table."""
+    """Cancels a job; twice is once; an ended job stays as it is. With `purge` the job is then deleted with its table."""
     DownloadTable: _aio.UnaryStreamMultiCallable[_job_pb2.DownloadTableRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Streams the synthetic table as a file of the wanted format."""
     GetTableDownloadUrl: _aio.UnaryUnaryMultiCallable[_job_pb2.GetTableDownloadUrlRequest, _job_pb2.TableDownloadUrl]  # type: ignore[assignment]
@@ -130,7 +130,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.Job, _abc.Awaitable[_job_pb2.Job]]:
-        """Cancels a job; twice is once; an ended job stays as it is. With `purge` an ended job is deleted with its table."""
+        """Cancels a job; twice is once; an ended job stays as it is. With `purge` the job is then deleted with its table."""
 
     @_abc_1.abstractmethod
     def DownloadTable(

@@ -18,7 +18,7 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from servicekit.timestamps import utc_now
 from services.generation import attempts
 from services.generation.attempts import Attempt, Result
-from services.generation.consumer import OwnedQueries
+from services.generation.consumer import WorkerQueries
 from services.generation.dispatch import ENTRYPOINT, Dispatcher, queue_queries
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.models import Job
@@ -32,7 +32,7 @@ class Hand:
     def __init__(self, platform: Platform, connection: asyncpg.Connection, heartbeat_s: float) -> None:
         self._platform = platform
         self._sessions = platform.database.sessions
-        self._queries = queue_queries(AsyncpgDriver(connection), OwnedQueries)
+        self._queries = queue_queries(AsyncpgDriver(connection), WorkerQueries)
         self._heartbeat = timedelta(seconds=heartbeat_s)
         self._id = QueueManagerId(uuid4())
         self.dispatcher = Dispatcher(platform.settings.max_concurrent_generations)

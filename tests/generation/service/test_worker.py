@@ -5,14 +5,17 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from deploy.local.object_store import EmbeddedObjectStore
 from mirage.generation.v1 import job_pb2, model_pb2
@@ -85,6 +88,7 @@ async def test_a_job_from_start_to_end(platform: Platform) -> None:
     trained = [event for event in events if event.epochs]
     assert trained[-1].epoch == trained[-1].epochs == 10
     assert all(event.losses for event in trained if event.epoch)
+    assert any(event.HasField("seconds_left") for event in trained)
     assert events[-1].rows_sampled == 200
     assert events[-1].state == job_pb2.JOB_STATE_SUCCEEDED
     table = await table_of(user, job.job_id)
@@ -222,6 +226,29 @@ async def test_what_a_job_can_fail_of(platform: Platform) -> None:
         assert failed.state == job_pb2.JOB_STATE_FAILED
         assert reason in failed.error.details[0].value
         assert failed.error.message
+
+
+async def test_a_database_that_goes_away(platform: Platform) -> None:
+    """Every connection is cut in mid-training: the training goes on to its end, and the next job is taken up."""
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    job = await user.start(dataset_id, model_config={**TVAE, "epochs": 150})
+    await in_training(user, job.job_id)
+    async with platform.database.sessions() as session:
+        cut = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :role AND pid <> pg_backend_pid()"
+        )
+        assert len((await session.execute(cut, {"role": "generation"})).all()) > 2
+
+    async def succeeded(job_id: str) -> bool:
+        with suppress(grpc.aio.AioRpcError):  # the service finds its connections cut as well
+            return (await user.get(job_id)).state == job_pb2.JOB_STATE_SUCCEEDED
+        return False
+
+    await until(lambda: succeeded(job.job_id))
+    assert (await user.get(job.job_id)).attempts == 1
+    after = await user.start(dataset_id)
+    await until(lambda: succeeded(after.job_id))
 
 
 async def in_training(user: Client, job_id: str) -> None:
