@@ -1,7 +1,8 @@
 """One gRPC channel to a platform: calls with tokens, failures as exceptions."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -66,6 +67,17 @@ class Connection:
         return grpc.aio.insecure_channel(self.endpoint.target, options)
 
     @cached_property
+    def _upload_channel(self) -> grpc.Channel:
+        # Uploads go by gRPC's blocking interface, in its own threads: its asynchronous one loses what the server says
+        # when the server ends a call before all is sent, as it does with a file that is too large
+        # (https://github.com/grpc/grpc/issues/36066).
+        options = _channel_options(self.endpoint)
+        if self.endpoint.secure:
+            credentials = grpc.ssl_channel_credentials(self._root_certificates)
+            return grpc.secure_channel(self.endpoint.target, credentials, options)
+        return grpc.insecure_channel(self.endpoint.target, options)
+
+    @cached_property
     def accounts(self) -> "AccountServiceAsyncStub":
         """The caller's own account."""
         return account_pb2_grpc.AccountServiceStub(self._channel)
@@ -84,6 +96,11 @@ class Connection:
     def datasets(self) -> "DatasetServiceAsyncStub":
         """Uploaded tables."""
         return dataset_pb2_grpc.DatasetServiceStub(self._channel)
+
+    @cached_property
+    def dataset_uploads(self) -> dataset_pb2_grpc.DatasetServiceStub:
+        """Uploaded tables, for the methods that `send` calls."""
+        return dataset_pb2_grpc.DatasetServiceStub(self._upload_channel)
 
     @cached_property
     def jobs(self) -> "JobServiceAsyncStub":
@@ -124,23 +141,23 @@ class Connection:
             raise from_rpc(error, self.endpoint.url) from None
 
     async def send(
-        self,
-        method: "grpc.aio.StreamUnaryMultiCallable[Request, Answer]",
-        requests: Callable[[], AsyncIterable[Request]],
+        self, method: "grpc.StreamUnaryMultiCallable[Request, Answer]", requests: Callable[[], Iterator[Request]]
     ) -> Answer:
-        """Calls a method that takes a stream and gives one message; `requests` is called again for another try.
+        """Calls a method that takes a stream and gives one message.
+
+        `requests` is called again for another try; what it gives is read in another thread.
 
         Raises:
             MirageError: if it fails.
         """
         token = await self.tokens.access_token()
         try:
-            return await method(aiter(requests()), metadata=_with_token((), token))
-        except grpc.aio.AioRpcError as error:
+            return await _sent(method, requests(), token)
+        except grpc.RpcError as error:
             token = await self._renewed_after(error, token)
         try:
-            return await method(aiter(requests()), metadata=_with_token((), token))
-        except grpc.aio.AioRpcError as error:
+            return await _sent(method, requests(), token)
+        except grpc.RpcError as error:
             raise from_rpc(error, self.endpoint.url) from None
 
     async def receive(
@@ -169,12 +186,15 @@ class Connection:
             call.cancel()
 
     async def close(self) -> None:
-        """Closes the channel, if there is one; calls under way end."""
+        """Closes the channels, if there are any; calls under way end."""
         channel: grpc.aio.Channel | None = self.__dict__.pop("_channel", None)
         if channel is not None:
             await channel.close()
+        upload_channel: grpc.Channel | None = self.__dict__.pop("_upload_channel", None)
+        if upload_channel is not None:
+            upload_channel.close()
 
-    async def _renewed_after(self, error: grpc.aio.AioRpcError, token: str) -> str:
+    async def _renewed_after(self, error: grpc.RpcError, token: str) -> str:
         """Returns a new token if the old one was refused; otherwise raises what the error means."""
         failure = from_rpc(error, self.endpoint.url)
         if not (token and isinstance(failure, NotSignedIn)):
@@ -184,6 +204,34 @@ class Connection:
     async def _refresh(self, refresh_token: str) -> session_pb2.TokenPair:
         request = session_pb2.RefreshRequest(refresh_token=refresh_token)
         return await self.call(self.sessions.Refresh, request, signed_in=False)
+
+
+async def _sent(
+    method: "grpc.StreamUnaryMultiCallable[Request, Answer]", requests: Iterator[Request], token: str
+) -> Answer:
+    faults: list[Exception] = []
+
+    def guarded() -> Iterator[Request]:
+        try:
+            yield from requests
+        except Exception as fault:
+            faults.append(fault)
+            raise
+
+    call = method.future(guarded(), metadata=_with_token((), token))
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(_: object) -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    call.add_done_callback(wake)
+    try:
+        await ended.wait()
+    finally:
+        call.cancel()  # where the wait was interrupted; otherwise it changes nothing
+    if faults:  # what went wrong is on this side, say with the file; gRPC only says that it couldn't go on
+        raise faults[0]
+    return call.result()
 
 
 def read_ca_file(path: str | Path | None) -> Path | None:

@@ -43,12 +43,11 @@ class Upload:
     sha256: str
     """Of the whole file, in hexadecimal."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """Reads the file from its beginning, at most 1 MiB at a time; an empty file gives one empty chunk."""
-        with await to_thread.run_sync(self.path.open, "rb") as file:
-            chunk = await to_thread.run_sync(file.read, CHUNK_BYTES)
-            yield chunk
-            while chunk := await to_thread.run_sync(file.read, CHUNK_BYTES):
+        with self.path.open("rb") as file:
+            yield file.read(CHUNK_BYTES)
+            while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
 

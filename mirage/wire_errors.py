@@ -46,7 +46,7 @@ _FOREIGN = "received http2 header with status"
 _CUT_OFF = "received rst_stream"
 
 
-def from_rpc(error: grpc.aio.AioRpcError, url: str) -> errors.MirageError:
+def from_rpc(error: grpc.RpcError, url: str) -> errors.MirageError:
     """Returns the exception for a failed RPC to the platform at `url`."""
     status = _status_of(error)
     if status is None:
@@ -61,11 +61,6 @@ def from_rpc(error: grpc.aio.AioRpcError, url: str) -> errors.MirageError:
         status=status or status_pb2.Status(),
         request_id=_metadata_value(error, "x-request-id") or "",
     )
-
-
-def from_status(kind: type[errors.MirageError], status: status_pb2.Status) -> errors.MirageError:
-    """Returns the exception for a `google.rpc.Status` that came inside an answer."""
-    return _with_details(kind, message=status.message, code="", status=status, request_id="")
 
 
 def reason_of(status: status_pb2.Status) -> str:
@@ -99,7 +94,7 @@ def _with_details(
     )
 
 
-def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
     raw = _metadata_value(error, STATUS_KEY)
     if not raw:
         return None
@@ -109,14 +104,15 @@ def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
         return None
 
 
-def _metadata_value(error: grpc.aio.AioRpcError, key: str) -> Any:
+def _metadata_value(error: Any, key: str) -> Any:
     for metadata in (error.trailing_metadata(), error.initial_metadata()):
-        if metadata is not None and key in metadata:
-            return metadata[key]
+        for name, value in metadata or ():
+            if name == key:
+                return value
     return None
 
 
-def _unreachable(error: grpc.aio.AioRpcError, url: str) -> errors.Unavailable | None:
+def _unreachable(error: grpc.RpcError, url: str) -> errors.Unavailable | None:
     details = (error.details() or "").lower()
     if details.startswith(_FOREIGN):
         return errors.ConnectionFailed(f"What answers at {url} is not a Mirage platform, or a part of it is missing.")

@@ -1,6 +1,6 @@
 """Datasets: `client.datasets`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,14 +186,14 @@ class AsyncDataset(DatasetFields):
         """Uploads a table as this dataset's next version; it is ready when the call returns."""
         async with prepared(source) as upload:
 
-            async def requests() -> AsyncIterator[pb.CreateDatasetVersionRequest]:
-                first = pb.CreateDatasetVersionRequest(dataset_id=self.id, wait=True, sha256=upload.sha256)
-                async for chunk in upload.chunks():
-                    first.body.CopyFrom(HttpBody(content_type=upload.content_type, data=chunk))
-                    yield first
-                    first = pb.CreateDatasetVersionRequest()
+            def requests() -> Iterator[pb.CreateDatasetVersionRequest]:
+                request = pb.CreateDatasetVersionRequest(dataset_id=self.id, wait=True, sha256=upload.sha256)
+                for chunk in upload.chunks():
+                    request.body.CopyFrom(HttpBody(content_type=upload.content_type, data=chunk))
+                    yield request
+                    request = pb.CreateDatasetVersionRequest()
 
-            message = await self._connection.send(self._connection.datasets.CreateDatasetVersion, requests)
+            message = await self._connection.send(self._connection.dataset_uploads.CreateDatasetVersion, requests)
         await self.refresh()
         return DatasetVersion(message)
 
@@ -270,7 +270,7 @@ class AsyncDatasets:
                 sha256=upload.sha256,
             )
             message = await self._connection.send(
-                self._connection.datasets.UploadDataset, lambda: _requests(opening, upload, total, sent)
+                self._connection.dataset_uploads.UploadDataset, lambda: _requests(opening, upload, total, sent)
             )
         return AsyncDataset(message, self._connection)
 
@@ -335,13 +335,13 @@ def _is_id(text: str) -> bool:
     return True
 
 
-async def _requests(
+def _requests(
     opening: pb.UploadDatasetRequest, upload: Upload, total: int, sent: Callable[[int, int], None]
-) -> AsyncIterator[pb.UploadDatasetRequest]:
+) -> Iterator[pb.UploadDatasetRequest]:
     request = pb.UploadDatasetRequest()
     request.CopyFrom(opening)
     done = 0
-    async for chunk in upload.chunks():
+    for chunk in upload.chunks():
         request.body.CopyFrom(HttpBody(content_type=upload.content_type, data=chunk))
         yield request
         done += len(chunk)

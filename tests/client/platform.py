@@ -81,6 +81,8 @@ class SmallPlatform:
     watching: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody watches."""
     uploads: list["ReceivedUpload"] = field(default_factory=list)
+    receiving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an upload called `wait` arrives."""
 
     @property
     def url(self) -> str:
@@ -281,11 +283,16 @@ class Datasets(dataset_pb2_grpc.DatasetServiceServicer):
     async def UploadDataset(
         self, request_iterator: AsyncIterator[dataset_pb2.UploadDatasetRequest], context: Any
     ) -> dataset_pb2.Dataset:
-        """Keeps what arrives."""
+        """Keeps what arrives; refuses what is called `too large`, and never answers what is called `wait`."""
         opening: dataset_pb2.UploadDatasetRequest | None = None
         chunks: list[bytes] = []
         async for request in request_iterator:
             opening = opening or request
+            if opening.name == "too large":
+                raise InvalidRequest([Violation("file", "is too large")])
+            if opening.name == "wait":
+                self._platform.receiving.set()
+                await asyncio.Event().wait()
             chunks.append(request.body.data)
         assert opening is not None
         data = b"".join(chunks)

@@ -1,5 +1,6 @@
 """From a table in Python to the bytes that travel."""
 
+import asyncio
 import io
 from datetime import date, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from mirage import AsyncClient
-from mirage.errors import UnusableTable
+from mirage.errors import InvalidRequest, UnusableTable, Violation
 from mirage.uploading import CHUNK_BYTES, PARQUET_TYPE, as_arrow
 from tests.client.platform import SmallPlatform
 
@@ -114,3 +115,32 @@ def test_anything_that_speaks_arrow() -> None:
             return pa.table({"a": [datetime(2013, 1, 1)]}).__arrow_c_stream__(requested_schema)  # noqa: DTZ001
 
     assert as_arrow(Speaks()).column_names == ["a"]
+
+
+async def test_early_refusal_is_told(platform: SmallPlatform, client: AsyncClient) -> None:
+    """What the server says when it ends an upload before all is sent reaches the caller, every time."""
+    for _ in range(20):
+        with pytest.raises(InvalidRequest) as caught:
+            await client.datasets.upload(b"x" * (5 * CHUNK_BYTES), name="too large", wait=False)
+        assert caught.value.violations == (Violation("file", "is too large"),)
+
+
+async def test_interrupted_upload_ends(platform: SmallPlatform, client: AsyncClient) -> None:
+    """An upload that is cancelled ends its call; the client can be used afterwards."""
+    upload = asyncio.create_task(client.datasets.upload(b"x" * CHUNK_BYTES, name="wait", wait=False))
+    await platform.receiving.wait()
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    assert (await client.datasets.upload(b"a\n1\n", name="small", wait=False)).name == "small"
+
+
+async def test_file_that_can_t_be_read(platform: SmallPlatform, client: AsyncClient, tmp_path: Path) -> None:
+    """A fault of the file is told as such, not as one of the platform."""
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        await client.datasets.upload(Broken(b"a\n1\n"), wait=False)
