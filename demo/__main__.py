@@ -16,7 +16,7 @@ from rich.text import Text
 
 from demo.account import sign_in
 from demo.platform import platform
-from demo.report import comparison_table
+from demo.report import LEGEND, comparison_table
 from deploy.local.conductor import PlatformFailed
 from deploy.local.home import AlreadyRunning, Home
 from deploy.local.parts import WrongSettings
@@ -150,11 +150,7 @@ class Demonstration:
         real = dataset.table()
         comparisons = {model: compare(real, job.table(), types) for model, job in jobs.items()}
         self._console.print(comparison_table(comparisons))
-        self._console.print(
-            "Score: 1 is the same distribution, 0 nothing in common; numbers and dates by the Kolmogorov-Smirnov "
-            "statistic, categories by the total variation distance, missing values aside.",
-            style="dim",
-        )
+        self._console.print(LEGEND, style="dim")
 
 
 def _keep(console: Console, url: str, account: Path) -> None:

@@ -8,6 +8,12 @@ from rich.text import Text
 
 from mirage.comparison import ColumnSummary, Comparison, Kind
 
+LEGEND = (
+    "Numbers: mean ± deviation; dates: first – last; categories: the most frequent, its share; in brackets: missing.\n"
+    "Score: 1 is the same distribution, 0 nothing in common; numbers and dates by the Kolmogorov-Smirnov statistic, "
+    "categories by the total variation distance, missing values aside."
+)
+
 GOOD, FAIR = 0.85, 0.7
 
 
@@ -19,7 +25,6 @@ def comparison_table(comparisons: Mapping[str, Comparison]) -> Table:
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("column", no_wrap=True)
-    table.add_column("", style="dim", no_wrap=True)
     table.add_column("real", justify="right")
     for name in comparisons:
         table.add_column(name, justify="right")
@@ -27,22 +32,12 @@ def comparison_table(comparisons: Mapping[str, Comparison]) -> Table:
     for columns in zip(*comparisons.values(), strict=True):
         table.add_row(
             columns[0].name,
-            _what(columns[0].kind),
             _describe(columns[0].kind, columns[0].real),
             *(cell for column in columns for cell in (_describe(column.kind, column.synthetic), _score(column.score))),
         )
     table.add_section()
-    table.add_row("all", "mean", "", *(cell for each in comparisons.values() for cell in ("", _score(each.score))))
+    table.add_row("all, mean", "", *(cell for each in comparisons.values() for cell in ("", _score(each.score))))
     return table
-
-
-def _what(kind: Kind) -> str:
-    return {
-        "number": "mean ± deviation",
-        "time": "first – last",
-        "category": "most frequent",
-        "other": "different values",
-    }[kind]
 
 
 def _describe(kind: Kind, summary: ColumnSummary) -> str:
@@ -54,7 +49,7 @@ def _describe(kind: Kind, summary: ColumnSummary) -> str:
         text = f"{_value(summary.most_frequent)} {summary.most_frequent_share:.0%}"
     else:
         text = f"{summary.distinct:,}"
-    return f"{text}, {summary.missing:.1%} missing" if summary.missing else text
+    return f"{text} ({summary.missing:.1%})" if summary.missing else text
 
 
 def _value(value: Any) -> str:
