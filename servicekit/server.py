@@ -25,7 +25,6 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
 )
 
 
@@ -48,7 +47,7 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
     async with application as parts:
         server = grpc.aio.server(
             interceptors=standard_interceptors(parts.authenticator, AccessRules(parts.service_names)),
-            options=_OPTIONS,
+            options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.max_request_size_mb * 1024 * 1024)),
         )
         parts.register(server)
         health = health_aio.HealthServicer()

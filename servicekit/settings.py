@@ -25,6 +25,8 @@ class ServiceSettings(BaseSettings):
     grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free port", examples=["50051"])
     shutdown_grace_seconds: float = Field(5.0, ge=0, examples=["5"])
 
+    max_request_size_mb: int = Field(100, ge=1, le=1000, description="all but uploads", examples=["100"])
+
     database_url: SecretStr = Field(examples=["postgresql+asyncpg://auth:password@localhost:5432/mirage"])
     database_pool_size: int = Field(10, ge=1, le=200, examples=["10"])
     database_timeout_seconds: float = Field(10.0, gt=0, examples=["10"])
