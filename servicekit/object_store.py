@@ -5,10 +5,10 @@ import contextlib
 import hashlib
 import io
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import urllib3
@@ -55,10 +55,14 @@ class ObjectStore:
     async def put_stream(
         self, key: str, chunks: AsyncIterator[bytes], content_type: str = "application/octet-stream"
     ) -> StoredObject:
-        """Stores what arrives, as it arrives. If the stream raises, nothing is stored and the error is raised on."""
+        """Stores what arrives, as it arrives. If the stream raises, nothing is stored and the error is raised on.
+
+        Whoever cancels this waits until the store is done with it, so that nothing is stored afterwards; what was
+        stored whole by then stays.
+        """
         reader = _StreamReader(chunks, asyncio.get_running_loop())
-        try:
-            await self._in_thread(
+        upload = asyncio.ensure_future(
+            self._in_thread(
                 self._client.put_object,
                 self.bucket,
                 key,
@@ -68,6 +72,13 @@ class ObjectStore:
                 num_parallel_uploads=1,
                 content_type=content_type,
             )
+        )
+        try:
+            await asyncio.shield(upload)
+        except asyncio.CancelledError:
+            reader.abandon()
+            await asyncio.gather(upload, return_exceptions=True)
+            raise
         except BaseException:
             if reader.error is not None:
                 raise reader.error from None
@@ -117,6 +128,14 @@ class ObjectStore:
             response.close()
             response.release_conn()
 
+    async def open_file(self, key: str) -> "ObjectFile":
+        """An object as a file to seek in, for use in a thread: every read fetches just its range.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        return ObjectFile(self._client, self.bucket, key, await self.size(key))
+
     async def size(self, key: str) -> int:
         """An object's bytes.
 
@@ -156,19 +175,26 @@ class ObjectStore:
             raise Unavailable("object store") from RuntimeError(error.code)
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        try:
+        with _translated():
             return await asyncio.to_thread(function, *arguments, **options)
-        except S3Error as error:
-            if error.code in _MISSING:
-                raise ObjectMissing(error.object_name) from None
-            raise
-        except InvalidResponseError as error:
-            # rclone sends its errors as text/xml, which the client doesn't read.
-            if any(f"<Code>{code}</Code>" in str(error) for code in _MISSING):
-                raise ObjectMissing from None
-            raise
-        except (urllib3.exceptions.HTTPError, ServerError) as error:
-            raise Unavailable("object store") from error
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turns the client library's errors into ours."""
+    try:
+        yield
+    except S3Error as error:
+        if error.code in _MISSING:
+            raise ObjectMissing(error.object_name) from None
+        raise
+    except InvalidResponseError as error:
+        # rclone sends its errors as text/xml, which the client doesn't read.
+        if any(f"<Code>{code}</Code>" in str(error) for code in _MISSING):
+            raise ObjectMissing from None
+        raise
+    except (urllib3.exceptions.HTTPError, ServerError) as error:
+        raise Unavailable("object store") from error
 
 
 class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
@@ -182,6 +208,8 @@ class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
         self.size = 0
         self.digest = hashlib.sha256()
         self.error: BaseException | None = None
+        self._abandoned = False
+        self._waiting: asyncio.Task[Any] | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Up to `size` bytes, fewer only at the end; for the client library."""
@@ -196,6 +224,12 @@ class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
             wanted -= len(part)
         return b"".join(parts)
 
+    def abandon(self) -> None:
+        """Ends the reading with an error; for the event loop's thread."""
+        self._abandoned = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
     def _next_chunk(self) -> bytes:
         try:
             chunk = asyncio.run_coroutine_threadsafe(self._advance(), self._loop).result()
@@ -207,10 +241,72 @@ class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
         return chunk
 
     async def _advance(self) -> bytes:
-        async for chunk in self._chunks:
-            if chunk:
-                return chunk
-        return b""
+        if self._abandoned:
+            raise _Abandoned
+        self._waiting = asyncio.current_task()
+        try:
+            async for chunk in self._chunks:
+                if chunk:
+                    return chunk
+            return b""
+        finally:
+            self._waiting = None
+
+
+class _Abandoned(Exception):
+    """Nobody wants the stream stored any more."""
+
+
+class ObjectFile(io.RawIOBase):
+    """An object as a read-only file. Reads block and fetch their range, so they belong into a thread."""
+
+    def __init__(self, client: Minio, bucket: str, key: str, size: int) -> None:
+        super().__init__()
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can be sought in."""
+        return True
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Moves to a position; returns it."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fills the buffer, but for the object's end.
+
+        Raises:
+            ObjectMissing: the object is gone.
+            Unavailable: the object store can't be reached.
+        """
+        view = memoryview(buffer)
+        wanted = min(len(view), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        with _translated():
+            response = self._client.get_object(self._bucket, self._key, offset=self._position, length=wanted)
+            try:
+                content = response.read()
+            finally:
+                response.close()
+                response.release_conn()
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 def file_sha256(path: Path) -> str:

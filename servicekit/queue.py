@@ -1,0 +1,210 @@
+"""A service's queue of work: pgqueuer's tables in the service's own schema.
+
+Producers enqueue inside their own transaction. A consumer never holds more rows than it has slots; a row whose consumer
+has been silent for too long is given to another.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+import asyncpg
+import structlog
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
+from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver, Driver
+from pgqueuer.domain.settings import DBSettings
+from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint, QueueManagerId
+from pgqueuer.models import Job as QueueRow
+from pgqueuer.models import TracebackRecord
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+from pgqueuer.qm import QueueManager
+from pgqueuer.queries import Queries
+from sqlalchemy import column, delete, exists, select, table
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from servicekit.timestamps import utc_now
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+TABLES = frozenset({"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"})
+"""The library's own tables, which no model of a service names."""
+
+ROWS = table("pgqueuer", column("id"))
+"""The rows that wait or are being worked on, for queries that look whether one is there."""
+
+_LOG = table("pgqueuer_log", column("created"))
+
+_LONGEST_NAP = timedelta(seconds=5)  # between two looks for rows that a dead consumer left
+_BUSY_NAP = timedelta(seconds=1)  # between two looks while every slot is taken; a freed slot wakes at once
+_AWAY_PAUSE_S = 1.0
+
+_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What the database says when it is not to be reached."""
+
+Handler = Callable[[QueueRow], Awaitable[None]]
+
+
+def install_script(channel: str) -> str:
+    """The statements of a migration that make the queue's tables, announced on a channel."""
+    script: str = QueryBuilderEnvironment(DBSettings(channel=channel)).build_install_query(create_schema=False)
+    return script
+
+
+def uninstall_script(channel: str) -> str:
+    """The statements of a migration that take the queue's tables away."""
+    script: str = QueryBuilderEnvironment(DBSettings(channel=channel)).build_uninstall_query()
+    return script
+
+
+class _ConsumerQueries(Queries):
+    """The queue's operations as a consumer needs them.
+
+    Only rows that the consumer still holds are ended, and where the database is away the queue looks empty: the work
+    in hand goes on, and the consumer asks again.
+    """
+
+    async def dequeue(
+        self,
+        batch_size: int,
+        entrypoints: dict[QueueEntrypoint, EntrypointExecutionParameter],
+        queue_manager_id: QueueManagerId,
+        global_concurrency_limit: int | None,
+        heartbeat_timeout: timedelta,
+    ) -> list[QueueRow]:
+        """Claims rows."""
+        try:
+            return await super().dequeue(
+                batch_size, entrypoints, queue_manager_id, global_concurrency_limit, heartbeat_timeout
+            )
+        except _AWAY as error:
+            log.warning("queue_away", error=type(error).__name__)
+            await asyncio.sleep(_AWAY_PAUSE_S)
+            return []
+
+    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """How many rows wait, or will."""
+        return await _unless_away(super().queued_work(entrypoints), 0)
+
+    async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """How many rows wait."""
+        return await _unless_away(super().eligible_queued_work(entrypoints), 0)
+
+    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
+        """When the next row will wait."""
+        return await _unless_away(super().next_deferred_eta(entrypoints), None)
+
+    async def log_jobs(self, job_status: list[tuple[QueueRow, JOB_STATUS, TracebackRecord | None]]) -> None:
+        """Takes finished rows out of the queue, but not one that was given to another consumer meanwhile."""
+        query = f"SELECT id, queue_manager_id FROM {self.qbe.qualified.queue_table} WHERE id = ANY($1::bigint[])"  # noqa: S608 - the library's own table name
+        rows = await self.driver.fetch(query, [row.id for row, _, _ in job_status])
+        holders = {row["id"]: row["queue_manager_id"] for row in rows}
+        await super().log_jobs([entry for entry in job_status if holders.get(entry[0].id) == entry[0].queue_manager_id])
+
+
+class _ConsumerDriver(AsyncpgPoolDriver):
+    """The queue's connections, whose end is no error where the database has cut the one that listens before."""
+
+    async def __aexit__(self, *exception: object) -> None:
+        with suppress(asyncpg.InterfaceError):
+            await super().__aexit__(*exception)
+
+
+async def _unless_away(answer: Awaitable[T], otherwise: T) -> T:
+    try:
+        return await answer
+    except _AWAY:
+        return otherwise
+
+
+@dataclasses.dataclass
+class _SlotLimitedManager(QueueManager):
+    """A consumer that never holds more rows than it has slots, be it only one."""
+
+    slots: int = 1
+
+    async def fetch_jobs(
+        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
+    ) -> AsyncGenerator[QueueRow, None]:
+        """Claims rows one by one while a slot is free."""
+        del global_concurrency_limit  # the library's own, which is at least two
+        async for row in super().fetch_jobs(batch_size, self.slots, heartbeat_timeout):
+            yield row
+
+
+class WorkQueue:
+    """One kind of work in a service's queue.
+
+    Announcement channels are shared by a whole database, so each service names its own.
+    """
+
+    def __init__(self, channel: str, entrypoint: str) -> None:
+        self._names = DBSettings(channel=channel)
+        self._entrypoint = entrypoint
+
+    async def enqueue(self, session: AsyncSession, payload: bytes, priority: int = 0) -> int:
+        """Puts a piece of work into the queue, in the session's transaction; returns the row's id."""
+        await session.flush()  # so that the transaction has begun before the queue library uses its connection
+        connection = await (await session.connection()).get_raw_connection()
+        queries = self._queries(AsyncpgDriver(connection.driver_connection), Queries)
+        [row_id] = await queries.enqueue(self._entrypoint, payload, priority)
+        return int(row_id)
+
+    async def consume(self, dsn: str, handle: Handler, *, slots: int, heartbeat_s: float, stop: asyncio.Event) -> None:
+        """Hands rows to `handle`, at most `slots` at once, until `stop`; then waits for those at work.
+
+        What is at work goes on while the database is away.
+
+        Args:
+            dsn: the database, as asyncpg names it.
+            handle: does the work; a row is done when it returns, and lost when it raises.
+            slots: how many rows at once.
+            heartbeat_s: after how many silent seconds a consumer's rows are given to another.
+            stop: ends the consumer.
+        """
+        heartbeat = timedelta(seconds=heartbeat_s)
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+            queries = self._queries(_ConsumerDriver(pool), _ConsumerQueries)
+            manager = _SlotLimitedManager(queries, Channel(self._names.channel), slots=slots)
+            manager.min_dequeue_poll_interval = _BUSY_NAP
+            manager.entrypoint(self._entrypoint, accepts_context=False)(handle)
+            stopper = asyncio.create_task(_stop_with(manager, stop))
+            try:
+                await manager.run(
+                    # Announcements only save time: whoever no longer hears them looks in so often.
+                    dequeue_timeout=min(heartbeat, _LONGEST_NAP),
+                    batch_size=1,
+                    heartbeat_timeout=heartbeat,
+                    log_aggregation_interval=timedelta(0),  # nobody reads the statistics; events say more
+                )
+            finally:
+                stopper.cancel()
+
+    def _queries(self, driver: Driver, kind: type[Queries]) -> Queries:
+        names = self._names
+        return kind(driver, QueryBuilderEnvironment(names), QueryQueueBuilder(names), QuerySchedulerBuilder(names))
+
+
+async def row_exists(session: AsyncSession, row_id: int) -> bool:
+    """Whether the queue has a row of this id."""
+    return bool(await session.scalar(select(exists().where(ROWS.c.id == row_id))))
+
+
+async def forget_log(session: AsyncSession, older_than: timedelta) -> None:
+    """Forgets what the library has written down of rows; what became of the work is told elsewhere."""
+    await session.execute(delete(_LOG).where(_LOG.c.created < utc_now() - older_than))
+
+
+async def _stop_with(manager: QueueManager, stop: asyncio.Event) -> None:
+    await stop.wait()
+    manager.shutdown.set()

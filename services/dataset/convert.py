@@ -1,0 +1,145 @@
+"""Pure: rows to messages, messages to fields."""
+
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.json_format import ParseDict
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+from mirage.dataset.v1 import dataset_pb2, profile_pb2
+from servicekit.follow import encode_resume_token
+from servicekit.interceptors import DOMAIN
+from servicekit.timestamps import to_timestamp, utc_now
+from services.dataset.models import DatasetEvent, Document, Failing, Version
+from services.dataset.repository import View
+from services.dataset.states import State
+
+
+def state_to_proto(state: State) -> dataset_pb2.DatasetState.ValueType:
+    """A state as the contract names it."""
+    return dataset_pb2.DatasetState.Value(f"DATASET_STATE_{state.name}")
+
+
+def filter_fields(request: dataset_pb2.ListDatasetsRequest) -> dict[str, Any]:
+    """A list's filter; what isn't set is left out."""
+    fields: dict[str, Any] = {"text": request.text}
+    if request.visibility:
+        fields["visibility"] = request.visibility
+    if request.state:
+        known = request.state in dataset_pb2.DatasetState.values()
+        name = dataset_pb2.DatasetState.Name(request.state) if known else "unknown"
+        fields["state"] = name.removeprefix("DATASET_STATE_").lower()
+    return fields
+
+
+def change_fields(request: dataset_pb2.UpdateDatasetRequest) -> dict[str, Any]:
+    """What is to change of a dataset; what isn't set is left out."""
+    fields: dict[str, Any] = {}
+    if request.HasField("name"):
+        fields["name"] = request.name
+    if request.HasField("description"):
+        fields["description"] = request.description
+    if request.HasField("visibility"):
+        fields["visibility"] = request.visibility
+    return fields
+
+
+def column_fields(update: dataset_pb2.ColumnUpdate) -> dict[str, Any]:
+    """What is to change of a column; what isn't set is left out."""
+    fields: dict[str, Any] = {"name": update.name}
+    if update.HasField("type"):
+        fields["type"] = update.type
+    if update.HasField("role"):
+        fields["role"] = update.role
+    return fields
+
+
+def dataset_to_proto(view: View, *, with_columns: bool = True) -> dataset_pb2.Dataset:
+    """A dataset with its latest version."""
+    dataset, version = view
+    return dataset_pb2.Dataset(
+        dataset_id=str(dataset.id),
+        owner_id=str(dataset.owner_id),
+        name=dataset.name,
+        description=dataset.description,
+        visibility=dataset.visibility.value,
+        state=state_to_proto(version.state),
+        error=_error(version),
+        latest_version=dataset.latest_version,
+        row_count=version.row_count,
+        column_count=len(version.columns),
+        source_format=version.source_format,
+        source_bytes=version.source_bytes,
+        source_sha256=version.source_sha256,
+        columns=columns_to_proto(version) if with_columns else (),
+        warnings=version.warnings,
+        create_time=to_timestamp(dataset.created_at),
+        update_time=to_timestamp(dataset.updated_at),
+    )
+
+
+def columns_to_proto(version: Version) -> list[dataset_pb2.Column]:
+    """A version's columns."""
+    return [dataset_pb2.Column(**column) for column in version.columns]
+
+
+def version_to_proto(version: Version) -> dataset_pb2.DatasetVersion:
+    """A version."""
+    return dataset_pb2.DatasetVersion(
+        dataset_id=str(version.dataset_id),
+        version=version.number,
+        state=state_to_proto(version.state),
+        error=_error(version),
+        row_count=version.row_count,
+        column_count=len(version.columns),
+        source_format=version.source_format,
+        source_bytes=version.source_bytes,
+        source_sha256=version.source_sha256,
+        table_bytes=version.table_bytes,
+        table_sha256=version.table_sha256,
+        create_time=to_timestamp(version.created_at),
+    )
+
+
+def profile_to_proto(version: Version, profile: Document) -> profile_pb2.DatasetProfile:
+    """A version's profile, which is kept in the contract's own shape."""
+    message = profile_pb2.DatasetProfile(dataset_id=str(version.dataset_id), version=version.number)
+    return ParseDict(profile, message)
+
+
+def event_to_proto(event: DatasetEvent) -> dataset_pb2.DatasetEvent:
+    """An event."""
+    return dataset_pb2.DatasetEvent(
+        dataset_id=str(event.dataset_id),
+        sequence=event.seq,
+        resume_token=encode_resume_token(event.dataset_id, event.seq),
+        state=state_to_proto(event.state),
+        stage=event.stage.value,
+        progress=event.progress,
+        rows_read=event.rows_read,
+        error=_error(event),
+        event_time=to_timestamp(event.created_at),
+        version=event.version,
+    )
+
+
+def heartbeat_to_proto(dataset_id: UUID, after: int) -> dataset_pb2.DatasetEvent:
+    """What is sent where nothing has happened for a while."""
+    return dataset_pb2.DatasetEvent(
+        dataset_id=str(dataset_id),
+        resume_token=encode_resume_token(dataset_id, after),
+        state=dataset_pb2.DATASET_STATE_PROCESSING,
+        stage="heartbeat",
+        event_time=to_timestamp(utc_now()),
+    )
+
+
+def _error(row: Failing) -> status_pb2.Status | None:
+    if row.error_code is None:
+        return None
+    detail = AnyMessage()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=row.error_reason or "", domain=DOMAIN))
+    code: int = StatusCode[row.error_code].value[0]
+    return status_pb2.Status(code=code, message=row.error_message or "", details=[detail])

@@ -1,0 +1,66 @@
+"""Deleting datasets: what hangs on them first, then rows, then objects. Broken off anywhere, it can be done again."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from servicekit.object_store import ObjectStore
+from servicekit.timestamps import utc_now
+from services.dataset import events, repository
+from services.dataset.dependents import DependentClient, Dependents
+from services.dataset.errors import DatasetInUse
+from services.dataset.models import Dataset, loose_objects
+from services.dataset.states import State
+from services.dataset.work_queue import Ticket
+
+
+async def delete_dataset(
+    sessions: async_sessionmaker[AsyncSession],
+    store: ObjectStore,
+    dependents: DependentClient,
+    owner_id: UUID,
+    dataset_id: UUID,
+    *,
+    cascade: bool,
+) -> Dependents:
+    """Deletes an owner's dataset; with `cascade` also the jobs and models that hang on it. Returns how many went.
+
+    Raises:
+        DatasetNotFound: the owner has no such dataset.
+        NotTheOwner: it is somebody else's.
+        DatasetInUse: something hangs on it, and `cascade` is not set.
+        Unavailable: the generation service can't be asked; nothing is deleted.
+    """
+    async with sessions() as session:
+        await repository.find_own(session, owner_id, dataset_id)
+    found = await dependents.count(owner_id, dataset_id)
+    gone = Dependents(0, 0)
+    if found.jobs or found.models:
+        if not cascade:
+            raise DatasetInUse(dataset_id, found.jobs, found.models)
+        gone = await dependents.delete(owner_id, dataset_id)
+    async with sessions.begin() as session:
+        await _delete(session, await repository.lock_own(session, owner_id, dataset_id))
+    await loose_objects.remove_due(sessions, store)
+    return gone
+
+
+async def discard_failed(sessions: async_sessionmaker[AsyncSession], store: ObjectStore, ticket: Ticket) -> None:
+    """Leaves nothing of a version that failed; nor of its dataset, if it has no other. Twice is once."""
+    async with sessions.begin() as session:
+        view = await repository.lock_any(session, *ticket)
+        if view is None or view.version.state is not State.FAILED:
+            return
+        others = await repository.page_versions(session, ticket.dataset_id, None, 2)
+        if len(others) == 1:
+            await _delete(session, view.dataset)
+        else:
+            await loose_objects.loosen(session, [view.version.source_key], utc_now())
+            await repository.delete_version(session, view.dataset, view.version)
+    await loose_objects.remove_due(sessions, store)
+
+
+async def _delete(session: AsyncSession, dataset: Dataset) -> None:
+    await loose_objects.loosen(session, await repository.object_keys(session, dataset.id), utc_now())
+    await events.announce(session, dataset.id)
+    await repository.delete_dataset(session, dataset)

@@ -1,0 +1,111 @@
+"""The dataset service's composition root: everything is wired here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc.aio
+
+from mirage.dataset.v1 import dataset_pb2_grpc, source_pb2_grpc
+from servicekit.clients import ServiceIdentity, open_channel, peer_channel
+from servicekit.database import Database
+from servicekit.identity import RemoteKeys, TokenVerifier
+from servicekit.listen import Listener
+from servicekit.object_store import ObjectStore
+from servicekit.server import Application
+from servicekit.workspace import open_workspace
+from services.dataset import events
+from services.dataset.dependents import DependentClient
+from services.dataset.housekeeping import keep_tidy
+from services.dataset.ingesting import IngestionRules, Ingestor
+from services.dataset.ingestion.runner import IngestionRunner
+from services.dataset.ingestion.tasks import Limits
+from services.dataset.retyping import Retyper
+from services.dataset.servicers.datasets import DatasetServicer, Rules
+from services.dataset.servicers.sources import SourceServicer
+from services.dataset.settings import Settings
+from services.dataset.updates import Updates
+from services.dataset.uploads import Uploads
+from services.dataset.work_queue import QUEUE
+
+SERVICE_NAMES = ("mirage.dataset.v1.DatasetService", "mirage.dataset.v1.SourceService")
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    """What the server serves, with the reading of files beside it; what it opens is closed in reverse order."""
+    async with AsyncExitStack() as stack:
+        database = Database.from_settings(settings)
+        stack.push_async_callback(database.close)
+        sessions = database.sessions
+        listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
+        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        verifier = TokenVerifier(RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience)
+        identity = ServiceIdentity(auth, settings)
+        generation = await stack.enter_async_context(peer_channel(settings.generation_address, identity))
+        store = ObjectStore(settings, "dataset")
+        await store.ensure_bucket()
+        workspace = stack.enter_context(open_workspace())
+        limits = ingestion_limits(settings)
+        runner = IngestionRunner()
+        stack.push_async_callback(runner.close)
+        await runner.start()
+        stopping = asyncio.Event()
+        rules = IngestionRules(limits, settings.ingestion_max_losses)
+        ingestor = Ingestor(sessions, listener, store, runner.ingest, workspace, rules, stopping)
+        datasets = DatasetServicer(
+            sessions,
+            store,
+            listener,
+            workspace,
+            Uploads(sessions, store, listener, settings.upload_time_s),
+            Updates(sessions, store, Retyper(store, runner.ingest, workspace, limits, settings.ingestion_slots)),
+            DependentClient(generation),
+            Rules(settings.max_file_bytes, settings.stream_heartbeat_seconds),
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            dataset_pb2_grpc.add_DatasetServiceServicer_to_server(datasets, server)
+            source_pb2_grpc.add_SourceServiceServicer_to_server(SourceServicer(sessions, store), server)
+
+        await stack.enter_async_context(_ingesting(settings, database, ingestor, stopping))
+        tidying = asyncio.create_task(keep_tidy(sessions, store))
+        stack.push_async_callback(_cancelled, tidying)
+        yield Application(SERVICE_NAMES, register, verifier)
+
+
+def ingestion_limits(settings: Settings) -> Limits:
+    """What the settings allow a file."""
+    return Limits(
+        formats=settings.supported_file_types,
+        max_columns=settings.max_columns,
+        max_unpacked_bytes=settings.max_unpacked_bytes,
+        max_unpack_ratio=settings.max_unpack_ratio,
+    )
+
+
+@asynccontextmanager
+async def _ingesting(
+    settings: Settings, database: Database, ingestor: Ingestor, stopping: asyncio.Event
+) -> AsyncIterator[None]:
+    """Reads files in while the block runs; at its end gives back what it has."""
+    consumer = asyncio.create_task(
+        QUEUE.consume(
+            database.dsn,
+            ingestor.handle,
+            slots=settings.ingestion_slots,
+            heartbeat_s=settings.ingestion_heartbeat_seconds,
+            stop=stopping,
+        ),
+        name="ingestion",
+    )
+    try:
+        yield
+    finally:
+        stopping.set()
+        await consumer
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task})

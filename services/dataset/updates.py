@@ -1,0 +1,173 @@
+"""Changes of a dataset by its owner: its name and so on, who may read it, and types and roles of its columns."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from servicekit.downloads import LONGEST_URL_SECONDS
+from servicekit.errors import InvalidRequest, Violation
+from servicekit.object_store import ObjectStore, StoredObject
+from servicekit.timestamps import utc_now
+from servicekit.validation import validated
+from services.dataset import repository
+from services.dataset.columns import Column
+from services.dataset.errors import DatasetChanged, DatasetNotReady
+from services.dataset.ingesting import table_key
+from services.dataset.ingestion.faults import TypesDontFit
+from services.dataset.ingestion.tasks import Outcome
+from services.dataset.inheritance import inherit
+from services.dataset.inputs import ColumnChange, DatasetChange, Input
+from services.dataset.models import Dataset, Document, Version, loose_objects
+from services.dataset.repository import View
+from services.dataset.retyping import Planned, Retyper, key_violations, plan, type_violations, with_roles
+from services.dataset.states import State
+
+InputT = TypeVar("InputT", bound=Input)
+
+log = structlog.get_logger(__name__)
+
+# A table that was made but not named by a version by then never will be.
+_TABLES_KEPT = timedelta(days=1)
+# A table that was replaced is kept as long as a signed URL of it may be in use.
+_REPLACED_TABLES_KEPT = timedelta(seconds=LONGEST_URL_SECONDS)
+
+
+class _Table(NamedTuple):
+    """A table made anew and stored."""
+
+    key: str
+    stored: StoredObject
+    outcome: Outcome
+    warnings: tuple[str, ...]
+
+
+class Updates:
+    """Changes datasets."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore, retyper: Retyper) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._retyper = retyper
+
+    async def update(
+        self, owner_id: UUID, dataset_id: UUID, fields: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
+    ) -> View:
+        """Changes what is given of an owner's dataset; columns are those of its latest version.
+
+        Raises:
+            DatasetNotFound: the owner has no such dataset.
+            NotTheOwner: it is somebody else's.
+            DatasetNotReady: columns are to change, and the latest version has no table.
+            DatasetChanged: another call has changed the columns meanwhile.
+            InvalidRequest: everything that is wrong.
+        """
+        async with self._sessions() as session:
+            view = await repository.find_own(session, owner_id, dataset_id)
+        violations: list[Violation] = []
+        change = _read(DatasetChange, fields, "", violations) or DatasetChange()
+        changes = [_read(ColumnChange, column, f"columns.{index}", violations) for index, column in enumerate(columns)]
+        understood = [column for column in changes if column is not None]
+        if not columns or len(understood) < len(columns):
+            if violations:
+                raise InvalidRequest(violations)
+            return await self._write(owner_id, view, change)
+        if view.version.state is not State.READY:
+            raise DatasetNotReady(dataset_id, view.version.state)
+        planned = plan(columns_of(view.version), understood)
+        violations += planned.violations
+        table = await self._checked_table(view.version, planned, understood, violations)
+        return await self._write(owner_id, view, change, planned, table)
+
+    async def _checked_table(
+        self, version: Version, planned: Planned, changes: Sequence[ColumnChange], violations: list[Violation]
+    ) -> "_Table | None":
+        """Checks the columns against every value; the table made anew and stored, where types change.
+
+        Raises:
+            InvalidRequest: something is wrong with the columns, or was wrong before.
+        """
+        async with AsyncExitStack() as stack:
+            outcome: Outcome | None = None
+            if planned.retypes:
+                try:
+                    outcome = await stack.enter_async_context(self._retyper.made(version, planned.columns))
+                except TypesDontFit as error:
+                    violations += type_violations(error, changes)
+            violations += key_violations(planned.columns, changes, await self._profile(version, outcome))
+            if violations:
+                raise InvalidRequest(violations)
+            return await self._stored(version, outcome) if outcome else None
+
+    async def _profile(self, version: Version, outcome: Outcome | None) -> Document:
+        if outcome is not None:
+            return outcome.profile
+        async with self._sessions() as session:
+            return await repository.profile_of(session, version)
+
+    async def _stored(self, version: Version, outcome: Outcome) -> "_Table":
+        key = table_key(version)
+        async with self._sessions.begin() as session:
+            await loose_objects.loosen(session, [key], utc_now() + _TABLES_KEPT)
+            before = await repository.latest_ready(session, version.dataset_id, before=version.number)
+        stored = await self._store.put_file(key, outcome.table)
+        differences = inherit(columns_of(before), outcome.columns, outcome.profile).warnings if before else ()
+        return _Table(key, stored, outcome, (*outcome.notes, *differences))
+
+    async def _write(
+        self,
+        owner_id: UUID,
+        view: View,
+        change: DatasetChange,
+        planned: Planned | None = None,
+        table: "_Table | None" = None,
+    ) -> View:
+        async with self._sessions.begin() as session:
+            dataset = await repository.lock_own(session, owner_id, view.dataset.id)
+            version = await repository.get_version(session, dataset.id, dataset.latest_version)
+            if version is None:
+                raise DatasetChanged(dataset.id)
+            if planned is not None:
+                if version.number != view.version.number or version.columns != view.version.columns:
+                    raise DatasetChanged(dataset.id)
+                await _change_columns(session, version, planned, table)
+            _change_dataset(dataset, change)
+        return View(dataset, version)
+
+
+def columns_of(version: Version) -> tuple[Column, ...]:
+    """A version's columns."""
+    return tuple(Column.model_validate(column) for column in version.columns)
+
+
+def _change_dataset(dataset: Dataset, change: DatasetChange) -> None:
+    for name, value in change.model_dump(exclude_none=True).items():
+        if name == "visibility" and value is not dataset.visibility:
+            log.info("visibility_changed", dataset_id=str(dataset.id), visibility=value)
+        setattr(dataset, name, value)
+    dataset.updated_at = utc_now()
+
+
+async def _change_columns(session: AsyncSession, version: Version, planned: Planned, table: "_Table | None") -> None:
+    columns = planned.columns
+    if table is not None:
+        columns = with_roles(table.outcome.columns, columns)
+        await loose_objects.loosen(session, [version.table_key or ""], utc_now() + _REPLACED_TABLES_KEPT)
+        await loose_objects.fasten(session, [table.key])
+        version.table_key, version.table_bytes, version.table_sha256 = table.key, *table.stored
+        version.profile = table.outcome.profile
+        version.warnings = list(table.warnings)
+    version.columns = [column.model_dump(mode="json") for column in columns]
+
+
+def _read(model: type[InputT], values: Mapping[str, Any], prefix: str, violations: list[Violation]) -> InputT | None:
+    """What was sent, checked; None if it is wrong, which is added to the violations."""
+    try:
+        return validated(model, values, prefix)
+    except InvalidRequest as error:
+        violations += error.violations
+        return None

@@ -1,0 +1,51 @@
+"""The generation service as this one calls it, small and by hand but honest: a real server of its contract."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import grpc.aio
+
+from mirage.generation.v1 import job_pb2, job_pb2_grpc
+from servicekit.identity import caller
+from servicekit.server import Application
+from tests.support.auth_peer import serving_peer
+from tests.support.tokens import Tokens
+
+
+class DependentPeer(job_pb2_grpc.DependentServiceServicer):
+    """Knows what tests say hangs on a dataset; deletes it when it is told to."""
+
+    def __init__(self) -> None:
+        self._hanging: dict[tuple[str, str], job_pb2.Dependents] = {}
+
+    def hang(self, owner_id: UUID, dataset_id: str, *, jobs: int, models: int) -> None:
+        """Hangs jobs and models on an owner's dataset."""
+        self._hanging[str(owner_id), dataset_id] = job_pb2.Dependents(jobs=jobs, models=models)
+
+    def left(self, owner_id: UUID, dataset_id: str) -> bool:
+        """Whether anything hangs on it."""
+        return (str(owner_id), dataset_id) in self._hanging
+
+    async def ListDependents(self, request: job_pb2.ListDependentsRequest, context: Any) -> job_pb2.Dependents:
+        """What hangs on a dataset."""
+        assert caller().subject == "dataset"
+        return self._hanging.get((request.owner_id, request.dataset_id), job_pb2.Dependents())
+
+    async def DeleteDependents(self, request: job_pb2.DeleteDependentsRequest, context: Any) -> job_pb2.Dependents:
+        """Deletes it; twice is once."""
+        assert caller().subject == "dataset"
+        return self._hanging.pop((request.owner_id, request.dataset_id), job_pb2.Dependents())
+
+
+@asynccontextmanager
+async def serving_dependents(peer: DependentPeer, tokens: Tokens) -> AsyncIterator[str]:
+    """Serves generation's part; yields the address."""
+
+    def register(server: grpc.aio.Server) -> None:
+        job_pb2_grpc.add_DependentServiceServicer_to_server(peer, server)
+
+    application = Application(("mirage.generation.v1.DependentService",), register, tokens.verifier)
+    async with serving_peer(application) as address:
+        yield address
