@@ -27,6 +27,7 @@ UUID_VARIANT_DIGIT = 19
 # With fewer rows of a shape, what its positions have in common may be chance, or give somebody away.
 ROWS_FOR_CONSTANT, ROWS_FOR_ALPHABET = 5, 50
 MOST_SHAPES = 1000
+ROWS_LOOKED_AT = 10_000
 # A shape is widened until at most half of what it can say is taken.
 SPARE = 2
 
@@ -107,8 +108,11 @@ class Shape(BaseModel):
 
     def drawn(self, count: int, draws: np.random.Generator) -> list[str]:
         """So many identifiers, not all different."""
-        columns = [np.array(list(alphabet))[draws.integers(len(alphabet), size=count)] for alphabet in self.alphabets]
-        return ["".join(characters) for characters in zip(*columns, strict=True)]
+        characters = np.empty((count, len(self.alphabets)), dtype="<U1")
+        for place, alphabet in enumerate(self.alphabets):
+            characters[:, place] = np.array(list(alphabet))[draws.integers(len(alphabet), size=count)]
+        values: list[str] = characters.view(f"<U{len(self.alphabets)}").ravel().tolist()
+        return values
 
 
 class PatternIdentifier(BaseModel):
@@ -129,9 +133,10 @@ class PatternIdentifier(BaseModel):
         values: list[str] = pc.unique(array).to_pylist()
         hexadecimal = all(map(HEXADECIMAL.fullmatch, values))
         upper = any(letter in value for value in values for letter in "ABCDEF") if hexadecimal else False
+        marks_of = _Marks("X" if upper else "x" if hexadecimal else "")
         by_marks: dict[str, list[str]] = defaultdict(list)
         for value in values:
-            by_marks["".join(_mark(character, hexadecimal, upper) for character in value)].append(value)
+            by_marks[value.translate(marks_of)].append(value)
         most = Counter({marks: len(group) for marks, group in by_marks.items()}).most_common(MOST_SHAPES)
         uuids = all(map(UUID.fullmatch, values))
         shapes = tuple(_shape(marks, by_marks[marks], uuids) for marks, _ in most)
@@ -176,18 +181,28 @@ class PatternSource:
                 self._shapes[number] = self._shapes[number].lengthened()
 
 
-def _mark(character: str, hexadecimal: bool, upper: bool) -> str:
-    if hexadecimal and character.isalnum():
-        return "X" if upper else "x"
-    if character.isdecimal():
-        return "9"
-    if character.isupper():
-        return "A"
-    return "a" if character.isalpha() else character
+class _Marks(dict[int, str]):
+    """A character's mark by its code point, for `str.translate`; each is found out once."""
+
+    def __init__(self, hexadecimal: str) -> None:
+        """`hexadecimal` is the mark of letters and digits, where they all have the same."""
+        super().__init__()
+        self._hexadecimal = hexadecimal
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isdecimal():
+            mark = self._hexadecimal or "9"
+        elif character.isalpha():
+            mark = self._hexadecimal or ("A" if character.isupper() else "a")
+        else:
+            mark = character
+        self[code] = mark
+        return mark
 
 
 def _shape(marks: str, values: Sequence[str], uuids: bool) -> Shape:
-    columns: list[tuple[str, ...]] = list(zip(*values, strict=True))
+    columns: list[tuple[str, ...]] = list(zip(*values[:ROWS_LOOKED_AT], strict=True))
     alphabets = tuple(_alphabet(mark, column, len(values)) for mark, column in zip(marks, columns, strict=True))
     variant = UUID_VARIANT_DIGIT + (marks[:1] in "{(")
     if uuids and set(columns[variant]) <= set("89abAB"):

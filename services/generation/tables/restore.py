@@ -27,7 +27,7 @@ class Restorer:
     def restore(self, learned: pa.Table) -> pa.Table:
         """The rows, under exactly the source's schema."""
         fields = zip(self._plan.columns, self._plan.source_schema, strict=True)
-        arrays = [self._column(column, field.type, learned) for column, field in fields]
+        arrays = [_allowed(self._column(column, field.type, learned), field) for column, field in fields]
         self._done += len(learned)
         return pa.Table.from_arrays(arrays, schema=self._plan.source_schema)
 
@@ -56,6 +56,13 @@ class Restorer:
         if isinstance(maker, Category):
             return maker.decode(learned[column.learned].to_numpy(), type_, self._draws)
         return _strings(maker.values(rows, self._draws), type_)
+
+
+def _allowed(array: pa.Array, field: pa.Field) -> pa.Array:
+    """What was no finite number is missing, or no number where nothing may be missing."""
+    if array.null_count and not field.nullable and pa.types.is_floating(field.type):
+        return array.fill_null(pa.scalar(float("nan"), field.type))
+    return array
 
 
 def _strings(values: list[str], type_: pa.DataType) -> pa.Array:

@@ -36,7 +36,10 @@ class TrainingSpec(BaseModel):
 
 
 class SamplingSpec(BaseModel):
-    """Rows to draw from a model file that this platform wrote and whose SHA-256 the caller has checked."""
+    """Rows to draw from a model file that this platform wrote and whose SHA-256 the caller has checked.
+
+    The file lies in a directory that is private to this sampling, where it is unpacked.
+    """
 
     model_config = ConfigDict(frozen=True)
 

@@ -18,6 +18,8 @@ from services.generation.engines.protocol import (
 )
 from tests.generation.engines.conftest import Listener
 
+pytestmark = pytest.mark.xdist_group("engines")
+
 EPOCHS = 3
 ALL = [(engine, model_type) for engine in ENGINES for model_type in ENGINES[engine].model_types]
 

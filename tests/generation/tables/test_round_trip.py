@@ -112,6 +112,17 @@ def test_ranges_and_categories_hold(source: tuple[pa.Table, tuple[ColumnSpec, ..
     assert all((value.hour, value.minute) == (0, 0) for value in back["local midnight"].to_pylist())
 
 
+def test_columns_without_missing_values_stay_so() -> None:
+    """Where the schema allows no missing value, what is no finite number comes back as no number."""
+    schema = pa.schema([pa.field("x", pa.float64(), nullable=False), pa.field("y", pa.int64(), nullable=False)])
+    table = pa.table({"x": [float("nan"), float("inf"), *range(18)], "y": list(range(20))}, schema=schema)
+    ready = prepared(table, (_spec("x", ColumnType.FLOAT), _spec("y", ColumnType.INTEGER)))
+    back = restored(ready.plan, ready.learned)
+    assert back.schema.equals(schema)
+    assert back["x"].null_count == 0
+    assert np.isnan(back["x"].to_numpy()).sum() == 2
+
+
 def test_rare_categories_come_back() -> None:
     """Categories beyond the engine's limit share a code and come back by their frequencies, none lost from the set."""
     values = [f"c{number % 40}" for number in range(400)] + ["often"] * 400

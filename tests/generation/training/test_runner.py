@@ -18,7 +18,7 @@ from services.generation.training.spec import SamplingSpec, TrainingSpec, Traini
 from services.generation.training.table_model import sha256_of
 from tests.generation.training.conftest import SpecMaker
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("training")]
 
 ENDLESS = {"epochs": 100_000, "batch_size": 60}
 
