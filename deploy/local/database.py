@@ -18,7 +18,7 @@ from deploy.local.services import STORES_OBJECTS
 from deploy.local.settings import LocalSettings
 from servicekit import migrate
 
-_START_TIMEOUT_SECONDS = 60
+_START_TIMEOUT_SECONDS = 120
 
 
 @contextmanager

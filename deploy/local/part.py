@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deploy.local.probes import Probe
 from deploy.local.program import Program
 
-_START_TIMEOUT_SECONDS = 60  # generous: the machine may be busy with anything
+_START_TIMEOUT_SECONDS = 120  # generous: the machine may be busy with anything
 
 
 async def _nothing() -> None:

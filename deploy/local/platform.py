@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -43,8 +43,10 @@ class LocalPlatform:
         """Starts everything; where that fails, or is cancelled, nothing is left running."""
         try:
             await self._start()
-        except BaseException:
-            await self._stack.aclose()
+        except BaseException as error:
+            if isinstance(error, PlatformFailed):
+                self._report("A part doesn't start; the others are stopped.")
+            await _to_the_end(self._stack.aclose())
             raise
         return self
 
@@ -52,7 +54,7 @@ class LocalPlatform:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stops everything; returns when no process is left."""
-        await self._stack.aclose()
+        await _to_the_end(self._stack.aclose())
 
     async def states(self) -> dict[str, ProcessState]:
         """The process of each part, by name."""
@@ -110,6 +112,15 @@ def refuse_taken_port(settings: LocalSettings) -> None:
             f"Port {port} on {settings.gateway_host} is taken by another program. "
             f"Set MIRAGE_PORT to a free one, for example: MIRAGE_PORT={port + 1} make run"
         )
+
+
+async def _to_the_end(stopping: Coroutine[Any, Any, None]) -> None:
+    """Waits until all is stopped, whoever wants to cancel that: all they could want is that it stops."""
+    task = asyncio.create_task(stopping)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 async def stop_task(task: asyncio.Task[None]) -> None:

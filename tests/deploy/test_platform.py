@@ -208,6 +208,21 @@ def test_second_start_finds_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of the start, even twice, stops what had been started; no process is left."""
+    home = tmp_path / "home"
+    with started(home) as starter:
+        assert starter.stdout
+        next(line for line in starter.stdout if "PostgreSQL" in line)
+        starter.send_signal(signal.SIGINT)
+        next(line for line in starter.stdout if " stopped " in line)
+        starter.send_signal(signal.SIGINT)
+        starter.communicate(timeout=_DEADLINE_SECONDS)
+    assert starter.returncode == 0
+    assert not processes_of(home)
+
+
+@pytest.mark.slow
 def test_killed_starter_leaves_nothing(tmp_path: Path) -> None:
     """When the starter is killed by SIGKILL everything stops all the same, and the next start works."""
     home = tmp_path / "home"
@@ -262,25 +277,35 @@ def listening(port: int) -> Iterator[None]:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`make run` on this home, once it serves; yields the process and the address from its banner."""
-    command = [sys.executable, "-m", "deploy.local"]
-    settings = environment(home, MIRAGE_PORT="0")
+def started(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """`make run` on this home, which may still be starting."""
     with subprocess.Popen(
-        command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        [sys.executable, "-m", "deploy.local"],
+        env=environment(home, MIRAGE_PORT="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as starter:
         try:
-            assert starter.stdout
-            lines = []
-            for line in starter.stdout:
-                lines.append(line)
-                if line.startswith("  Address"):
-                    yield starter, line.split()[1]
-                    return
-            pytest.fail("".join(lines))
+            yield starter
         finally:
             if starter.poll() is None:
                 starter.terminate()
+
+
+@contextmanager
+def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`make run` on this home, once it serves; yields the process and the address from its banner."""
+    with started(home) as starter:
+        assert starter.stdout
+        lines = []
+        for line in starter.stdout:
+            lines.append(line)
+            if line.startswith("  Address"):
+                yield starter, line.split()[1]
+                return
+        pytest.fail("".join(lines))
 
 
 def wait_until(condition: object) -> None:
