@@ -19,6 +19,7 @@ from services.generation.dispatch import Dispatcher
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.events import EventKind
 from services.generation.models import Job, Model
+from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, ENDED, JobState
 from services.generation.transitions import Fault, move
 
@@ -107,7 +108,7 @@ async def reserve(session: AsyncSession, attempt: Attempt, keys: list[str], due_
         Superseded: the attempt counts no more.
     """
     await _lock(session, attempt)
-    await repository.loosen(session, keys, due_at)
+    await LOOSE_OBJECTS.loosen(session, keys, due_at)
 
 
 async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt, result: Result) -> None:
@@ -143,7 +144,7 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
     job.table_key, job.table_sha256, job.table_bytes = result.table_key, result.table_sha256, result.table_bytes
     job.rows_sampled = result.rows
     job.details = result.details
-    await repository.fasten(session, [result.table_key, result.model_key])
+    await LOOSE_OBJECTS.fasten(session, [result.table_key, result.model_key])
     await move(session, dispatcher, job, JobState.SUCCEEDED)
 
 

@@ -1,16 +1,15 @@
 """Synthetic tables as files: in any format, streamed, and with the document that says how the table was made."""
 
-import asyncio
 import json
-import re
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from zipstream import ZIP_DEFLATED, ZipStream
 
 from servicekit import tabular
+from servicekit.downloads import file_stem, from_thread
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.object_store import ObjectMissing, ObjectStore
 from services.generation.errors import JobNotFound, TableNotReady
@@ -19,8 +18,6 @@ from services.generation.models import Job
 from services.generation.planning import OUTPUT_FORMATS
 
 ZIP = "zip"
-DEFAULT_URL_SECONDS = 3600
-LONGEST_URL_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -75,22 +72,10 @@ async def stream(store: ObjectStore, job: Job, download: Download) -> AsyncGener
         with tempfile.TemporaryDirectory(prefix="mirage-download-") as directory:
             table = Path(directory) / "table.parquet"
             await store.get_file(table_key, table)
-            async for chunk in _from_thread(_encode(job, table, download)):
+            async for chunk in from_thread(_encode(job, table, download)):
                 yield chunk
     except ObjectMissing:
         raise JobNotFound(job.id) from None
-
-
-def url_seconds(expires: int) -> int:
-    """For how long a signed URL is to be good; 0 means the default.
-
-    Raises:
-        InvalidRequest: too long, or negative.
-    """
-    if not 0 <= expires <= LONGEST_URL_SECONDS:
-        allowed = f"must be 1 to {LONGEST_URL_SECONDS} seconds, or 0 for {DEFAULT_URL_SECONDS}"
-        raise InvalidRequest([Violation("expires", allowed)])
-    return expires or DEFAULT_URL_SECONDS
 
 
 async def signed_url(store: ObjectStore, job: Job, seconds: int) -> str:
@@ -120,24 +105,5 @@ def _encode(job: Job, table: Path, download: Download) -> Iterator[bytes]:
     yield from archive
 
 
-async def _from_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """What a blocking generator makes, made in threads one step at a time; closed when its reader goes away."""
-    try:
-        while True:
-            step = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
-            try:
-                chunk = await asyncio.shield(step)
-            except asyncio.CancelledError:
-                await asyncio.wait({step})  # a generator can't be closed while it runs
-                raise
-            if chunk is None:
-                return
-            yield chunk
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            await asyncio.to_thread(close)
-
-
 def _stem(job: Job) -> str:
-    return re.sub(r"[^\w\-. ()]+", "_", job.name).strip(". ") or str(job.id)
+    return file_stem(job.name, str(job.id))

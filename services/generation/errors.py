@@ -52,15 +52,6 @@ class TableNotReady(ServiceError):
         )
 
 
-class IdempotencyKeyReused(ServiceError):
-    """The key was used before, with another body."""
-
-    code, reason = StatusCode.FAILED_PRECONDITION, "IDEMPOTENCY_KEY_REUSED"
-
-    def __init__(self) -> None:
-        super().__init__("This idempotency key was used with another request. Use a new key for a new request.")
-
-
 class SamplersBusy(ServiceError):
     """As many models as this machine takes are being sampled already."""
 

@@ -4,39 +4,28 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import queue
 from servicekit.object_store import ObjectStore
 from services.generation import dispatch, jobs, repository
 from services.generation.dispatch import Dispatcher
+from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, JobState
 from services.generation.transitions import move
 
-_OBJECTS_A_BATCH = 100
 _QUEUE_LOG_KEPT = timedelta(days=7)
-
-
-async def remove_due_objects(sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -> None:
-    """Removes objects that no row names; what can't be removed now is due the next time."""
-    while True:
-        async with sessions.begin() as session:
-            keys = await repository.due_objects(session, _OBJECTS_A_BATCH)
-        if not keys:
-            return
-        await store.remove(keys)
-        async with sessions.begin() as session:
-            await repository.fasten(session, keys)
 
 
 async def tidy(sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatcher, store: ObjectStore) -> None:
     """Everything that has to be put right."""
     async with sessions.begin() as session:
         await repository.forget_keys(session, jobs.IDEMPOTENCY_KEYS_KEPT)
-        await repository.forget_queue_log(session, _QUEUE_LOG_KEPT)
+        await queue.forget_log(session, _QUEUE_LOG_KEPT)
         lost = await repository.jobs_lost_by_queue(session)
         waiting = await repository.owners_waiting(session)
     for job_id in lost:
         async with sessions.begin() as session:
             job = await repository.lock_any_job(session, job_id)
-            if job is None or job.queue_id is None or await repository.queue_row_exists(session, job.queue_id):
+            if job is None or job.queue_id is None or await queue.row_exists(session, job.queue_id):
                 continue
             await dispatch.enqueue(session, job)
             if job.state in AT_WORK:
@@ -46,4 +35,4 @@ async def tidy(sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatche
     for owner_id in waiting:
         async with sessions.begin() as session:
             await dispatcher.fill(session, owner_id)
-    await remove_due_objects(sessions, store)
+    await LOOSE_OBJECTS.remove_due(sessions, store)

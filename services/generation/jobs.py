@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.follow import follow as follow_events
+from servicekit.idempotency import IdempotencyKeyReused
 from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.timestamps import utc_now
 from services.generation import events, repository
 from services.generation.dispatch import WAITING_FOR_OTHERS, Dispatcher
-from services.generation.errors import IdempotencyKeyReused, IllegalTransition, JobNotFound, TableNotReady
+from services.generation.errors import IllegalTransition, JobNotFound, TableNotReady
 from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent
 from services.generation.planning import Plan

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.loose_objects import LooseObjectColumns
 from services.generation.states import JobState
 
 Document = dict[str, Any]  # JSON
@@ -165,14 +166,5 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 
 
-class LooseObject(Base):
-    """An object that no row names, or may never come to: it is removed when it is due.
-
-    Written before an upload (due when the upload must have ended) and when the row that named the object goes, and
-    withdrawn in the transaction that names the object. So nothing that fails in between leaves an object behind.
-    """
-
-    __tablename__ = "loose_objects"
-
-    key: Mapped[str] = mapped_column(primary_key=True)
-    due_at: Mapped[datetime] = mapped_column(index=True)
+class LooseObject(LooseObjectColumns, Base):
+    """An object that no row names, or may never come to; see servicekit.loose_objects."""

@@ -5,17 +5,18 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, column, delete, exists, func, select, table, update
+from sqlalchemy import Select, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit import queue
+from servicekit.loose_objects import LooseObjects
 from servicekit.timestamps import utc_now
 from services.generation.errors import JobNotFound, ModelNotFound
 from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObject, Model
 from services.generation.states import AT_WORK, JobState
 
-_QUEUE = table("pgqueuer", column("id"))
-_QUEUE_LOG = table("pgqueuer_log", column("created"))
+LOOSE_OBJECTS = LooseObjects(LooseObject)
 
 
 class JobFilter(NamedTuple):
@@ -119,18 +120,8 @@ async def owners_waiting(session: AsyncSession) -> Sequence[UUID]:
 
 async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
     """Jobs that name a row of the queue that isn't there."""
-    query = select(Job.id).where(Job.queue_id.is_not(None), ~exists().where(_QUEUE.c.id == Job.queue_id))
+    query = select(Job.id).where(Job.queue_id.is_not(None), ~exists().where(queue.ROWS.c.id == Job.queue_id))
     return (await session.scalars(query)).all()
-
-
-async def queue_row_exists(session: AsyncSession, queue_id: int) -> bool:
-    """Whether the queue has a row of this id."""
-    return bool(await session.scalar(select(exists().where(_QUEUE.c.id == queue_id))))
-
-
-async def forget_queue_log(session: AsyncSession, older_than: timedelta) -> None:
-    """Forgets what the queue's library has written down of rows; a job's events say more."""
-    await session.execute(delete(_QUEUE_LOG).where(_QUEUE_LOG.c.created < utc_now() - older_than))
 
 
 # Models
@@ -218,41 +209,20 @@ async def forget_keys(session: AsyncSession, older_than: timedelta) -> None:
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < utc_now() - older_than))
 
 
-# Objects
-
-
-async def loosen(session: AsyncSession, keys: Sequence[str], due_at: datetime) -> None:
-    """Marks objects for removal at a time; a later mark replaces an earlier one."""
-    if not keys:
-        return
-    statement = insert(LooseObject).values([{"key": key, "due_at": due_at} for key in keys])
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=[LooseObject.key], set_={"due_at": statement.excluded.due_at})
-    )
-
-
-async def fasten(session: AsyncSession, keys: Sequence[str]) -> None:
-    """Takes the mark for removal off objects: a row names them, or they are gone."""
-    await session.execute(delete(LooseObject).where(LooseObject.key.in_(keys)))
-
-
-async def due_objects(session: AsyncSession, limit: int) -> Sequence[str]:
-    """Objects whose time for removal has come."""
-    query = select(LooseObject.key).where(LooseObject.due_at <= utc_now()).order_by(LooseObject.due_at).limit(limit)
-    return (await session.scalars(query)).all()
+# Deleting
 
 
 async def delete_job(session: AsyncSession, job: Job) -> None:
     """Deletes a job with its events; its table's object is due for removal."""
     if job.table_key:
-        await loosen(session, [job.table_key], utc_now())
+        await LOOSE_OBJECTS.loosen(session, [job.table_key], utc_now())
     await session.execute(delete(Job).where(Job.id == job.id))
     session.expunge(job)
 
 
 async def delete_model(session: AsyncSession, model: Model) -> None:
     """Deletes a model; its object is due for removal."""
-    await loosen(session, [model.object_key], utc_now())
+    await LOOSE_OBJECTS.loosen(session, [model.object_key], utc_now())
     await session.execute(update(Job).where(Job.model_id == model.id).values(model_id=None))
     await session.execute(delete(Model).where(Model.id == model.id))
 

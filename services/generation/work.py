@@ -6,22 +6,21 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import pyarrow.parquet as pq
 import structlog
 from grpc import StatusCode
 from pgqueuer.models import Job as QueueRow
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from servicekit.errors import ServiceError, Unavailable
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
+from servicekit.patience import DATABASE_ERRORS, patiently
 from servicekit.timestamps import utc_now
+from servicekit.workspace import Workspace
 from services.generation import attempts, events, repository
 from services.generation.attempts import Attempt, Result, Superseded
 from services.generation.dispatch import Dispatcher
@@ -35,20 +34,13 @@ from services.generation.tables.columns import ColumnSpec
 from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.training.spec import TrainingSpec, TrainingSummary
 from services.generation.transitions import Fault
-from services.generation.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-# How long a part that can't be reached is waited for before the job fails.
-_PATIENCE_S = 120.0
 # Announcements can be lost, so a worker looks for itself as well.
 _LOOK_S = 5.0
 # Uploads that have not come to be a job's result by then never will.
 _UPLOADS_KEPT = timedelta(days=1)
-
-_DATABASE_ERRORS = (DBAPIError, PoolTimeoutError, OSError)
 
 
 @dataclass(frozen=True)
@@ -135,7 +127,7 @@ class JobWorker:
             log.info("job_succeeded")
 
     async def _work(self, job: Job, attempt: Attempt) -> None:
-        with self._workspace.job_directory() as directory:
+        with self._workspace.directory() as directory:
             table = await self._fetch(job, directory)
             spec = TrainingSpec(
                 directory=directory,
@@ -172,7 +164,7 @@ class JobWorker:
                 raise SourceChanged
             await fetch_table(source, path)
 
-        await _patiently(fetch, Unavailable)
+        await patiently(fetch, Unavailable)
         return path
 
     async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary) -> Result:
@@ -180,8 +172,8 @@ class JobWorker:
         table_key, model_key = f"{folder}/synthetic.parquet", f"{folder}/model.zip"
         due_at = utc_now() + _UPLOADS_KEPT
         await self._say(lambda session: attempts.reserve(session, attempt, [table_key, model_key], due_at))
-        await _patiently(lambda: self._store.put_file(table_key, summary.table_path), Unavailable)
-        await _patiently(lambda: self._store.put_file(model_key, summary.model_path), Unavailable)
+        await patiently(lambda: self._store.put_file(table_key, summary.table_path), Unavailable)
+        await patiently(lambda: self._store.put_file(model_key, summary.model_path), Unavailable)
         schema = await asyncio.to_thread(pq.read_schema, summary.table_path)
         return Result(
             table_key=table_key,
@@ -202,7 +194,7 @@ class JobWorker:
         try:
             async with self._sessions.begin() as session:
                 await attempts.report(session, self._dispatcher, attempt, progress)
-        except _DATABASE_ERRORS as error:
+        except DATABASE_ERRORS as error:
             log.warning("progress_not_told", error=type(error).__name__)
 
     async def _until_superseded(self, attempt: Attempt) -> None:
@@ -213,7 +205,7 @@ class JobWorker:
                     async with self._sessions() as session:
                         if not await repository.attempt_counts(session, attempt.job_id, attempt.number):
                             return
-                except _DATABASE_ERRORS as error:
+                except DATABASE_ERRORS as error:
                     log.warning("job_not_looked_for", error=type(error).__name__)
                 await subscription.wait(_LOOK_S)
 
@@ -228,21 +220,7 @@ class JobWorker:
             async with self._sessions.begin() as session:
                 await speak(session)
 
-        await _patiently(transaction, *_DATABASE_ERRORS)
-
-
-async def _patiently(do: Callable[[], Coroutine[Any, Any, T]], *passing: type[Exception]) -> T:
-    """Tries again while a part can't be reached, for a while."""
-    attempts_made = AsyncRetrying(
-        retry=retry_if_exception_type(passing),
-        wait=wait_random_exponential(multiplier=0.2, max=10),
-        stop=stop_after_delay(_PATIENCE_S),
-        reraise=True,
-    )
-    async for one in attempts_made:
-        with one:
-            return await do()
-    raise AssertionError("the last attempt returns or raises")
+        await patiently(transaction, *DATABASE_ERRORS)
 
 
 def _fault_of(error: Exception) -> Fault:

@@ -16,15 +16,14 @@ from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
 from servicekit.server import stop_on_signals
 from servicekit.settings import load
+from servicekit.workspace import open_workspace
 from services.generation import events, housekeeping
-from services.generation.consumer import consume
-from services.generation.dispatch import Dispatcher
+from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.settings import WorkerSettings
 from services.generation.sources import SourceClient
 from services.generation.training.memory import default_memory_limit_mb
 from services.generation.training.runner import TrainingRunner
 from services.generation.work import JobWorker, WorkLimits
-from services.generation.workspace import open_workspace
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +83,7 @@ async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: 
         tidying = asyncio.create_task(_keep_tidy(parts))
         log.info("serving", slots=settings.worker_slots)
         try:
-            await consume(
+            await QUEUE.consume(
                 parts.dsn,
                 parts.job_worker.handle,
                 slots=settings.worker_slots,

@@ -8,7 +8,7 @@ from servicekit.ids import parse_id
 from servicekit.object_store import ObjectStore
 from services.generation import jobs, repository
 from services.generation.dispatch import Dispatcher
-from services.generation.housekeeping import remove_due_objects
+from services.generation.repository import LOOSE_OBJECTS
 from services.generation.servicers.calls import Context
 
 
@@ -32,7 +32,7 @@ class DependentServicer(job_pb2_grpc.DependentServiceServicer):
         owner_id, dataset_id = parse_id(request.owner_id, _no_owner), parse_id(request.dataset_id, _no_dataset)
         async with self._sessions.begin() as session:
             job_count, model_count = await jobs.delete_dependents(session, self._dispatcher, owner_id, dataset_id)
-        await remove_due_objects(self._sessions, self._store)
+        await LOOSE_OBJECTS.remove_due(self._sessions, self._store)
         return job_pb2.Dependents(jobs=job_count, models=model_count)
 
 

@@ -8,6 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
+from servicekit.downloads import send_file, url_seconds
 from servicekit.follow import decode_resume_token
 from servicekit.identity import caller
 from servicekit.listen import Listener
@@ -16,12 +17,11 @@ from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation import convert, downloads, jobs, lists, repository
 from services.generation.dispatch import Dispatcher
-from services.generation.housekeeping import remove_due_objects
 from services.generation.jobs import ApprovalRule
 from services.generation.metadata import metadata_document
 from services.generation.planning import Planner
-from services.generation.repository import JobFilter
-from services.generation.servicers.calls import Context, filter_id, job_id_of, repeatable, send_file
+from services.generation.repository import LOOSE_OBJECTS, JobFilter
+from services.generation.servicers.calls import Context, filter_id, job_id_of, repeatable
 
 
 class JobServicer(job_pb2_grpc.JobServiceServicer):
@@ -102,7 +102,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         async with self._sessions.begin() as session:
             job = await jobs.cancel(session, self._dispatcher, owner_id, job_id, purge=request.purge)
         if request.purge:
-            await remove_due_objects(self._sessions, self._store)
+            await LOOSE_OBJECTS.remove_due(self._sessions, self._store)
         return convert.job_to_proto(job)
 
     async def DownloadTable(self, request: job_pb2.DownloadTableRequest, context: Context) -> AsyncIterator[HttpBody]:
@@ -123,7 +123,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         """Returns a signed URL of the table."""
         async with self._sessions() as session:
             job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
-        seconds = downloads.url_seconds(request.expires)
+        seconds = url_seconds(request.expires)
         expire_time = utc_now() + timedelta(seconds=seconds)
         url = await downloads.signed_url(self._store, jobs.with_table(job), seconds)
         return job_pb2.TableDownloadUrl(url=url, expire_time=to_timestamp(expire_time))

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.generation.v1 import model_pb2, model_pb2_grpc
 from servicekit import tabular
+from servicekit.downloads import send_file
 from servicekit.identity import caller
 from servicekit.object_store import ObjectStore
 from services.generation import convert, lists, repository
-from services.generation.housekeeping import remove_due_objects
 from services.generation.planning import RequestLimits
+from services.generation.repository import LOOSE_OBJECTS
 from services.generation.sampling import Sampler, plan_sample
-from services.generation.servicers.calls import Context, filter_id, model_id_of, send_file
+from services.generation.servicers.calls import Context, filter_id, model_id_of
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
@@ -54,7 +55,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         owner_id, model_id = caller().user_id, model_id_of(request.model_id)
         async with self._sessions.begin() as session:
             await repository.delete_model(session, await repository.lock_model(session, owner_id, model_id))
-        await remove_due_objects(self._sessions, self._store)
+        await LOOSE_OBJECTS.remove_due(self._sessions, self._store)
         return model_pb2.DeleteModelResponse()
 
     async def SampleModel(self, request: model_pb2.SampleModelRequest, context: Context) -> AsyncIterator[HttpBody]:

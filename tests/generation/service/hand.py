@@ -15,11 +15,11 @@ from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.models import Job as QueueRow
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
+from servicekit import queue
 from servicekit.timestamps import utc_now
 from services.generation import attempts
 from services.generation.attempts import Attempt, Result
-from services.generation.consumer import WorkerQueries
-from services.generation.dispatch import ENTRYPOINT, Dispatcher, queue_queries
+from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.models import Job
 from services.generation.transitions import Fault
@@ -32,7 +32,7 @@ class Hand:
     def __init__(self, platform: Platform, connection: asyncpg.Connection, heartbeat_s: float) -> None:
         self._platform = platform
         self._sessions = platform.database.sessions
-        self._queries = queue_queries(AsyncpgDriver(connection), WorkerQueries)
+        self._queries = QUEUE._queries(AsyncpgDriver(connection), queue._ConsumerQueries)
         self._heartbeat = timedelta(seconds=heartbeat_s)
         self._id = QueueManagerId(uuid4())
         self.dispatcher = Dispatcher(platform.settings.max_concurrent_generations)
@@ -42,7 +42,7 @@ class Hand:
         """Takes rows from the queue."""
         return await self._queries.dequeue(
             batch_size=limit,
-            entrypoints={QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)},
+            entrypoints={QueueEntrypoint(QUEUE._entrypoint): EntrypointExecutionParameter(concurrency_limit=0)},
             queue_manager_id=self._id,
             global_concurrency_limit=None,
             heartbeat_timeout=self._heartbeat,
