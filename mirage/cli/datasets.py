@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from mirage.cli import output
 from mirage.cli.session import Limit, Session, Yes, command
 from mirage.cli.values import assignments
+from mirage.errors import NotPossible
 from mirage.progress import size
 
 if TYPE_CHECKING:
@@ -193,7 +194,11 @@ def rm(
     session.confirm(
         f"Delete {found.name} ({found.row_count:,} rows){' and all that hangs on it' if cascade else ''}?", yes
     )
-    gone = found.delete(cascade)
+    try:
+        gone = found.delete(cascade)
+    except NotPossible as error:
+        error.hint = "`--cascade` deletes its jobs, tables and models too."
+        raise
     also = f" with {gone['jobs']} jobs and {gone['models']} models" if any(gone.values()) else ""
     session.output.result(
         {"deleted": found.id, "deleted_jobs": gone["jobs"], "deleted_models": gone["models"]},

@@ -15,6 +15,8 @@ from mirage.cli import exit_codes
 from tests.e2e.conftest import PASSWORD
 from tests.support.platform import PlatformForTests
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.xdist_group("platform")
 
 
@@ -22,12 +24,13 @@ class Shell:
     """Runs `mirage` as a shell would, with a home of its own."""
 
     def __init__(self, url: str, home: Path) -> None:
-        self.environment = {**os.environ, "MIRAGE_URL": url, "XDG_CONFIG_HOME": str(home), "HOME": str(home)}
+        own = {"MIRAGE_URL": url, "XDG_CONFIG_HOME": str(home / "config"), "PYTHONPATH": str(ROOT)}
+        self.environment = {**os.environ, **own}
         self.home = home
 
     def command(self, *arguments: str) -> list[str]:
         """Returns the program and its arguments."""
-        return [sys.executable, "-m", "mirage.cli.main", *arguments]
+        return [sys.executable, "-P", "-m", "mirage.cli.main", *arguments]
 
     def run(self, *arguments: str, standard_input: str = "", code: int = exit_codes.OK) -> str:
         """Runs a command that must end with `code`; returns what it printed."""
@@ -115,7 +118,7 @@ def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) 
         text=True,
     )
     assert watching.stderr is not None
-    while "training" not in watching.stderr.readline():
+    while "Training" not in watching.stderr.readline():
         assert watching.poll() is None
     watching.send_signal(signal.SIGINT)
     _, messages = watching.communicate(timeout=60)

@@ -245,7 +245,7 @@ class SampleModelRequest(_message.Message):
     seed: _builtins.int
     """Governs every random choice; drawn if absent, and told in the header `x-seed`."""
     format: _builtins.str
-    """`jsonl` (the default) or `csv`."""
+    """`jsonl` (the default), `csv` or `parquet`."""
     @_builtins.property
     def conditions(self) -> _struct_pb2.Struct:
         """Values that every row must have, by column."""
