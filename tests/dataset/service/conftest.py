@@ -1,6 +1,7 @@
 """Fixtures of the dataset service's tests."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from tests.support.tokens import Tokens
 
 @pytest.fixture
 async def platform(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
 ) -> AsyncIterator[Platform]:
     """A running service without datasets."""
-    async with open_platform(postgres, object_store, tokens) as opened:
+    async with open_platform(postgres, object_store, tokens, tmp_path) as opened:
         yield opened
 
 

@@ -1,10 +1,13 @@
 """A running dataset service with real parts around it, as its tests use it."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 from uuid import UUID, uuid4
 
 import grpc.aio
@@ -90,7 +93,7 @@ class Client:
         """The dataset as it stands."""
         return await self._call("GetDataset", dataset_id=dataset_id)  # type: ignore[no-any-return]
 
-    async def list(self, **fields: Any) -> pb.ListDatasetsResponse:
+    async def list_datasets(self, **fields: Any) -> pb.ListDatasetsResponse:
         """Lists datasets."""
         return await self._call("ListDatasets", **fields)  # type: ignore[no-any-return]
 
@@ -181,6 +184,7 @@ class Platform:
     store: ObjectStore
     dependents: DependentPeer
     tokens: Tokens
+    scratch: Path  # where the service has its private directories
 
     def user(self) -> Client:
         """A new person."""
@@ -197,6 +201,15 @@ class Platform:
             lambda: list(self.store._client.list_objects(self.store.bucket, f"{owner.user_id}/", recursive=True))
         )
         return {item.object_name or "" for item in found}
+
+    async def nothing_left(self, owner: Client) -> bool:
+        """Whether this person has no row, no object, no mark on an object and no private file."""
+        rows = [await self.count(table) for table in ("datasets", "dataset_versions", "loose_objects", "pgqueuer")]
+        return not any(rows) and not await self.objects(owner) and not self.private_files()
+
+    def private_files(self) -> list[Path]:
+        """Files in the service's private directories."""
+        return [path for path in self.scratch.rglob("*") if path.is_file() and path.name != "lock"]
 
     async def count(self, table: str) -> int:
         """The rows of a table."""
@@ -225,10 +238,11 @@ def settings_for(
 
 @asynccontextmanager
 async def open_platform(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, **changes: Any
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, scratch: Path, **changes: Any
 ) -> AsyncIterator[Platform]:
     """A running service on an empty database; `changes` are settings that differ."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(tempfile, "tempdir", str(scratch)))
         dependents = DependentPeer()
         auth = await stack.enter_async_context(serving_auth(tokens))
         generation = await stack.enter_async_context(serving_dependents(dependents, tokens))
@@ -240,7 +254,7 @@ async def open_platform(
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         store = ObjectStore(settings, "dataset")
-        yield Platform(channel, address, settings, database, store, dependents, tokens)
+        yield Platform(channel, address, settings, database, store, dependents, tokens, scratch)
 
 
 async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 30.0) -> T:

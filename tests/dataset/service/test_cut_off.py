@@ -1,0 +1,93 @@
+"""Uploads that break off, or never should have begun, leave nothing: no row, no object, no file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+from grpc import StatusCode
+
+from deploy.local.object_store import EmbeddedObjectStore
+from mirage.dataset.v1 import dataset_pb2 as pb
+from tests.dataset.service.platform import CSV, Client, Platform, form, open_platform, until
+from tests.support.errors import refused
+from tests.support.postgres import PostgresForTests
+from tests.support.tokens import Tokens
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+async def small(
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
+) -> AsyncIterator[Platform]:
+    """A service that takes files up to 1 MiB."""
+    async with open_platform(postgres, object_store, tokens, tmp_path, max_file_size_mb=1) as opened:
+        yield opened
+
+
+async def test_fewer_bytes_than_declared(platform: Platform, user: Client) -> None:
+    """A body shorter than the gateway says was declared is taken for cut off, although the stream ended well."""
+    declared = (("x-upload-length", str(len(CSV) + 1)),)
+    async with refused("UPLOAD_INCOMPLETE", StatusCode.INVALID_ARGUMENT):
+        await user.upload(metadata=declared)
+    assert await platform.nothing_left(user)
+    exact = (("x-upload-length", str(len(CSV))),)
+    assert (await user.upload(metadata=exact)).row_count == 60
+
+
+async def test_a_form_without_its_end(platform: Platform, user: Client) -> None:
+    """A form without its closing boundary is taken for cut off."""
+    async with refused("UPLOAD_INCOMPLETE"):
+        await user.upload_form(form([("file", CSV, "people.csv")], closed=False), pieces=4096)
+    assert await platform.nothing_left(user)
+
+
+@pytest.mark.parametrize("mebibytes", [1, 40])
+async def test_a_client_that_goes_away(platform: Platform, user: Client, mebibytes: int) -> None:
+    """A caller who drops off in the middle, before or after parts of the object were stored, leaves nothing."""
+    sent = asyncio.Event()
+
+    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
+        yield pb.UploadDatasetRequest(name="people", body=HttpBody(content_type="text/csv", data=CSV))
+        for _ in range(mebibytes):
+            yield pb.UploadDatasetRequest(body=HttpBody(data=b"x" * MEBIBYTE))
+        sent.set()
+        await asyncio.Event().wait()
+
+    call = user.start_upload(requests())
+    await asyncio.wait_for(sent.wait(), 30)
+    await until(lambda: platform.count("loose_objects"))
+    call.cancel()
+    await until(lambda: platform.nothing_left(user))
+
+
+async def test_files_that_are_too_large(small: Platform) -> None:
+    """A file over the limit is refused as soon as it is seen to be, raw or in a form; one of just the limit is read."""
+    user = small.user()
+    header = b"a,b\n"
+    line = b"1," + b"x" * 1021 + b"\n"
+    exact = (header + line * 1024)[: MEBIBYTE - 1] + b"\n"
+    assert len(exact) == MEBIBYTE
+    dataset = await user.upload(exact)
+    assert dataset.source_bytes == MEBIBYTE
+    await user.delete(dataset.dataset_id)
+    async with refused("FILE_TOO_LARGE", StatusCode.RESOURCE_EXHAUSTED):
+        await user.upload(exact + b"x")
+    async with refused("FILE_TOO_LARGE"):
+        await user.upload_form(form([("file", exact + b"x", "people.csv")]), pieces=65_536)
+    assert await small.nothing_left(user)
+
+
+async def test_too_large_by_its_own_word(small: Platform) -> None:
+    """A file whose declared length is over the limit is refused at its first message."""
+    user = small.user()
+
+    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
+        yield pb.UploadDatasetRequest(name="people", body=HttpBody(content_type="text/csv", data=b"a,b\n"))
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(30), refused("FILE_TOO_LARGE"):
+        await user.start_upload(requests(), (("x-upload-length", str(MEBIBYTE + 1)),))
+    assert await small.nothing_left(user)

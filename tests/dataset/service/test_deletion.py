@@ -1,0 +1,61 @@
+"""Deleting a dataset, with what hangs on it or not at all."""
+
+import asyncio
+from pathlib import Path
+
+from grpc import StatusCode
+
+from deploy.local.object_store import EmbeddedObjectStore
+from deploy.local.ports import free_port
+from tests.dataset.service.platform import Client, Platform, open_platform
+from tests.support.errors import refused
+from tests.support.postgres import PostgresForTests
+from tests.support.tokens import Tokens
+
+
+async def test_nothing_is_left(platform: Platform, user: Client) -> None:
+    """A deleted dataset is gone with its versions, their objects and their events; a second time there is none."""
+    dataset = await user.upload()
+    await user.add_version(dataset.dataset_id)
+    assert len(await platform.objects(user)) == 4
+    await user.delete(dataset.dataset_id)
+    assert await platform.nothing_left(user)
+    assert await platform.count("dataset_events") == 0
+    async with refused("DATASET_NOT_FOUND"):
+        await user.delete(dataset.dataset_id)
+
+
+async def test_what_hangs_on_it(platform: Platform, user: Client) -> None:
+    """Jobs and models that hang on a dataset are told in numbers, and go along only with cascade."""
+    dataset = await user.upload()
+    platform.dependents.hang(user.user_id, dataset.dataset_id, jobs=3, models=2)
+    async with refused("DATASET_IN_USE", StatusCode.FAILED_PRECONDITION) as refusal:
+        await user.delete(dataset.dataset_id)
+    assert (refusal.metadata["jobs"], refusal.metadata["models"]) == ("3", "2")
+    assert await user.get(dataset.dataset_id) == dataset
+    deleted = await user.delete(dataset.dataset_id, cascade=True)
+    assert (deleted.deleted_jobs, deleted.deleted_models) == (3, 2)
+    assert not platform.dependents.left(user.user_id, dataset.dataset_id)
+    assert await platform.nothing_left(user)
+
+
+async def test_twice_at_once(platform: Platform, user: Client) -> None:
+    """Two deletions at once delete it once; the other finds none."""
+    dataset = await user.upload()
+    answers = await asyncio.gather(*(user.delete(dataset.dataset_id) for _ in range(2)), return_exceptions=True)
+    assert sum(isinstance(answer, Exception) for answer in answers) <= 1
+    assert await platform.nothing_left(user)
+
+
+async def test_generation_cannot_be_asked(
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
+) -> None:
+    """Where nobody can say what hangs on a dataset, nothing is deleted."""
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with open_platform(postgres, object_store, tokens, tmp_path, generation_address=nowhere) as platform:
+        user = platform.user()
+        dataset = await user.upload()
+        for cascade in (False, True):
+            async with refused("UNAVAILABLE", StatusCode.UNAVAILABLE):
+                await user.delete(dataset.dataset_id, cascade=cascade)
+        assert await user.get(dataset.dataset_id) == dataset
