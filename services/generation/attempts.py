@@ -92,11 +92,11 @@ async def report(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt
         Superseded: the attempt counts no more.
     """
     job = await _lock(session, attempt)
-    job.progress = progress.fraction
+    job.progress = round(progress.fraction, 4)
     if progress.epochs:  # while rows are drawn the epochs stay as they were at the end of the training
         job.epoch, job.epochs, job.losses = progress.epoch, progress.epochs, dict(progress.losses)
     job.rows_sampled = progress.rows_sampled
-    job.seconds_left = progress.seconds_left
+    job.seconds_left = None if progress.seconds_left is None else round(progress.seconds_left, 1)
     if not await _advance(session, dispatcher, job, _STATES[progress.stage]):
         await events.record(session, job, EventKind.PROGRESS)
 

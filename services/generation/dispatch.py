@@ -13,13 +13,12 @@ from servicekit.queue import WorkQueue
 from services.generation import events, repository
 from services.generation.events import EventKind
 from services.generation.models import Job
-from services.generation.states import STAGES
+from services.generation.states import STAGES, JobState
 
 # Announcement channels are shared by a whole database; this one is this service's own.
 QUEUE = WorkQueue("generation_queue", "generate")
 
 _FIRST_TIME, _AGAIN = 0, 1  # priorities: what was begun already goes before what was not
-WAITING_FOR_OTHERS = "Waiting for your other jobs to end"
 
 
 async def enqueue(session: AsyncSession, job: Job) -> None:
@@ -33,8 +32,10 @@ class Dispatcher:
     def __init__(self, max_concurrent: int) -> None:
         self._max_concurrent = max_concurrent
 
-    async def fill(self, session: AsyncSession, owner_id: UUID) -> None:
-        """Dispatches the owner's oldest waiting jobs as far as there is room.
+    async def fill(self, session: AsyncSession, owner_id: UUID, told_later: Job | None = None) -> None:
+        """Dispatches the owner's oldest waiting jobs as far as there is room; tells each one's followers.
+
+        Of `told_later` the caller tells: it is just coming to be queued.
 
         Part of the transaction that made a job wait or that made room. The lock makes the owner's transactions take
         turns from here to their commit, so that none counts without the other; who holds it waits for no row.
@@ -47,5 +48,11 @@ class Dispatcher:
             return
         for job in await repository.lock_waiting(session, owner_id, room):
             await enqueue(session, job)
-            job.stage = STAGES[job.state]
-            await events.record(session, job, EventKind.NOTICE)
+            job.stage = STAGES[JobState.QUEUED]
+            if job is not told_later:
+                await events.record(session, job, EventKind.NOTICE)
+
+    async def queue(self, session: AsyncSession, job: Job) -> None:
+        """Dispatches a job that is just coming to be queued, if there is room; else it waits for its owner's others."""
+        await self.fill(session, job.owner_id, told_later=job)
+        job.stage = STAGES[JobState.QUEUED] if job.queue_id is not None else "Waiting for your other jobs to end"

@@ -15,7 +15,7 @@ from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.timestamps import utc_now
 from services.generation import events, repository
-from services.generation.dispatch import WAITING_FOR_OTHERS, Dispatcher
+from services.generation.dispatch import Dispatcher
 from services.generation.errors import IllegalTransition, JobNotFound, TableNotReady
 from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent
@@ -81,9 +81,9 @@ async def start(
         before = await started_before(session, owner_id, repeatable)
         return before or await start(session, dispatcher, approval, owner_id, plan, repeatable)
     session.add(job)
-    await events.record(session, job, EventKind.STATE)
     if job.state is JobState.QUEUED:
-        await dispatcher.fill(session, owner_id)
+        await dispatcher.queue(session, job)
+    await events.record(session, job, EventKind.STATE)
     return job
 
 
@@ -96,7 +96,7 @@ def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
         owner_id=owner_id,
         name=plan.name,
         state=state,
-        stage=STAGES[state] if waits else WAITING_FOR_OTHERS,
+        stage=STAGES[state],
         progress=0.0,
         epoch=0,
         epochs=plan.epochs,

@@ -17,7 +17,7 @@ class Throttle:
     SMALLEST_STEP = 0.005
 
     def __init__(self) -> None:
-        self._stage: Stage | None = None
+        self._stage = Stage.PREPARING  # where the claim has put the job
         self._told_at = float("-inf")
         self._told_fraction = 0.0
         self._held_back: Progress | None = None
@@ -28,7 +28,7 @@ class Throttle:
         if not new_stage and not self._is_worth_telling(progress, now):
             self._held_back = progress
             return ()
-        told = [*([self._held_back] if new_stage and self._held_back else []), progress]
+        told = [*(self.rest() if new_stage else ()), progress]
         self._stage, self._told_at, self._told_fraction = progress.stage, now, progress.fraction
         self._held_back = None
         return told
@@ -36,7 +36,7 @@ class Throttle:
     def rest(self) -> Sequence[Progress]:
         """What was held back, at the end of the work."""
         held_back, self._held_back = self._held_back, None
-        return [held_back] if held_back else []
+        return [held_back] if held_back and held_back.fraction > self._told_fraction else []
 
     def _is_worth_telling(self, progress: Progress, now: float) -> bool:
         passed = now - self._told_at

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.timestamps import utc_now
 from services.generation import events
-from services.generation.dispatch import WAITING_FOR_OTHERS, Dispatcher
+from services.generation.dispatch import Dispatcher
 from services.generation.errors import IllegalTransition
 from services.generation.events import EventKind
 from services.generation.models import Job
@@ -40,8 +40,9 @@ async def move(
         raise IllegalTransition(job.id, job.state, wanted)
     job.state = wanted
     job.stage = STAGES[wanted]
-    if wanted is JobState.QUEUED:
-        _start_over(job)
+    if wanted is JobState.QUEUED:  # nothing of the work so far is left
+        job.progress, job.epoch, job.rows_sampled, job.losses, job.seconds_left = 0.0, 0, 0, {}, None
+        await dispatcher.queue(session, job)
     if wanted is JobState.SUCCEEDED:
         job.progress = 1.0
     if fault is not None:
@@ -51,12 +52,5 @@ async def move(
         job.seconds_left = None
         job.queue_id = None
     await events.record(session, job, EventKind.STATE, message)
-    if wanted in ENDED or wanted is JobState.QUEUED:
+    if wanted in ENDED:
         await dispatcher.fill(session, job.owner_id)
-
-
-def _start_over(job: Job) -> None:
-    """Nothing of the work so far is left; the job waits, in the queue or for its turn to be put there."""
-    if job.queue_id is None:
-        job.stage = WAITING_FOR_OTHERS
-    job.progress, job.epoch, job.rows_sampled, job.losses, job.seconds_left = 0.0, 0, 0, {}, None

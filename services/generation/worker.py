@@ -22,7 +22,7 @@ from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.settings import WorkerSettings
 from services.generation.sources import SourceClient
 from services.generation.training.memory import default_memory_limit_mb
-from services.generation.training.runner import TrainingRunner
+from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.work import JobWorker, WorkLimits
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,8 @@ async def compose(
         await store.ensure_bucket()
         runner = TrainingRunner()
         stack.push_async_callback(runner.close)
-        await runner.start()
+        warming = asyncio.create_task(_warm_up(runner))
+        stack.callback(warming.cancel)
         dispatcher = Dispatcher(settings.max_concurrent_generations)
         job_worker = JobWorker(
             sessions=database.sessions,
@@ -75,6 +76,14 @@ async def compose(
             stopping=stopping,
         )
         yield Parts(job_worker, database.sessions, dispatcher, store, database.dsn)
+
+
+async def _warm_up(runner: TrainingRunner) -> None:
+    """Has the engines' libraries imported before the first job comes; a job that comes sooner waits for it."""
+    try:
+        await runner.start()
+    except TrainingFailed as failure:
+        log.warning("warm_up_failed", reason=failure.reason)
 
 
 async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: Path | None = None) -> None:

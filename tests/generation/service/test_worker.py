@@ -150,6 +150,8 @@ async def test_sampling_a_model_again(platform: Platform) -> None:
     records = list(csv.DictReader(io.StringIO(text.decode())))
     assert [record["city"] for record in records] == ["Graz"] * 20
     assert int(headers["x-seed"]) >= 0
+    typed, _ = await sampled(user, model_id, n=30, seed=1, format="parquet")
+    assert pq.read_table(io.BytesIO(typed)).schema.remove_metadata().equals(SCHEMA)
     async with refused("INVALID_REQUEST") as refusal:
         await sampled(user, model_id, n=0, format="xml", conditions=to_struct({"town": "Graz"}))
     assert set(refusal.violations) == {"n", "format", "conditions.town"}
