@@ -36,6 +36,7 @@ class Database:
             max_overflow=0,
             pool_timeout=timeout_s,
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged, and what was written may be cells of a table
             connect_args={"timeout": timeout_s, "command_timeout": timeout_s * 6},
         )
         # A row that was committed is still read afterwards, to make the answer.

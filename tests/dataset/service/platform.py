@@ -178,7 +178,6 @@ class Platform:
     """What a test has at hand."""
 
     channel: grpc.aio.Channel
-    address: str
     settings: Settings
     database: Database
     store: ObjectStore
@@ -236,13 +235,28 @@ def settings_for(
     return Settings(**values)
 
 
+@dataclass
+class Surroundings:
+    """What a service stands on: settings that lead to real parts, and an empty database."""
+
+    settings: Settings
+    database: Database
+    dependents: DependentPeer
+    tokens: Tokens
+    scratch: Path
+
+    def platform(self, channel: grpc.aio.Channel) -> Platform:
+        """What a test has at hand of a service that this channel leads to."""
+        store = ObjectStore(self.settings, "dataset")
+        return Platform(channel, self.settings, self.database, store, self.dependents, self.tokens, self.scratch)
+
+
 @asynccontextmanager
-async def open_platform(
+async def open_surroundings(
     postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, scratch: Path, **changes: Any
-) -> AsyncIterator[Platform]:
-    """A running service on an empty database; `changes` are settings that differ."""
+) -> AsyncIterator[Surroundings]:
+    """Everything but the service; `changes` are settings that differ."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(mock.patch.object(tempfile, "tempdir", str(scratch)))
         dependents = DependentPeer()
         auth = await stack.enter_async_context(serving_auth(tokens))
         generation = await stack.enter_async_context(serving_dependents(dependents, tokens))
@@ -251,10 +265,22 @@ async def open_platform(
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
             await session.execute(text("TRUNCATE datasets, loose_objects, pgqueuer CASCADE"))
+        yield Surroundings(settings, database, dependents, tokens, scratch)
+
+
+@asynccontextmanager
+async def open_platform(
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, scratch: Path, **changes: Any
+) -> AsyncIterator[Platform]:
+    """A running service on an empty database; `changes` are settings that differ."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(tempfile, "tempdir", str(scratch)))
+        surroundings = await stack.enter_async_context(
+            open_surroundings(postgres, object_store, tokens, scratch, **changes)
+        )
+        settings = surroundings.settings
         address = await stack.enter_async_context(running(settings, application(settings)))
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        store = ObjectStore(settings, "dataset")
-        yield Platform(channel, address, settings, database, store, dependents, tokens, scratch)
+        yield surroundings.platform(await stack.enter_async_context(grpc.aio.insecure_channel(address)))
 
 
 async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 30.0) -> T:
