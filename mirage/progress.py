@@ -5,7 +5,7 @@ there is neither, they are lines of text instead, one for each thing worth telli
 output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -48,23 +48,20 @@ class Bar:
 
     def __init__(self, progress: "Progress", title: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(title, total=1.0, stage="", detail="", left="")
+        self._title = title
+        self._task = progress.add_task(title, total=1.0, text="", left="")
 
     def update(self, share: float, stage: str, detail: str, left_s: float | None) -> None:
         """Redraws the bar; in a notebook at once, in a terminal a few times a second."""
         left = "" if left_s is None else f"{duration(left_s)} left"
+        text = " · ".join(part for part in (stage, detail) if part)
         self._progress.update(
-            self._task,
-            completed=share,
-            stage=stage,
-            detail=detail,
-            left=left,
-            refresh=self._progress.console.is_jupyter,
+            self._task, completed=share, text=text, left=left, refresh=self._progress.console.is_jupyter
         )
 
     def tell(self, text: str) -> None:
         """Prints above the bar."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines:
@@ -147,9 +144,11 @@ def dataset_progress(wanted: bool | None, name: str) -> Iterator[DatasetProgress
 
 
 @contextmanager
-def job_progress(wanted: bool | None, name: str) -> Iterator[JobProgress]:
-    """Shows how a job goes on while the block runs."""
+def job_progress(wanted: bool | None, name: str, adjustments: Iterable[str] = ()) -> Iterator[JobProgress]:
+    """Shows how a job goes on while the block runs, and first what the platform adjusted of the request."""
     with display(wanted, name) as shown:
+        for adjustment in adjustments:
+            shown.tell(adjustment)
         yield JobProgress(shown)
 
 
@@ -171,16 +170,23 @@ def display(wanted: bool | None, title: str) -> Iterator[Display]:
 
 def _bars(console: "Console") -> "Progress":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     return Progress(
-        TextColumn("{task.description}", style="bold", markup=False),
-        BarColumn(bar_width=30),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[stage]}", style="cyan", markup=False),
-        TextColumn("{task.fields[detail]}", style="dim", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}", markup=False),
+        TextColumn("{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=20, table_column=Column(width=20)),
+        TaskProgressColumn(table_column=Column(width=4, no_wrap=True)),
+        # What doesn't fit is cut off here and nowhere else.
+        TextColumn(
+            "{task.fields[text]}",
+            style="cyan",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        TimeElapsedColumn(table_column=Column(width=7, no_wrap=True)),
+        TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True, min_width=13)),
         console=console,
+        expand=True,
         # In a notebook the thread that draws is not the one whose cell should show it.
         auto_refresh=not console.is_jupyter,
     )

@@ -87,9 +87,9 @@ def generate(
         _show_validation(session, client.validate(dataset, **options))
         return
     job = client.generate(dataset, **options, wait=False)
-    for adjustment in job.adjustments:
-        session.output.note(adjustment)
     if not (watch or to):
+        for adjustment in job.adjustments:
+            session.output.note(adjustment)
         session.output.result(job.to_dict(), lambda: f"Started {job.id}.\nWatch it: mirage jobs watch {job.id}")
         return
     job = _wait(session, job)

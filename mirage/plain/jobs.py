@@ -66,7 +66,7 @@ class Job(Plain[AsyncJob], JobFields):
             JobRejected: if an administrator refuses it.
             TimedOut: if it takes longer than `timeout_s`; the job goes on.
         """
-        with job_progress(progress, self.name) as bar:
+        with job_progress(progress, self.name, self.adjustments) as bar:
             for event in self.watch(timeout_s=timeout_s):
                 bar.show(event)
         return self.settle()

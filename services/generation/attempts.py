@@ -81,7 +81,8 @@ async def claim(
         await move(session, dispatcher, job, JobState.QUEUED, message="The worker was lost; another starts over")
     job.attempts += 1
     job.started_at = job.started_at or utc_now()
-    await move(session, dispatcher, job, JobState.PREPARING, message=f"Attempt {job.attempts}")
+    again = f"Attempt {job.attempts}" if job.attempts > 1 else ""
+    await move(session, dispatcher, job, JobState.PREPARING, message=again)
     return job
 
 
