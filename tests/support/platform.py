@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.local.platform import LocalPlatform, running_platform
 from deploy.local.program import launch_file
@@ -37,9 +38,24 @@ class PlatformForTests:
         """Where the gateway serves native gRPC: host and port."""
         return self.platform.grpc_address
 
+    def service_address(self, name: str) -> str:
+        """Where a service itself listens, behind the gateway: host and port."""
+        environment = self._launch(name)["environment"]
+        return f"127.0.0.1:{environment['GRPC_PORT']}"
+
+    def service_identity(self, name: str) -> tuple[str, str]:
+        """A service's client id and secret."""
+        environment = self._launch(name)["environment"]
+        return environment["SERVICE_CLIENT_ID"], environment["SERVICE_CLIENT_SECRET"]
+
+    def _launch(self, name: str) -> dict[str, Any]:
+        """What a part was started with."""
+        launch: dict[str, Any] = json.loads(launch_file(self.platform.home.run, name).read_text())
+        return launch
+
     def make_administrator(self, email: str) -> str:
         """Makes an account that is an administrator; returns its password."""
-        launch = json.loads(launch_file(self.platform.home.run, "auth").read_text())
+        launch = self._launch("auth")
         command = [sys.executable, "-m", "services.auth.admin", "create", "--email", email, "--password-stdin"]
         subprocess.run(command, env=launch["environment"], input=_PASSWORD, text=True, check=True, capture_output=True)
         return _PASSWORD
