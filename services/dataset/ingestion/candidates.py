@@ -5,7 +5,7 @@ lost: no leading zero, no digit beyond what the type keeps, no date that isn't i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -32,40 +32,31 @@ class Candidate:
     name: str
     type: ColumnType
     arrow: pa.DataType
-    matches: str  # SQL over `$t`, never null where that isn't
-    value: str  # SQL over `$t`
+    pattern: str  # what every such text matches as a whole, for RE2 and for Python alike
+    value: str  # SQL over `$t`; null where there is no such value
+    condition: str = ""  # SQL over `$t`: what else must be; empty for: that there is a value
     day_first: bool | None = None  # of dates that could be read either way: which this is
 
     def holds(self, text: str) -> str:
-        """SQL: whether some text, itself SQL, is one of these."""
-        return self.matches.replace("$t", text)
+        """SQL: whether some text, itself SQL and not null, is one of these; never null."""
+        condition = self.condition or f"({self.value}) IS NOT NULL"
+        return f"(regexp_full_match($t, '{self.pattern}') AND {condition})".replace("$t", text)
 
     def read(self, text: str) -> str:
         """SQL: the value of some text, itself SQL, that is one of these."""
         return self.value.replace("$t", text)
 
 
-def _pattern(pattern: str) -> str:
-    return f"regexp_full_match($t, '{pattern}')"
-
-
-def _parsed(name: str, pattern: str, value: str, kind: ColumnType, arrow: pa.DataType, **options: bool) -> Candidate:
-    """A candidate whose text has a pattern and whose value exists."""
-    return Candidate(name, kind, arrow, f"({_pattern(pattern)} AND ({value}) IS NOT NULL)", value, **options)
-
-
 def _moments() -> Iterator[Candidate]:
     day, moment = ColumnType.DATE, ColumnType.DATETIME
     date, clock, instant = pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC")
-    yield _parsed("iso day", _ISO_DAY, "TRY_CAST($t AS DATE)", day, date)
-    yield _parsed("iso moment", f"{_ISO_DAY}([T ]{_TIME})?", "TRY_CAST($t AS TIMESTAMP)", moment, clock)
-    yield _parsed(
-        "iso instant",
-        f"{_ISO_DAY}[T ]{_TIME}{_ZONE}",
-        "TRY_CAST(replace($t, 'Z', '+00') AS TIMESTAMPTZ)",
-        moment,
-        instant,
-    )
+    yield Candidate("iso day", day, date, _ISO_DAY, "TRY_CAST($t AS DATE)")
+    yield Candidate("iso moment", moment, clock, f"{_ISO_DAY}([T ]{_TIME})?", "TRY_CAST($t AS TIMESTAMP)")
+    value = "TRY_CAST(replace($t, 'Z', '+00') AS TIMESTAMPTZ)"
+    yield Candidate("iso instant", moment, instant, f"{_ISO_DAY}[T ]{_TIME}{_ZONE}", value)
+    named_day = "[0-9]{1,2}[- ][A-Za-z]{3}[- ]" + _YEAR
+    value = "CAST(try_strptime(replace($t, ' ', '-'), '%d-%b-%Y') AS DATE)"
+    yield Candidate("day-name-year", day, date, named_day, value)
     orders = [
         ("year/month/day", _YEAR + "/[0-9]{1,2}/[0-9]{1,2}", "%Y/%m/%d", None),
         ("day.month.year", _NUMBERED_DAY.replace("{s}", r"\."), "%d.%m.%Y", None),
@@ -73,43 +64,34 @@ def _moments() -> Iterator[Candidate]:
         ("month/day/year", _NUMBERED_DAY.replace("{s}", "/"), "%m/%d/%Y", False),
         ("day-month-year", _NUMBERED_DAY.replace("{s}", "-"), "%d-%m-%Y", True),
         ("month-day-year", _NUMBERED_DAY.replace("{s}", "-"), "%m-%d-%Y", False),
-        ("day-name-year", "[0-9]{1,2}[- ][A-Za-z]{3}[- ]" + _YEAR, "%d-%b-%Y", None),
     ]
     for name, pattern, order, day_first in orders:
-        options = {} if day_first is None else {"day_first": day_first}
-        text = "replace($t, ' ', '-')" if order == "%d-%b-%Y" else "$t"
-        yield _parsed(name, pattern, f"CAST(try_strptime({text}, '{order}') AS DATE)", day, date, **options)
-        if order != "%d-%b-%Y":
-            formats = ", ".join(
-                f"'{order} {time}'" for time in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
-            )
-            timed = rf"{pattern} {_TIME}( ?[AaPp][Mm])?"
-            yield _parsed(f"{name} time", timed, f"try_strptime($t, [{formats}])", moment, clock, **options)
+        value = f"CAST(try_strptime($t, '{order}') AS DATE)"
+        yield Candidate(name, day, date, pattern, value, day_first=day_first)
+        times = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+        value = f"try_strptime($t, [{', '.join(repr(f'{order} {time}') for time in times)}])"
+        timed = f"{pattern} {_TIME}( ?[AaPp][Mm])?"
+        yield Candidate(f"{name} time", moment, clock, timed, value, day_first=day_first)
 
 
 def _boolean(name: str, yes: str, no: str) -> Candidate:
-    return Candidate(name, ColumnType.BOOLEAN, pa.bool_(), f"lower($t) IN ('{yes}', '{no}')", f"lower($t) = '{yes}'")
+    return Candidate(name, ColumnType.BOOLEAN, pa.bool_(), f"(?i)({yes}|{no})", f"lower($t) = '{yes}'", "true")
 
 
 # Digits alone must be exact in a double; what has a point or an exponent is as near as doubles come.
-_EXACT = f"(regexp_matches($t, '[.eE]') OR coalesce(abs(TRY_CAST($t AS BIGINT)) <= {_LARGEST_EXACT}, false))"
+_EXACT = f"(regexp_matches($t, '[.,eEnN]') OR coalesce(abs(TRY_CAST($t AS BIGINT)) <= {_LARGEST_EXACT}, false))"
+_DOUBLE = "TRY_CAST($t AS DOUBLE)"
 
 BOOLEAN = _boolean("true or false", "true", "false")
-INTEGER = _parsed("integer", _INTEGER, "TRY_CAST($t AS BIGINT)", ColumnType.INTEGER, pa.int64())
-FLOAT = Candidate(
-    "number",
-    ColumnType.FLOAT,
-    pa.float64(),
-    f"(({_pattern(NUMBER_PATTERN)} AND {_EXACT}) OR {_pattern(_INFINITY)})",
-    "TRY_CAST($t AS DOUBLE)",
-)
-_COMMA_NUMBER = r"-?(0|[1-9][0-9]*)(,[0-9]+)?([eE][+-]?[0-9]{1,3})?"
+INTEGER = Candidate("integer", ColumnType.INTEGER, pa.int64(), _INTEGER, "TRY_CAST($t AS BIGINT)")
+FLOAT = Candidate("number", ColumnType.FLOAT, pa.float64(), f"({NUMBER_PATTERN})|{_INFINITY}", _DOUBLE, _EXACT)
 DECIMAL_COMMA = Candidate(
     "number with a decimal comma",
     ColumnType.FLOAT,
     pa.float64(),
-    f"({_pattern(_COMMA_NUMBER)} AND {_EXACT.replace('[.eE]', '[,eE]')})",
+    "-?(0|[1-9][0-9]*)(,[0-9]+)?([eE][+-]?[0-9]{1,3})?",
     "TRY_CAST(replace($t, ',', '.') AS DOUBLE)",
+    _EXACT,
 )
 GROUPED = "regexp_full_match(t, '-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+')"
 """SQL over `t`: whether it is a number whose commas could as well stand between its thousands."""
@@ -122,16 +104,12 @@ _WHOLE = Candidate(
     "whole number",
     ColumnType.INTEGER,
     pa.int64(),
-    f"({_pattern(NUMBER_PATTERN)} AND coalesce(TRY_CAST($t AS DOUBLE) = round(TRY_CAST($t AS DOUBLE)) "
-    f"AND abs(TRY_CAST($t AS DOUBLE)) <= {_LARGEST_EXACT}, false))",
-    "CAST(TRY_CAST($t AS DOUBLE) AS BIGINT)",
+    NUMBER_PATTERN,
+    f"CAST({_DOUBLE} AS BIGINT)",
+    f"coalesce({_DOUBLE} = round({_DOUBLE}) AND abs({_DOUBLE}) <= {_LARGEST_EXACT}, false)",
 )
 _MIDNIGHT = Candidate(
-    "moment at midnight",
-    ColumnType.DATE,
-    pa.date32(),
-    f"(regexp_full_match($t, '{_ISO_DAY}[T ]0?0:00(:00(\\.0+)?)?') AND TRY_CAST($t AS DATE) IS NOT NULL)",
-    "TRY_CAST($t AS DATE)",
+    "moment at midnight", ColumnType.DATE, pa.date32(), _ISO_DAY + r"[T ]0?0:00(:00(\.0+)?)?", "TRY_CAST($t AS DATE)"
 )
 
 REQUIRED = {
@@ -145,9 +123,8 @@ REQUIRED = {
     ColumnType.DATETIME: (
         *(candidate for candidate in MOMENTS if candidate.type is ColumnType.DATETIME),
         *(
-            Candidate(moment.name, ColumnType.DATETIME, pa.timestamp("us"), moment.matches,
-                      f"CAST({moment.value} AS TIMESTAMP)", moment.day_first)
-            for moment in MOMENTS if moment.type is ColumnType.DATE
+            replace(day, type=ColumnType.DATETIME, arrow=pa.timestamp("us"), value=f"CAST({day.value} AS TIMESTAMP)")
+            for day in MOMENTS if day.type is ColumnType.DATE
         ),
     ),
 }  # fmt: skip

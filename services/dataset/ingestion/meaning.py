@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from services.dataset.columns import ColumnType
-from services.dataset.ingestion.staging import counted, one_row
+from services.dataset.ingestion.staging import Relation, counted, one_row
 from services.dataset.ingestion.storage import Storage
 
 FEW = 20
@@ -35,11 +35,12 @@ class Facts:
     mean_length: float = 0.0  # characters
 
 
-def judge(connection: duckdb.DuckDBPyConnection, view: str, name: str, storage: Storage) -> ColumnType:
+def judge(relation: Relation, name: str, storage: Storage) -> ColumnType:
     """What a column is taken for."""
     if storage.type is not None:
         return storage.type
-    column = f"(SELECT {storage.value} AS v FROM {view})"
+    connection = relation.connection
+    column = f"(SELECT {storage.value} AS v FROM {relation.of(storage.position)})"
     if pa.types.is_integer(storage.arrow):
         found = one_row(connection, f"SELECT count(*), count(v), min(v), max(v) FROM {column}")
         rows, count, minimum, maximum = found

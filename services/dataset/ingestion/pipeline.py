@@ -15,7 +15,16 @@ from services.dataset.ingestion.formats.detect import open_file
 from services.dataset.ingestion.meaning import judge
 from services.dataset.ingestion.profile import Document, duplicate_rows, profile_columns
 from services.dataset.ingestion.reading import Reading, internal, internals
-from services.dataset.ingestion.staging import ROW, batches, create_view, database, one_row, stage
+from services.dataset.ingestion.staging import (
+    GROUP_COLUMNS,
+    ROW,
+    Relation,
+    batches,
+    create_view,
+    database,
+    one_row,
+    stage,
+)
 from services.dataset.ingestion.storage import Columns, Storage, settle
 from services.dataset.ingestion.tasks import Outcome, Report, Task
 
@@ -41,7 +50,7 @@ def ingest(task: Task, report: Report) -> Outcome:
         path = task.directory / TABLE_FILE
         kinds = [storage.arrow for storage in storages]
         schema = table.schema_of(columns, kinds)
-        table.write(path, schema, _typed(connection, storages, schema))
+        _write_table(connection, storages, schema, path)
         for part in staged:
             part.unlink()
         report("profiling", 0.7, rows)
@@ -60,36 +69,56 @@ def _settle(
     connection: duckdb.DuckDBPyConnection, reading: Reading, task: Task, rows: int
 ) -> tuple[list[Column], list[Storage]]:
     """The columns of the table and how they are stored."""
-    settled = settle(Columns(connection, _STAGED, reading, rows), reading, task.required, task.wished)
     columns, storages = [], []
-    for inferred, chosen in settled:
-        position = chosen.position
-        if position in reading.unnamed and _is_empty(connection, position):
-            reading.notes.append(f"Column {position + 1}, which has neither a name nor a value, was left out.")
-            continue
-        name = reading.names[position]
-        inferred_type = judge(connection, _STAGED, name, inferred)
-        # Nobody said otherwise, or the type that was wished for doesn't hold every value.
-        as_inferred = chosen is inferred or (chosen.type is None and chosen == inferred)
-        column_type = inferred_type if as_inferred else judge(connection, _STAGED, name, chosen)
-        columns.append(Column(name=name, type=column_type, inferred_type=inferred_type, nullable=True))
-        storages.append(chosen)
-        if as_inferred and inferred.note:
-            reading.notes.append(f"Column {named([name])} {inferred.note}.")
+    with Relation(connection, _STAGED, len(reading.names)) as relation:
+        settled = settle(Columns(relation, reading, rows), reading, task.required, task.wished)
+        for inferred, chosen in settled:
+            position = chosen.position
+            if position in reading.unnamed and _is_empty(relation, position):
+                reading.notes.append(f"Column {position + 1}, which has neither a name nor a value, was left out.")
+                continue
+            name = reading.names[position]
+            inferred_type = judge(relation, name, inferred)
+            # Nobody said otherwise, or the type that was wished for doesn't hold every value.
+            as_inferred = chosen is inferred
+            column_type = inferred_type if as_inferred else judge(relation, name, chosen)
+            columns.append(Column(name=name, type=column_type, inferred_type=inferred_type, nullable=True))
+            storages.append(chosen)
+            if as_inferred and inferred.note:
+                reading.notes.append(f"Column {named([name])} {inferred.note}.")
     return columns, storages
 
 
-def _is_empty(connection: duckdb.DuckDBPyConnection, position: int) -> bool:
-    [count] = one_row(connection, f"SELECT count({internal(position)}) FROM {_STAGED}")
+def _is_empty(relation: Relation, position: int) -> bool:
+    [count] = one_row(relation.connection, f"SELECT count({internal(position)}) FROM {relation.of(position)}")
     return not count
 
 
+def _write_table(
+    connection: duckdb.DuckDBPyConnection, storages: Sequence[Storage], schema: pa.Schema, path: Path
+) -> None:
+    """Writes the table; one of many columns in parts of some of them, which are put side by side then."""
+    rows = table.group_rows(len(schema))
+    parts = []
+    for start in range(0, len(storages), GROUP_COLUMNS):
+        chosen = slice(start, start + GROUP_COLUMNS)
+        part_schema = pa.schema(list(schema)[chosen])
+        if len(storages) <= GROUP_COLUMNS:
+            table.write(path, part_schema, _typed(connection, storages, part_schema, rows), rows)
+            return
+        parts.append(path.with_name(f"part-{start:06d}.parquet"))
+        table.write(parts[-1], part_schema, _typed(connection, storages[chosen], part_schema, rows), rows)
+    table.put_side_by_side(parts, path, schema, rows)
+    for part in parts:
+        part.unlink()
+
+
 def _typed(
-    connection: duckdb.DuckDBPyConnection, storages: Sequence[Storage], schema: pa.Schema
+    connection: duckdb.DuckDBPyConnection, storages: Sequence[Storage], schema: pa.Schema, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     values = ", ".join(f"{storage.value} AS {internal(storage.position)}" for storage in storages)
     rows = 0
-    for batch in batches(connection, f"SELECT {ROW}, {values} FROM {_STAGED}", table.group_rows(len(schema))):
+    for batch in batches(connection, f"SELECT {ROW}, {values} FROM {_STAGED}", batch_rows):
         numbers, *staged = batch.columns
         if not numbers.equals(pa.array(range(rows, rows + batch.num_rows), pa.int64())):
             raise RuntimeError("the query lost the order of the rows")
@@ -106,7 +135,8 @@ def _profile(
     rows: int,
 ) -> Document:
     create_view(connection, _TABLE, [path], internals(len(columns)))
-    profiles = list(profile_columns(connection, _TABLE, columns, kinds, rows))
+    with Relation(connection, _TABLE, len(columns)) as relation:
+        profiles = list(profile_columns(relation, columns, kinds, rows))
     duplicates = duplicate_rows(connection, _TABLE, len(columns), rows)
     warnings = list(advice(profiles, rows, duplicates))
     found = correlations(connection, _TABLE, profiles, rows, warnings)

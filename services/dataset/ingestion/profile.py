@@ -11,7 +11,7 @@ from servicekit.tabular.text import as_text
 from services.dataset.columns import Column, ColumnType
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
 from services.dataset.ingestion.reading import internal
-from services.dataset.ingestion.staging import counted, one_row
+from services.dataset.ingestion.staging import Relation, counted, one_row
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_VALUES = 20
@@ -27,11 +27,12 @@ Document = dict[str, Any]
 
 
 def profile_columns(
-    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column], kinds: Sequence[pa.DataType], rows: int
+    relation: Relation, columns: Sequence[Column], kinds: Sequence[pa.DataType], rows: int
 ) -> Iterator[Document]:
     """The profile of one column after another."""
     for position, (column, kind) in enumerate(zip(columns, kinds, strict=True)):
-        yield _Profiler(connection, view, internal(position), column, kind, rows).document()
+        view = relation.of(position)
+        yield _Profiler(relation.connection, view, internal(position), column, kind, rows).document()
 
 
 def duplicate_rows(connection: duckdb.DuckDBPyConnection, view: str, columns: int, rows: int) -> int:

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.dataset.ingestion.faults import Fault, Reason
-from services.dataset.ingestion.reading import Reading, internals
+from services.dataset.ingestion.reading import Reading, internal, internals
 from services.dataset.ingestion.table import group_rows
 from services.dataset.ingestion.tasks import Limits, Report
 
 ROW = "row_number"
 _REPORT_ROWS = 50_000
+GROUP_COLUMNS = 100
+"""Of a table with more, some columns at a time are worked on: both time and memory grow with those in a query."""
 
 
 def stage(reading: Reading, directory: Path, report: Report) -> tuple[list[Path], int]:
@@ -83,9 +85,42 @@ def create_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Pa
     """Makes Parquet files a view with these columns, by position."""
     aliases = ", ".join(columns)
     connection.execute(
-        f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_list(paths)}, union_by_name=true) "
-        f"AS t({aliases})"
+        f"CREATE OR REPLACE VIEW {name} AS "
+        f"SELECT * FROM read_parquet({_list(paths)}, union_by_name={len(paths) > 1}) AS t({aliases})"
     )
+
+
+class Relation:
+    """A view of many rows by its columns, for queries over one column at a time.
+
+    Every query over a wide view has to look at all of its columns. So of a wide one, some columns at a time are copied
+    into a table, and columns should be asked for in their order.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, view: str, columns: int) -> None:
+        self.connection = connection
+        self._view = view
+        self._columns = columns
+        self._group = -1  # the one that was copied
+
+    def of(self, position: int) -> str:
+        """What to select a column from; good until the next call."""
+        if self._columns <= GROUP_COLUMNS:
+            return self._view
+        group = position // GROUP_COLUMNS
+        copy = f"{self._view}_group"
+        if group != self._group:
+            chosen = range(group * GROUP_COLUMNS, min((group + 1) * GROUP_COLUMNS, self._columns))
+            names = ", ".join(internal(column) for column in chosen)
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {copy} AS SELECT {names} FROM {self._view}")
+            self._group = group
+        return copy
+
+    def __enter__(self) -> "Relation":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.connection.execute(f"DROP TABLE IF EXISTS {self._view}_group")
 
 
 def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

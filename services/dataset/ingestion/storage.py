@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import duckdb
 import pyarrow as pa
 
 from services.dataset.columns import ColumnType
@@ -23,10 +22,10 @@ from services.dataset.ingestion.candidates import (
 )
 from services.dataset.ingestion.faults import TypesDontFit, named
 from services.dataset.ingestion.reading import Reading, internal
-from services.dataset.ingestion.staging import counted, one_row
+from services.dataset.ingestion.staging import Relation, counted, one_row
 
-# What doesn't hold the first values can't hold all: each round is dearer, and has fewer candidates.
-_SAMPLES_ROWS = (200, 20_000)
+# What doesn't hold the first values can't hold all: each look is dearer, and has fewer candidates.
+_GLANCE_VALUES, _SAMPLE_ROWS = 200, 20_000
 # What fits so few of the first values isn't worth looking for in all of them.
 _WORTH_A_SCAN = 0.9
 # A pattern, not a list: DuckDB makes a join of a long list, and a join loses the order of the rows.
@@ -52,9 +51,8 @@ class Storage:
 class Columns:
     """The staged columns of a file, and what can be made of them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, view: str, reading: Reading, rows: int) -> None:
-        self._connection = connection
-        self._view = view
+    def __init__(self, relation: Relation, reading: Reading, rows: int) -> None:
+        self._relation = relation
         self._reading = reading
         self._rows = rows
 
@@ -109,35 +107,49 @@ class Columns:
 
     def _fitting(self, position: int, candidates: Iterable[Candidate]) -> tuple[int, dict[Candidate, int]]:
         """How many values there are, and how many of them each candidate holds; unlikely ones are left out."""
-        counts = dict.fromkeys(candidates, 0)
-        for sample in _SAMPLES_ROWS:
-            if self._rows > sample:
-                values, counts = self._count(position, list(counts), f"LIMIT {sample}")
-                counts = {found: count for found, count in counts.items() if count >= _WORTH_A_SCAN * values}
-        return self._count(position, list(counts), "")
+        promising = self._promising(position, candidates)
+        if promising and self._rows > _SAMPLE_ROWS:
+            values, counts = self._count(position, promising, f"LIMIT {_SAMPLE_ROWS}")
+            promising = [candidate for candidate, count in counts.items() if count >= _WORTH_A_SCAN * values]
+        return self._count(position, promising, "")
 
-    def _misfits(self, position: int, candidates: Iterable[Candidate]) -> int:
+    def _promising(self, position: int, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The candidates whose pattern most of the first values have."""
+        found = self._relation.connection.execute(
+            f"SELECT {self._text(position)} FROM {self._relation.of(position)} "
+            f"WHERE {internal(position)} IS NOT NULL LIMIT {_GLANCE_VALUES}"
+        )
+        texts = [text.strip(" \t") for (text,) in found.fetchall()]
+        values = [text for text in texts if text not in WEAK_TOKENS]
+        return [
+            candidate
+            for candidate in candidates
+            if sum(bool(re.fullmatch(candidate.pattern, value)) for value in values) >= _WORTH_A_SCAN * len(values)
+        ]
+
+    def _misfits(self, position: int, candidates: Sequence[Candidate]) -> int:
         """How many values the candidate doesn't hold that holds most of the first ones."""
-        _, counts = self._count(position, list(candidates), f"LIMIT {_SAMPLES_ROWS[0]}")
+        _, counts = self._count(position, candidates, f"LIMIT {_SAMPLE_ROWS}")
         nearest = max(counts, key=lambda candidate: counts[candidate])
         values, fitting = self._count(position, [nearest], "")
         return values - fitting[nearest]
 
-    def _count(self, position: int, candidates: list[Candidate], limit: str) -> tuple[int, dict[Candidate, int]]:
+    def _count(self, position: int, candidates: Sequence[Candidate], limit: str) -> tuple[int, dict[Candidate, int]]:
         counts = ", ".join(counted(f"NOT {_WEAK} AND {candidate.holds('t')}") for candidate in candidates)
         trimmed = _TRIMMED.format(self._text(position))
         query = (
             f"SELECT {counted(f'NOT {_WEAK}')}{', ' if counts else ''}{counts} "
-            f"FROM (SELECT {trimmed} AS t FROM {self._view} {limit}) WHERE t IS NOT NULL"
+            f"FROM (SELECT {trimmed} AS t FROM {self._relation.of(position)} {limit}) WHERE t IS NOT NULL"
         )
-        values, *found = one_row(self._connection, query)
+        values, *found = one_row(self._relation.connection, query)
         return values, dict(zip(candidates, found, strict=True))
 
     def _decimal_comma(self, position: int, text: Storage) -> Storage:
         """Commas are decimal only if some number can't be read with them between its thousands."""
         trimmed = _TRIMMED.format(internal(position))
-        query = f"SELECT {counted(f'NOT {_WEAK} AND NOT {GROUPED}')} FROM (SELECT {trimmed} AS t FROM {self._view})"
-        [decimal] = one_row(self._connection, query)
+        trimmed_column = f"(SELECT {trimmed} AS t FROM {self._relation.of(position)})"
+        decimals = counted(f"NOT {_WEAK} AND NOT {GROUPED}")
+        [decimal] = one_row(self._relation.connection, f"SELECT {decimals} FROM {trimmed_column}")
         if not decimal:
             return replace(text, note="could have decimal commas or commas between thousands, so it was left as text")
         return _stored(position, DECIMAL_COMMA)

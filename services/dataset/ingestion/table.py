@@ -1,6 +1,7 @@
 """The canonical table: Parquet with types, and how it is read by position."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,10 +31,9 @@ def schema_of(columns: Sequence[Column], kinds: Sequence[pa.DataType]) -> pa.Sch
     )
 
 
-def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """Writes batches of the schema as Parquet, compressed by zstd, in row groups of even size."""
-    rows = group_rows(len(schema))
-    with pq.ParquetWriter(path, schema, compression="zstd", write_page_index=True) as writer:
+def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> None:
+    """Writes batches of the schema as Parquet, compressed by zstd, in row groups of so many rows."""
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         pending: list[pa.RecordBatch] = []
         count = 0
         for batch in batches:
@@ -47,3 +47,13 @@ def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> N
                     pending, count = [], 0
         if pending:
             writer.write_table(pa.Table.from_batches(pending, schema), row_group_size=rows)
+
+
+def put_side_by_side(parts: Sequence[Path], path: Path, schema: pa.Schema, rows: int) -> None:
+    """Makes one table of files that hold some of its columns each, in equal row groups of so many rows."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(pq.ParquetFile(part, pre_buffer=False)) for part in parts]
+        writer = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+        for group in range(files[0].num_row_groups):
+            columns = [column for file in files for column in file.read_row_group(group).columns]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=rows)
