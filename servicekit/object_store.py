@@ -6,7 +6,9 @@ import hashlib
 import io
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -23,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PART_BYTES = 16 * 1024 * 1024  # of a multipart upload; as much is held in memory
+_MOST_STREAMS = 64  # stored at once; others wait
 _CHUNK_BYTES = 256 * 1024
 _MISSING = ("NoSuchKey", "NoSuchObject", "NoSuchBucket")
 
@@ -44,6 +47,8 @@ class ObjectStore:
     def __init__(self, settings: ObjectStoreSettings, service: str) -> None:
         self.bucket = f"{settings.s3_bucket_prefix}-{service}"
         self._client = _client(settings, settings.s3_endpoint)
+        # A stream holds its thread for as long as its sender likes, so streams have threads of their own.
+        self._uploads = ThreadPoolExecutor(_MOST_STREAMS, thread_name_prefix="object-store-upload")
         # Signing needs no connection: a client of its own signs for the address that others reach the store by.
         self._signer = _client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
 
@@ -61,20 +66,20 @@ class ObjectStore:
         stored whole by then stays.
         """
         reader = _StreamReader(chunks, asyncio.get_running_loop())
-        upload = asyncio.ensure_future(
-            self._in_thread(
-                self._client.put_object,
-                self.bucket,
-                key,
-                reader,
-                length=-1,
-                part_size=_PART_BYTES,
-                num_parallel_uploads=1,
-                content_type=content_type,
-            )
+        put = partial(
+            self._client.put_object,
+            self.bucket,
+            key,
+            reader,
+            length=-1,
+            part_size=_PART_BYTES,
+            num_parallel_uploads=1,
+            content_type=content_type,
         )
+        upload = asyncio.get_running_loop().run_in_executor(self._uploads, put)
         try:
-            await asyncio.shield(upload)
+            with _translated():
+                await asyncio.shield(upload)
         except asyncio.CancelledError:
             reader.abandon()
             await asyncio.gather(upload, return_exceptions=True)
@@ -332,7 +337,7 @@ def _client(settings: ObjectStoreSettings, endpoint: str) -> Minio:
         secure=settings.s3_secure,
         http_client=urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=60),
-            maxsize=16,
+            maxsize=_MOST_STREAMS,
             retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
         ),
     )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.dataset import events, repository, work_queue
 from services.dataset.columns import Column
 from services.dataset.failures import PROCESSES_LOST, Failure
-from services.dataset.models import Document, Version, loose_objects
+from services.dataset.models import Document, loose_objects
 from services.dataset.repository import View
 from services.dataset.states import Stage, State
 from services.dataset.work_queue import Ticket
@@ -47,7 +47,7 @@ class Result:
     profile: Document
 
 
-async def claim(session: AsyncSession, ticket: Ticket, queue_id: int, max_losses: int) -> Version | None:
+async def claim(session: AsyncSession, ticket: Ticket, queue_id: int, max_losses: int) -> View | None:
     """Takes a version up that the queue has given to this process; None if there is nothing to do.
 
     There is nothing to do for a version that has ended, was deleted, or has another row in the queue by now, and for
@@ -64,7 +64,7 @@ async def claim(session: AsyncSession, ticket: Ticket, queue_id: int, max_losses
             return None
     version.attempts += 1
     version.at_work = True
-    return version
+    return view
 
 
 async def report(session: AsyncSession, attempt: Attempt, stage: Stage, progress: float, rows_read: int) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.object_store import ObjectStore
@@ -12,6 +13,8 @@ from services.dataset.errors import DatasetInUse
 from services.dataset.models import Dataset, loose_objects
 from services.dataset.states import State
 from services.dataset.work_queue import Ticket
+
+log = structlog.get_logger(__name__)
 
 
 async def delete_dataset(
@@ -41,6 +44,7 @@ async def delete_dataset(
         gone = await dependents.delete(owner_id, dataset_id)
     async with sessions.begin() as session:
         await _delete(session, await repository.lock_own(session, owner_id, dataset_id))
+    log.info("dataset_deleted", dataset_id=str(dataset_id), jobs=gone.jobs, models=gone.models)
     await loose_objects.remove_due(sessions, store)
     return gone
 

@@ -75,10 +75,12 @@ class Ingestor:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(dataset_id=str(ticket.dataset_id), version=ticket.version)
         async with self._sessions.begin() as session:
-            version = await attempts.claim(session, ticket, row.id, self._rules.max_losses)
-        if version is None:
+            view = await attempts.claim(session, ticket, row.id, self._rules.max_losses)
+        if view is None:
             log.info("row_dropped", queue_id=row.id)
             return
+        version = view.version
+        structlog.contextvars.bind_contextvars(user_id=str(view.dataset.owner_id))
         log.info("ingestion_begun", attempt=version.attempts)
         await self._attend(version, Attempt(version.dataset_id, version.number, version.attempts))
 

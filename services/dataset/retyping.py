@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from servicekit.errors import Violation
-from servicekit.object_store import ObjectStore
+from servicekit.object_store import ObjectMissing, ObjectStore
 from servicekit.workspace import Workspace
 from services.dataset.columns import Column, ColumnRole
-from services.dataset.errors import IngestionFailed
+from services.dataset.errors import DatasetNotFound, IngestionFailed
 from services.dataset.failures import failure_from
 from services.dataset.ingesting import Ingest
 from services.dataset.ingestion.faults import Fault, TypesDontFit
@@ -92,11 +92,15 @@ class Retyper:
         Raises:
             TypesDontFit: types don't hold every value.
             IngestionFailed: the file can't be read any more.
+            DatasetNotFound: the dataset was deleted meanwhile.
         """
         async with self._slots:
             with self._workspace.directory() as directory:
                 source = directory / "source"
-                await self._store.get_file(version.source_key, source)
+                try:
+                    await self._store.get_file(version.source_key, source)
+                except ObjectMissing:
+                    raise DatasetNotFound(version.dataset_id) from None
                 task = Task(source=source, directory=directory, limits=self._limits, required=types_by_hand(columns))
                 try:
                     outcome = await self._ingest(task, _untold)

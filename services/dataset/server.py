@@ -77,7 +77,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 def ingestion_limits(settings: Settings) -> Limits:
     """What the settings allow a file."""
     return Limits(
-        formats=settings.supported_file_types,
+        formats=frozenset(settings.supported_file_types),
         max_columns=settings.max_columns,
         max_unpacked_bytes=settings.max_unpacked_bytes,
         max_unpack_ratio=settings.max_unpack_ratio,

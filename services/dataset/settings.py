@@ -22,8 +22,8 @@ class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     generation_address: str = Field(min_length=1, examples=["localhost:50053"])
 
     max_file_size_mb: int = Field(500, ge=1, le=1_000_000, description="of an upload", examples=["500"])
-    supported_file_types: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(FORMATS), min_length=1, examples=[",".join(FORMATS)]
+    supported_file_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        FORMATS, min_length=1, examples=[",".join(FORMATS)]
     )
     max_columns: int = Field(2000, ge=1, le=100_000, examples=["2000"])
     max_unpacked_size_mb: int = Field(5000, ge=1, le=10_000_000, description="of a packed file", examples=["5000"])
@@ -50,8 +50,8 @@ class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        names = frozenset(name.strip().lower() for name in value.split(",") if name.strip())
-        unknown = ", ".join(sorted(names - frozenset(FORMATS)))
+        names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        unknown = ", ".join(name for name in names if name not in FORMATS)
         if unknown:
             raise ValueError(f"{unknown} can't be read; choose among {', '.join(FORMATS)}")
         return names

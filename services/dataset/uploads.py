@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.idempotency import IdempotencyKeyReused
@@ -23,6 +24,8 @@ from services.dataset.repository import View
 from services.dataset.states import State
 from services.dataset.uploading.body import Body
 from services.dataset.work_queue import Ticket
+
+log = structlog.get_logger(__name__)
 
 # Beyond the time that an upload may take, so that what has arrived in time is surely named by a row.
 _STORING_MARGIN = timedelta(minutes=10)
@@ -74,6 +77,9 @@ class Uploads:
                 if announced.sha256 not in (None, received.sha256):
                     raise ChecksumMismatch(announced.sha256 or "", received.sha256)
                 ticket = await self._write(arrival, received, key)
+            log.info(
+                "upload_received", dataset_id=str(ticket.dataset_id), version=ticket.version, size_bytes=received.size
+            )
         return await self._answer(ticket, wait=arrival.body.opening.wait)
 
     @asynccontextmanager

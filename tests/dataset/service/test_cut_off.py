@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 from grpc import StatusCode
 
 from deploy.local.object_store import EmbeddedObjectStore
 from mirage.dataset.v1 import dataset_pb2 as pb
-from tests.dataset.service.platform import CSV, Client, Platform, form, open_platform, until
+from servicekit.server import running
+from services.dataset.server import application
+from tests.dataset.service.platform import CSV, Client, Platform, form, open_platform, open_surroundings, until
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -91,3 +94,38 @@ async def test_too_large_by_its_own_word(small: Platform) -> None:
     async with asyncio.timeout(30), refused("FILE_TOO_LARGE"):
         await user.start_upload(requests(), (("x-upload-length", str(MEBIBYTE + 1)),))
     assert await small.nothing_left(user)
+
+
+async def test_too_slow(
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
+) -> None:
+    """An upload that takes longer than is allowed is given up, and nothing of it is left."""
+
+    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
+        yield pb.UploadDatasetRequest(name="people", body=HttpBody(content_type="text/csv", data=CSV))
+        await asyncio.Event().wait()
+
+    async with open_surroundings(postgres, object_store, tokens, tmp_path) as surroundings:
+        # Less than whole minutes, which settings are.
+        settings = surroundings.settings.model_copy(update={"temp_file_ttl_minutes": 0.01})
+        async with (
+            running(settings, application(settings)) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            platform = surroundings.platform(channel)
+            user = platform.user()
+            async with asyncio.timeout(30), refused("UPLOAD_TOO_SLOW", StatusCode.DEADLINE_EXCEEDED):
+                await user.start_upload(requests())
+            assert await platform.nothing_left(user)
+
+
+async def test_formats_that_are_switched_off(
+    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
+) -> None:
+    """A format that the settings don't name is refused, whatever the file is called."""
+    async with open_platform(postgres, object_store, tokens, tmp_path, supported_file_types="parquet,xlsx") as platform:
+        user = platform.user()
+        async with refused("UNSUPPORTED_FILE_TYPE", StatusCode.INVALID_ARGUMENT) as refusal:
+            await user.upload_form(form([("file", CSV, "people.parquet")]), pieces=4096)
+        assert "parquet" in refusal.message
+        assert await platform.nothing_left(user)

@@ -94,7 +94,7 @@ async def _read(source: asyncio.StreamReader, lines: list[dict[str, Any]]) -> No
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, frozenset):
+    if isinstance(value, tuple):
         return ",".join(value)
     return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 

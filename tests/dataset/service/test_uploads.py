@@ -1,8 +1,13 @@
 """Uploads: raw bytes and forms, every format, and what is said of those that are wrong."""
 
+import asyncio
 import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 from grpc import StatusCode
 
 from mirage.dataset.v1 import dataset_pb2 as pb
@@ -120,6 +125,38 @@ async def test_forms_that_are_none(platform: Platform, user: Client) -> None:
         await user.upload_form(CSV)
     assert "body" in refusal.violations
     assert await platform.nothing_left(user)
+
+
+async def test_slow_uploads_hold_nobody_up(user: Client) -> None:
+    """However many uploads are waiting for their senders, others go on."""
+    release = asyncio.Event()
+
+    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
+        yield pb.UploadDatasetRequest(name="slow", body=HttpBody(content_type="text/csv", data=CSV[:100]))
+        await release.wait()
+        yield pb.UploadDatasetRequest(body=HttpBody(data=CSV[100:]))
+
+    slow = [asyncio.create_task(_awaited(user.start_upload(requests()))) for _ in range(12)]
+    async with asyncio.timeout(30):
+        dataset = await user.upload()
+        assert len((await user.rows(dataset.dataset_id)).rows) == 60
+    release.set()
+    assert [dataset.row_count for dataset in await asyncio.gather(*slow)] == [60] * 12
+
+
+async def _awaited(call: Any) -> pb.Dataset:
+    dataset: pb.Dataset = await call
+    return dataset
+
+
+async def test_null_characters(user: Client) -> None:
+    """Null characters, which PostgreSQL's text can't hold, stay in cells and do no harm to names and profiles."""
+    content = b'{"a\\u0000b": "x\\u0000y", "n": 1}\n{"a\\u0000b": "z", "n": 2}\n'
+    dataset = await user.upload(content)
+    assert [column.name for column in dataset.columns] == ["ab", "n"]
+    assert (await user.profile(dataset.dataset_id)).columns[0].distinct_count == 2
+    exported = (await user.export(dataset.dataset_id, "jsonl"))[0]
+    assert json.loads(exported.splitlines()[0])["ab"] == "x\0y"
 
 
 async def test_checksum(platform: Platform, user: Client) -> None:
