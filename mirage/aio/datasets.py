@@ -8,7 +8,6 @@ from uuid import UUID
 
 from anyio import to_thread
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf import json_format
 
 from mirage import tables
 from mirage.aio.paging import collect
@@ -17,7 +16,7 @@ from mirage.connection import Connection
 from mirage.dataset.v1 import dataset_pb2 as pb
 from mirage.errors import DatasetFailed, NotFound, NotPossible
 from mirage.progress import dataset_progress, upload_progress
-from mirage.records.dataset import DatasetEvent, DatasetFields, DatasetVersion, Stats, state_value
+from mirage.records.dataset import DatasetEvent, DatasetFields, DatasetVersion, Stats, row_of, state_value
 from mirage.uploading import Upload, prepared
 
 if TYPE_CHECKING:
@@ -90,11 +89,13 @@ class AsyncDataset(DatasetFields):
             limit: how many; None for all. For a whole table `dataframe` is faster and keeps the types.
             version: of which version; 0 for the latest.
         """
+        if not self.proto.columns:  # a list leaves them out
+            await self.refresh()
 
         async def page(size: int, token: str) -> tuple[list[dict[str, Any]], str]:
             request = pb.ListRowsRequest(dataset_id=self.id, version=version, page_size=size, page_token=token)
             answer = await self._connection.call(self._connection.datasets.ListRows, request)
-            return [json_format.MessageToDict(row) for row in answer.rows], answer.next_page_token
+            return [row_of(row, self.columns) for row in answer.rows], answer.next_page_token
 
         return await collect(page, limit, LARGEST_ROW_PAGE)
 

@@ -12,6 +12,7 @@ from mirage.cli.session import Limit, Session, Yes, command
 from mirage.cli.values import parsed
 from mirage.errors import NotFound
 from mirage.progress import duration, size
+from mirage.records.base import from_struct, from_value
 
 if TYPE_CHECKING:
     from mirage.generation.v1.job_pb2 import ModelType, Parameter
@@ -169,7 +170,7 @@ def _parameters(model: "ModelType") -> RenderableType:
             [
                 (
                     f"up to {each.up_to_rows:,} rows" if each.up_to_rows else "more rows",
-                    ", ".join(f"{name}={value}" for name, value in json_format.MessageToDict(each.parameters).items()),
+                    ", ".join(f"{name}={value}" for name, value in from_struct(each.parameters).items()),
                 )
                 for each in model.recommendations
             ]
@@ -184,10 +185,10 @@ def _parameters(model: "ModelType") -> RenderableType:
 
 
 def _default(parameter: "Parameter") -> str:
-    value = json_format.MessageToDict(parameter)["default"] if parameter.HasField("default") else ""
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    value = from_value(parameter.default)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _range(parameter: "Parameter") -> str:

@@ -33,7 +33,9 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self._results = Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
+        width = None if sys.stdout.isatty() else UNLIMITED_WIDTH
+        # Names and messages are what users write: brackets in them are no markup.
+        self._results = Console(markup=False, emoji=False, highlight=False, width=width)
         self._messages = messages()
 
     def result(self, value: Any, render: Callable[[], RenderableType]) -> None:
@@ -41,7 +43,10 @@ class Output:
         if self.as_json:
             print(json.dumps(value, indent=2, ensure_ascii=False))
         else:
-            self._results.print(render())
+            with self._results.capture() as drawn:
+                self._results.print(render())
+            # A table's cells are filled up with blanks, which a file or a pipe has no use for.
+            print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
     def event(self, value: Any) -> None:
         """Prints one of many values as a line of JSON, at once."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2  # noqa: F401 -- to_dict knows only loaded types
 
@@ -84,8 +84,23 @@ def time(timestamp: Timestamp) -> datetime:
 
 
 def from_struct(struct: Struct) -> dict[str, Any]:
-    """Returns a Struct as a dict; whole numbers are integers again."""
-    return json_format.MessageToDict(struct)
+    """Returns a Struct as a dict in the order of its names; whole numbers are integers again."""
+    return {name: _whole(value) for name, value in sorted(json_format.MessageToDict(struct).items())}
+
+
+def from_value(value: Value) -> Any:
+    """Returns a Value as what it stands for; whole numbers are integers again."""
+    return _whole(json_format.MessageToDict(value))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    return value
 
 
 def texts(values: Any) -> list[str]:

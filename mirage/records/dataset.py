@@ -1,6 +1,10 @@
 """Datasets."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 
 from mirage.dataset.v1 import dataset_pb2, profile_pb2
 from mirage.errors import InvalidRequest
@@ -123,6 +127,16 @@ class Stats(Record[profile_pb2.DatasetProfile]):
 
     def __repr__(self) -> str:
         return f"<Stats {self.row_count} rows, {len(self.proto.columns)} columns>"
+
+
+def row_of(struct: Struct, columns: Sequence[Column]) -> dict[str, Any]:
+    """Returns a row as a dict in the order of the columns, integers as integers; names beside them come last."""
+    found = json_format.MessageToDict(struct)
+    known = {column.name: column.type for column in columns if column.name in found}
+    return {
+        name: int(found[name]) if known.get(name) == "integer" and found[name] is not None else found[name]
+        for name in [*known, *(name for name in found if name not in known)]
+    }
 
 
 def _summary(column: profile_pb2.ColumnProfile) -> dict[str, Any]:

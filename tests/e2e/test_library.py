@@ -1,5 +1,6 @@
 """Stories told with the library, on the whole platform."""
 
+import asyncio
 import json
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from mirage import Client, compare
+from mirage import AsyncClient, Client, compare
 from mirage.errors import InvalidRequest, JobCancelled, NotFound, NotPossible, NotSignedIn, PermissionDenied
 from tests.e2e.conftest import PASSWORD
 from tests.support.platform import PlatformForTests
@@ -103,6 +104,19 @@ def test_same_seed_same_rows(client: Client, flights: pd.DataFrame) -> None:
     dataset = client.datasets.upload(flights[["carrier", "distance", "cancelled"]], name="seeds")
     hashes = [client.generate(dataset, model="gaussian_copula", rows=100, seed=seed).table_sha256 for seed in (1, 1, 2)]
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+async def test_asynchronously(platform: PlatformForTests, email: str, flights: pd.DataFrame) -> None:
+    """The asynchronous client does the same, several things at a time."""
+    async with AsyncClient(platform.url) as client:
+        await client.register(email, PASSWORD)
+        dataset = await client.datasets.upload(flights[["carrier", "distance"]], name="asynchronous")
+        jobs = await asyncio.gather(
+            *(client.generate(dataset, model="gaussian_copula", rows=20 + seed, seed=seed) for seed in range(3))
+        )
+        frames = await asyncio.gather(*(job.dataframe() for job in jobs))
+        assert [len(frame) for frame in frames] == [20, 21, 22]
+        assert {job.id for job in await client.jobs.list(state="succeeded")} == {job.id for job in jobs}
 
 
 def test_everything_wrong_is_told_at_once(client: Client, flights: pd.DataFrame) -> None:
