@@ -202,18 +202,23 @@ class Platform:
         return {item.object_name or "" for item in found}
 
     async def nothing_left(self, owner: Client) -> bool:
-        """Whether this person has no row, no object, no mark on an object and no private file."""
-        rows = [await self.count(table) for table in ("datasets", "dataset_versions", "loose_objects", "pgqueuer")]
-        return not any(rows) and not await self.objects(owner) and not self.private_files()
+        """Whether this person has no dataset, no object, no mark on an object, and the service no private file."""
+        rows = await self.count("datasets", "owner_id = :owner", owner=owner.user_id)
+        return not rows + await self.marks(owner) and not await self.objects(owner) and not self.private_files()
+
+    async def marks(self, owner: Client) -> int:
+        """How many of this person's objects are marked for removal."""
+        return await self.count("loose_objects", "key LIKE :prefix", prefix=f"{owner.user_id}/%")
 
     def private_files(self) -> list[Path]:
         """Files in the service's private directories."""
         return [path for path in self.scratch.rglob("*") if path.is_file() and path.name != "lock"]
 
-    async def count(self, table: str) -> int:
-        """The rows of a table."""
+    async def count(self, table: str, condition: str = "true", **values: Any) -> int:
+        """The rows of a table for which a condition holds."""
+        query = text(f"SELECT count(*) FROM {table} WHERE {condition}")  # noqa: S608 - our own names
         async with self.database.sessions() as session:
-            return int(await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)  # noqa: S608 - our own names
+            return int(await session.scalar(query, values) or 0)
 
 
 def settings_for(

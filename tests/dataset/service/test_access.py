@@ -10,6 +10,8 @@ from tests.dataset.service.platform import Client, Platform
 from tests.support.errors import refused
 from tests.support.walk import walk
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def _watch(client: Client, dataset_id: str) -> int:
     return len(await client.events(dataset_id))

@@ -2,32 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import grpc.aio
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 from grpc import StatusCode
 
-from deploy.local.object_store import EmbeddedObjectStore
 from mirage.dataset.v1 import dataset_pb2 as pb
-from servicekit.server import running
-from services.dataset.server import application
-from tests.dataset.service.platform import CSV, Client, Platform, form, open_platform, open_surroundings, until
+from tests.dataset.service.platform import CSV, Client, Platform, form, until
 from tests.support.errors import refused
-from tests.support.postgres import PostgresForTests
-from tests.support.tokens import Tokens
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture
-async def small(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
-) -> AsyncIterator[Platform]:
-    """A service that takes files up to 1 MiB."""
-    async with open_platform(postgres, object_store, tokens, tmp_path, max_file_size_mb=1) as opened:
-        yield opened
 
 
 async def test_fewer_bytes_than_declared(platform: Platform, user: Client) -> None:
@@ -61,71 +47,6 @@ async def test_a_client_that_goes_away(platform: Platform, user: Client, mebibyt
 
     call = user.start_upload(requests())
     await asyncio.wait_for(sent.wait(), 30)
-    await until(lambda: platform.count("loose_objects"))
+    await until(lambda: platform.marks(user))
     call.cancel()
     await until(lambda: platform.nothing_left(user))
-
-
-async def test_files_that_are_too_large(small: Platform) -> None:
-    """A file over the limit is refused as soon as it is seen to be, raw or in a form; one of just the limit is read."""
-    user = small.user()
-    header = b"a,b\n"
-    line = b"1," + b"x" * 1021 + b"\n"
-    exact = (header + line * 1024)[: MEBIBYTE - 1] + b"\n"
-    assert len(exact) == MEBIBYTE
-    dataset = await user.upload(exact)
-    assert dataset.source_bytes == MEBIBYTE
-    await user.delete(dataset.dataset_id)
-    async with refused("FILE_TOO_LARGE", StatusCode.RESOURCE_EXHAUSTED):
-        await user.upload(exact + b"x")
-    async with refused("FILE_TOO_LARGE"):
-        await user.upload_form(form([("file", exact + b"x", "people.csv")]), pieces=65_536)
-    assert await small.nothing_left(user)
-
-
-async def test_too_large_by_its_own_word(small: Platform) -> None:
-    """A file whose declared length is over the limit is refused at its first message."""
-    user = small.user()
-
-    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
-        yield pb.UploadDatasetRequest(name="people", body=HttpBody(content_type="text/csv", data=b"a,b\n"))
-        await asyncio.Event().wait()
-
-    async with asyncio.timeout(30), refused("FILE_TOO_LARGE"):
-        await user.start_upload(requests(), (("x-upload-length", str(MEBIBYTE + 1)),))
-    assert await small.nothing_left(user)
-
-
-async def test_too_slow(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
-) -> None:
-    """An upload that takes longer than is allowed is given up, and nothing of it is left."""
-
-    async def requests() -> AsyncIterator[pb.UploadDatasetRequest]:
-        yield pb.UploadDatasetRequest(name="people", body=HttpBody(content_type="text/csv", data=CSV))
-        await asyncio.Event().wait()
-
-    async with open_surroundings(postgres, object_store, tokens, tmp_path) as surroundings:
-        # Less than whole minutes, which settings are.
-        settings = surroundings.settings.model_copy(update={"temp_file_ttl_minutes": 0.01})
-        async with (
-            running(settings, application(settings)) as address,
-            grpc.aio.insecure_channel(address) as channel,
-        ):
-            platform = surroundings.platform(channel)
-            user = platform.user()
-            async with asyncio.timeout(30), refused("UPLOAD_TOO_SLOW", StatusCode.DEADLINE_EXCEEDED):
-                await user.start_upload(requests())
-            assert await platform.nothing_left(user)
-
-
-async def test_formats_that_are_switched_off(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
-) -> None:
-    """A format that the settings don't name is refused, whatever the file is called."""
-    async with open_platform(postgres, object_store, tokens, tmp_path, supported_file_types="parquet,xlsx") as platform:
-        user = platform.user()
-        async with refused("UNSUPPORTED_FILE_TYPE", StatusCode.INVALID_ARGUMENT) as refusal:
-            await user.upload_form(form([("file", CSV, "people.parquet")]), pieces=4096)
-        assert "parquet" in refusal.message
-        assert await platform.nothing_left(user)

@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from tests.dataset.service.platform import CSV, Platform, form
 from tests.support.errors import refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = (("idempotency-key", "a-key"),)
 OTHER_CSV = CSV.replace(b"Graz", b"Linz")

@@ -1,8 +1,12 @@
 """Lists: one's own and everybody's public ones, filtered, page by page."""
 
+import pytest
+
 from mirage.dataset.v1 import dataset_pb2 as pb
 from tests.dataset.service.platform import Client, Platform
 from tests.support.errors import refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def names(client: Client, **fields: object) -> list[str]:

@@ -127,6 +127,7 @@ async def test_a_process_that_is_killed(surroundings: Surroundings) -> None:
         assert await other.platform.nothing_left(user)
 
 
+@pytest.mark.slow
 async def test_a_file_that_kills(surroundings: Surroundings) -> None:
     """A file whose reading has ended the process several times fails, saying so, and isn't tried again."""
     dataset_id = ""

@@ -4,9 +4,12 @@ import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.dataset.service.platform import CSV, Client, Platform
 from tests.support.errors import refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def column(dataset: object, name: str) -> tuple[str, str, str]:

@@ -15,6 +15,8 @@ from tests.dataset.service.platform import CSV, Client, Platform, form
 from tests.dataset.service.tables import as_file
 from tests.support.errors import refused
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TYPES = {"id": "identifier", "age": "integer", "city": "categorical", "joined": "date"}
 
 
@@ -136,12 +138,12 @@ async def test_slow_uploads_hold_nobody_up(user: Client) -> None:
         await release.wait()
         yield pb.UploadDatasetRequest(body=HttpBody(data=CSV[100:]))
 
-    slow = [asyncio.create_task(_awaited(user.start_upload(requests()))) for _ in range(12)]
+    slow = [asyncio.create_task(_awaited(user.start_upload(requests()))) for _ in range(8)]
     async with asyncio.timeout(30):
         dataset = await user.upload()
         assert len((await user.rows(dataset.dataset_id)).rows) == 60
     release.set()
-    assert [dataset.row_count for dataset in await asyncio.gather(*slow)] == [60] * 12
+    assert [dataset.row_count for dataset in await asyncio.gather(*slow)] == [60] * 8
 
 
 async def _awaited(call: Any) -> pb.Dataset:

@@ -1,8 +1,12 @@
 """Versions: new ones beside the old, which never change."""
 
+import pytest
+
 from mirage.dataset.v1 import dataset_pb2 as pb
 from tests.dataset.service.platform import CSV, Client, Platform
 from tests.support.errors import refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OTHER = CSV.replace(b"id,age,city,joined", b"id,age,town,joined")
 

@@ -1,14 +1,14 @@
 """Watching a dataset: every event once, in order, from any point on, to the last."""
 
 import asyncio
-from pathlib import Path
 
-from deploy.local.object_store import EmbeddedObjectStore
+import pytest
+
 from mirage.dataset.v1 import dataset_pb2 as pb
-from tests.dataset.service.platform import Client, Platform, open_platform, until
+from tests.dataset.service.platform import Client, Platform, until
 from tests.support.errors import refused
-from tests.support.postgres import PostgresForTests
-from tests.support.tokens import Tokens
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STAGES = ["received", "reading", "profiling", "storing", "ready"]
 
@@ -63,22 +63,6 @@ async def test_a_dataset_deleted_while_watched(platform: Platform) -> None:
         assert (last.state, last.stage) == (pb.DATASET_STATE_FAILED, "failed")
         assert "deleted" in last.error.message
     await until(lambda: platform.nothing_left(user))
-
-
-async def test_a_heartbeat(
-    postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
-) -> None:
-    """Where nothing happens for a while a heartbeat comes, with a token that resumes there."""
-    content = b"number,text\n" + b"".join(b"%d,text %d\n" % (number, number) for number in range(100_000))
-    async with open_platform(postgres, object_store, tokens, tmp_path, stream_heartbeat_seconds=0.02) as platform:
-        user = platform.user()
-        dataset = await user.upload(content, wait=False)
-        events = [event async for event in user.watch(dataset.dataset_id)]
-        beats = [event for event in events if event.stage == "heartbeat"]
-        assert all(beat.sequence == 0 for beat in beats)
-        rest = await user.events(dataset.dataset_id, beats[0].resume_token)
-    numbered = [event for event in events if event.sequence]
-    assert rest == numbered[len(numbered) - len(rest) :]
 
 
 async def test_wrong_tokens(user: Client) -> None:
