@@ -97,10 +97,13 @@ def environment_of(base: Backing, service: str) -> dict[str, str]:
 @contextmanager
 def _started(base: Backing) -> Iterator[None]:
     base.postgres.prepare()
-    with running(base.postgres.program, base.home.run, base.home.logs / "postgres.log"):
-        asyncio.run(until(base.postgres.answers, _START_TIMEOUT_SECONDS))
-        asyncio.run(base.postgres.provision(base.credentials.postgres))
-        yield
+    try:
+        with running(base.postgres.program, base.home.run, base.home.logs / "postgres.log"):
+            asyncio.run(until(base.postgres.answers, _START_TIMEOUT_SECONDS))
+            asyncio.run(base.postgres.provision(base.credentials.postgres))
+            yield
+    finally:
+        base.postgres.tidy()
 
 
 def _for_each(base: Backing, services: Sequence[str], show: Callable[[Config], None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deploy.local.program import private_directory, write_private
-from deploy.local.sockets import make_private, short_directory
+from deploy.local.sockets import make_private, remove_if_elsewhere, short_directory
 
 
 class AlreadyRunning(Exception):
@@ -50,15 +50,20 @@ class Home:
         Raises:
             AlreadyRunning: another process has the lock.
         """
-        self.make()
+        # Nothing else is touched before the lock is ours: another platform may be using it.
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(self._who_runs()) from None
+            self.make()
             self.announcement.unlink(missing_ok=True)  # of one that was killed
-            yield descriptor
+            try:
+                yield descriptor
+            finally:
+                remove_if_elsewhere(self.sockets, self.run)
         finally:
             os.close(descriptor)
 

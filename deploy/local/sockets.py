@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -22,6 +23,12 @@ def short_directory(preferred: Path) -> Path:
         return preferred.absolute()
     digest = hashlib.sha256(os.fsencode(preferred.absolute())).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"mirage-{os.getuid()}-{digest}"
+
+
+def remove_if_elsewhere(directory: Path, preferred: Path) -> None:
+    """Removes a directory that `short_directory` put in the system's temporary one, once nobody uses it any more."""
+    if directory != preferred.absolute():
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def make_private(directory: Path, owners: Collection[int] = ()) -> None:

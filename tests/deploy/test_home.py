@@ -29,6 +29,16 @@ def test_second_platform_is_refused(tmp_path: Path) -> None:
         assert home.running_platform() is None  # what the first one told of itself is forgotten
 
 
+def test_refused_platform_touches_nothing(tmp_path: Path) -> None:
+    """A start that is refused leaves the directories of the one that runs as they are."""
+    home = Home(tmp_path)
+    with home.locked():
+        home.data.chmod(0o711)  # as for an account that PostgreSQL runs as
+        with pytest.raises(AlreadyRunning), home.locked():
+            pytest.fail("it got the lock")
+        assert home.data.stat().st_mode & 0o777 == 0o711
+
+
 def test_credentials_are_made_once(tmp_path: Path) -> None:
     """Secrets are made on first start, private, all different, and the same ever after; a new service gets its own."""
     first = kept_credentials(tmp_path / "secrets", ("auth", "dataset"))

@@ -31,6 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         wait_until_ready(server)
         asyncio.run(server.provision(PASSWORDS))
         yield server
+    server.tidy()
 
 
 async def connect(server: Postgres, service: str, password: str, database: str = "mirage") -> asyncpg.Connection:
@@ -121,7 +122,8 @@ def test_data_survives_and_secrets_are_private(tmp_path: Path) -> None:
             asyncio.run(_write(server, number))
     assert (server.data / "pg_hba.conf").stat().st_mode & 0o077 == 0
     assert (tmp_path / "postgres.launch.json").stat().st_mode & 0o777 == 0o600
-    server.socket_directory.rmdir()
+    server.tidy()
+    assert not server.socket_directory.exists()
 
 
 async def _write(server: Postgres, number: int) -> None:
@@ -140,6 +142,7 @@ def test_lock_of_a_killed_server(tmp_path: Path) -> None:
     server.prepare()
     with running(server.program, tmp_path, tmp_path / "log"):
         wait_until_ready(server)
+    server.tidy()
 
 
 def test_lost_administrator_password(tmp_path: Path) -> None:
@@ -150,3 +153,4 @@ def test_lost_administrator_password(tmp_path: Path) -> None:
         wait_until_ready(server)
         with pytest.raises(PostgresFailed, match="another administrator's password"):
             wait_until_ready(Postgres(server.data, "forgotten", FAST))
+    server.tidy()

@@ -41,6 +41,9 @@ def running_postgres(directory: Path) -> Iterator[PostgresForTests]:
     """A server with its data in `directory`, as long as the context lasts."""
     server = Postgres(directory / "data" / "postgres", secrets.token_urlsafe(16), _FAST)
     server.prepare()
-    with running(server.program, directory, directory / "postgres.log"):
-        asyncio.run(until(server.answers, timeout_seconds=60))
-        yield PostgresForTests(server)
+    try:
+        with running(server.program, directory, directory / "postgres.log"):
+            asyncio.run(until(server.answers, timeout_seconds=60))
+            yield PostgresForTests(server)
+    finally:
+        server.tidy()
