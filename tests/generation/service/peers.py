@@ -1,6 +1,5 @@
 """The services that generation calls, small and by hand, but honest: real servers, real checks, real objects."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,23 +9,17 @@ from uuid import UUID
 import grpc.aio
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api.httpbody_pb2 import HttpBody
 from grpc import StatusCode
-from jwt.algorithms import ECAlgorithm
 
-from mirage.auth.v1 import token_pb2, token_pb2_grpc
 from mirage.dataset.v1 import dataset_pb2, source_pb2, source_pb2_grpc
-from servicekit.errors import ServiceError, Unauthenticated
+from servicekit.errors import ServiceError
 from servicekit.identity import caller
 from servicekit.ids import new_id
 from servicekit.object_store import ObjectStore
-from servicekit.server import Application, running
-from servicekit.settings import ServiceSettings
+from servicekit.server import Application
 from servicekit.timestamps import to_timestamp, utc_now
-from tests.support.servers import NO_DATABASE
+from tests.support.auth_peer import serving_peer
 from tests.support.tokens import Tokens
-
-SECRET = "generation-secret-0123456789"
 
 
 class DatasetNotFound(ServiceError):
@@ -36,27 +29,6 @@ class DatasetNotFound(ServiceError):
 
     def __init__(self, dataset_id: str) -> None:
         super().__init__(f"Dataset {dataset_id} does not exist.", dataset_id=dataset_id)
-
-
-class AuthPeer(token_pb2_grpc.KeyServiceServicer, token_pb2_grpc.ServiceIdentityServiceServicer):
-    """Publishes the tests' signing key and gives services their tokens."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-
-    async def GetKeySet(self, request: token_pb2.GetKeySetRequest, context: Any) -> HttpBody:
-        """The key set."""
-        jwk = json.loads(ECAlgorithm.to_jwk(await self._tokens.key(self._tokens.key_id)))
-        key_set = {"keys": [{**jwk, "kid": self._tokens.key_id, "use": "sig", "alg": "ES256"}]}
-        return HttpBody(content_type="application/json", data=json.dumps(key_set).encode())
-
-    async def IssueServiceToken(
-        self, request: token_pb2.IssueServiceTokenRequest, context: Any
-    ) -> token_pb2.ServiceToken:
-        """A service's token, for its secret."""
-        if request.client_secret != SECRET:
-            raise Unauthenticated
-        return token_pb2.ServiceToken(access_token=self._tokens.service(request.client_id), expires_in=600)
 
 
 @dataclass
@@ -131,36 +103,11 @@ class SourcePeer(source_pb2_grpc.SourceServiceServicer):
 
 
 @asynccontextmanager
-async def serving_auth(tokens: Tokens) -> AsyncIterator[str]:
-    """Serves auth's part; yields the address."""
-    peer = AuthPeer(tokens)
-
-    def register(server: grpc.aio.Server) -> None:
-        token_pb2_grpc.add_KeyServiceServicer_to_server(peer, server)
-        token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(peer, server)
-
-    names = ("mirage.auth.v1.KeyService", "mirage.auth.v1.ServiceIdentityService")
-    async with _serving(Application(names, register, tokens.verifier)) as address:
-        yield address
-
-
-@asynccontextmanager
 async def serving_sources(peer: SourcePeer, tokens: Tokens) -> AsyncIterator[str]:
     """Serves the dataset service's part; yields the address."""
 
     def register(server: grpc.aio.Server) -> None:
         source_pb2_grpc.add_SourceServiceServicer_to_server(peer, server)
 
-    async with _serving(Application(("mirage.dataset.v1.SourceService",), register, tokens.verifier)) as address:
-        yield address
-
-
-@asynccontextmanager
-async def _serving(parts: Application) -> AsyncIterator[str]:
-    @asynccontextmanager
-    async def application() -> AsyncIterator[Application]:
-        yield parts
-
-    settings = ServiceSettings(database_url=NO_DATABASE, shutdown_grace_seconds=0)
-    async with running(settings, application()) as address:
+    async with serving_peer(Application(("mirage.dataset.v1.SourceService",), register, tokens.verifier)) as address:
         yield address

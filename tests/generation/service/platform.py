@@ -23,7 +23,8 @@ from servicekit.settings import ObjectStoreSettings
 from servicekit.structs import to_struct
 from services.generation.server import application
 from services.generation.settings import Settings
-from tests.generation.service.peers import SECRET, SourcePeer, serving_auth, serving_sources
+from tests.generation.service.peers import SourcePeer, serving_sources
+from tests.support.auth_peer import SECRET, serving_auth
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
 
