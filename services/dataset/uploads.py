@@ -71,7 +71,9 @@ class Uploads:
         async with self._sessions() as session:
             before = await repository.find_key(session, arrival.owner_id, key) if key else None
         if before is not None:
-            ticket = _repeated(before, arrival, await _drain(arrival.body))
+            async with self._time_limit():
+                received = await _drain(arrival.body)
+            ticket = _repeated(before, arrival, received)
         else:
             async with self._stored(arrival) as received:
                 if announced.sha256 not in (None, received.sha256):
@@ -90,14 +92,19 @@ class Uploads:
             due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
             await loose_objects.loosen(session, [key], due_at)
         try:
-            try:
-                async with asyncio.timeout(self._time_s):
-                    stored = await self._store.put_stream(key, arrival.body.file())
-            except TimeoutError:
-                raise UploadTooSlow(self._time_s) from None
+            async with self._time_limit():
+                stored = await self._store.put_stream(key, arrival.body.file())
             yield Received(key, stored.size, stored.sha256)
         finally:
             await self._remove_if_loose(key)
+
+    @asynccontextmanager
+    async def _time_limit(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._time_s):
+                yield
+        except TimeoutError:
+            raise UploadTooSlow(self._time_s) from None
 
     async def _remove_if_loose(self, key: str) -> None:
         async with self._sessions.begin() as session:

@@ -1,6 +1,8 @@
 """Objects on a real S3 endpoint, streamed in and out."""
 
+import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -98,3 +100,43 @@ async def test_store_gone(object_store: EmbeddedObjectStore) -> None:
     gone = ObjectStore(_settings(environment), "kit")
     with pytest.raises(Unavailable):
         await gone.put_bytes("key", b"x")
+
+
+@pytest.mark.parametrize("before_bytes", [10, 17 * 1024 * 1024])
+async def test_cancelled_stream_leaves_nothing(store: ObjectStore, before_bytes: int) -> None:
+    """Whoever cancels a stream in the middle finds, when it has ended, that nothing was stored and nothing will be."""
+    waiting = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x" * before_bytes
+        waiting.set()
+        await asyncio.Event().wait()
+
+    key = f"{uuid4()}/cancelled"
+    putting = asyncio.create_task(store.put_stream(key, endless()))
+    async with asyncio.timeout(30):
+        await waiting.wait()
+        putting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+    with pytest.raises(ObjectMissing):
+        await store.size(key)
+
+
+async def test_a_file_to_seek_in(store: ObjectStore) -> None:
+    """An object can be read as a file, from anywhere, by those who expect one."""
+    key, content = f"{uuid4()}/file", bytes(range(256)) * 100
+    await store.put_bytes(key, content)
+    file = await store.open_file(key)
+
+    def read() -> list[bytes]:
+        parts = [file.read(10)]
+        file.seek(-5, io.SEEK_END)
+        parts += [file.read(10), file.read(10)]
+        file.seek(256)
+        file.seek(3, io.SEEK_CUR)
+        return [*parts, file.read(2)]
+
+    assert await asyncio.to_thread(read) == [content[:10], content[-5:], b"", bytes([3, 4])]
+    with pytest.raises(ObjectMissing):
+        await store.open_file(f"{uuid4()}/none")
