@@ -45,15 +45,19 @@ def _in_code() -> dict[str, set[str]]:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple | list):
-        return ",".join(str(part) for part in value)
+    if isinstance(value, tuple | list | set | frozenset):
+        return ",".join(sorted(str(part) for part in value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _sorted_list(value: str) -> str:
+    return ",".join(sorted(value.split(",")))  # the order of a list doesn't matter in any setting
 
 
 def _in_example() -> dict[str, tuple[bool, str]]:
     """Every setting in `.env.example`: whether it is commented out, and its value."""
     lines = (ROOT / ".env.example").read_text().splitlines()
-    return {match[2]: (bool(match[1]), match[3]) for line in lines if (match := _LINE.match(line))}
+    return {match[2]: (bool(match[1]), _sorted_list(match[3])) for line in lines if (match := _LINE.match(line))}
 
 
 def test_every_setting_is_documented() -> None:

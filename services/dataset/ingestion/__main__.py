@@ -6,9 +6,9 @@ It ends when its input ends, so it never outlives the process that started it, h
 import json
 import os
 import queue
-import resource
 import sys
 import threading
+from pathlib import Path
 from typing import Any, TextIO
 
 from services.dataset.ingestion.faults import Fault, TypesDontFit
@@ -75,7 +75,11 @@ def _places(error: BaseException) -> list[str]:
 
 
 def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: its ru_maxrss begins with what the process had that started this one, and survives exec.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status tells no VmHWM")
 
 
 if __name__ == "__main__":
