@@ -168,7 +168,7 @@ def _cancel_on_signals() -> None:
     def cancel() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-            loop.add_signal_handler(number, _print, "Stopping already; a moment.")
+            signal.signal(number, signal.SIG_IGN)
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
