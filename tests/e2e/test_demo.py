@@ -30,7 +30,7 @@ def test_twice(tmp_path: Path) -> None:
         assert expected in done.stdout
         for name in ("tvae.csv", "tvae.parquet", "ctgan.csv", "ctgan.parquet"):
             assert str(tmp_path / "made" / name) in done.stdout
-        assert "epoch 10/10" in done.stderr
+        assert "flights ctgan:  10% Training the model · epoch" in done.stderr
     made = pd.read_parquet(tmp_path / "made" / "ctgan.parquet")
     assert len(made) == 200
     assert list(made.columns) == list(pd.read_csv(FLIGHTS, nrows=1).columns)
