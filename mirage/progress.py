@@ -7,6 +7,7 @@ output.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -161,11 +162,12 @@ def display(wanted: bool | None, title: str) -> Iterator[Display]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if console.is_terminal or console.is_jupyter:
+    # Rich draws in a notebook by means of ipywidgets; without it there are lines.
+    if console.is_terminal or (console.is_jupyter and find_spec("ipywidgets")):
         with _bars(console) as progress:
             yield Bar(progress, title)
     else:
-        yield Lines(console, title) if wanted else Silence()
+        yield Lines(console, title) if wanted or console.is_jupyter else Silence()
 
 
 def _bars(console: "Console") -> "Progress":

@@ -91,11 +91,12 @@ class AsyncDataset(DatasetFields):
         """
         if not self.proto.columns:  # a list leaves them out
             await self.refresh()
+        types = {column.name: column.type for column in self.columns}
 
         async def page(size: int, token: str) -> tuple[list[dict[str, Any]], str]:
             request = pb.ListRowsRequest(dataset_id=self.id, version=version, page_size=size, page_token=token)
             answer = await self._connection.call(self._connection.datasets.ListRows, request)
-            return [row_of(row, self.columns) for row in answer.rows], answer.next_page_token
+            return [row_of(row, answer.columns, types) for row in answer.rows], answer.next_page_token
 
         return await collect(page, limit, LARGEST_ROW_PAGE)
 

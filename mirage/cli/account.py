@@ -8,7 +8,7 @@ from mirage.cli import output
 from mirage.cli.session import PasswordFromInput, Session, command
 
 Email = Annotated[
-    str, typer.Option("--email", "-e", prompt="E-mail address", help="The address of the account; asked for if absent.")
+    str | None, typer.Argument(metavar="[EMAIL]", help="The address of the account; asked for if absent.")
 ]
 
 
@@ -20,23 +20,27 @@ def add_to(app: typer.Typer) -> None:
 
 def register(
     session: Session,
-    email: Email,
+    email: Email = None,
     name: Annotated[str, typer.Option("--name", help="The name shown to others.")] = "",
     password_stdin: PasswordFromInput = False,
 ) -> None:
     """Make an account, and sign in to it."""
     client = session.client
-    user = client.register(email, session.password(password_stdin, new=True), name)
+    user = client.register(_given(email), session.password(password_stdin, new=True), name)
     session.output.result(
         user.to_dict(), lambda: f"Welcome, {output.visible(user.display_name)}. You are signed in to {client.url}."
     )
 
 
-def login(session: Session, email: Email, password_stdin: PasswordFromInput = False) -> None:
+def login(session: Session, email: Email = None, password_stdin: PasswordFromInput = False) -> None:
     """Sign in. Tokens are kept in a file that only you can read."""
-    client = session.client.login(email, session.password(password_stdin))
+    client = session.client.login(_given(email), session.password(password_stdin))
     user = client.account.me()
     session.output.result(user.to_dict(), lambda: f"You are signed in to {client.url} as {output.visible(user.email)}.")
+
+
+def _given(email: str | None) -> str:
+    return email or str(typer.prompt("E-mail address", err=True))
 
 
 def logout(

@@ -1,6 +1,6 @@
 """Datasets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
@@ -129,13 +129,12 @@ class Stats(Record[profile_pb2.DatasetProfile]):
         return f"<Stats {self.row_count} rows, {len(self.proto.columns)} columns>"
 
 
-def row_of(struct: Struct, columns: Sequence[Column]) -> dict[str, Any]:
-    """Returns a row as a dict in the order of the columns, integers as integers; names beside them come last."""
+def row_of(struct: Struct, names: Iterable[str], types: Mapping[str, str]) -> dict[str, Any]:
+    """Returns a row as a dict in the order of `names`; values of columns that are `integer` in `types` are integers."""
     found = json_format.MessageToDict(struct)
-    known = {column.name: column.type for column in columns if column.name in found}
     return {
-        name: int(found[name]) if known.get(name) == "integer" and found[name] is not None else found[name]
-        for name in [*known, *(name for name in found if name not in known)]
+        name: int(found[name]) if types.get(name) == "integer" and found[name] is not None else found[name]
+        for name in names
     }
 
 

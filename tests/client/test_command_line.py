@@ -52,7 +52,7 @@ def mirage(
 @pytest.fixture
 async def signed_in(mirage: Mirage) -> Mirage:
     """The same, signed in."""
-    outcome = await mirage("login", "--email", EMAIL, "--password-stdin", standard_input=f"{PASSWORD}\n")
+    outcome = await mirage("login", EMAIL, "--password-stdin", standard_input=f"{PASSWORD}\n")
     assert outcome.code == exit_codes.OK, outcome.messages
     return mirage
 
@@ -82,10 +82,10 @@ async def test_every_command_explains_itself(mirage: Mirage, words: list[str]) -
 async def test_signing_in_and_out(mirage: Mirage) -> None:
     """Whoever signs in stays signed in for the next command, until they sign out."""
     assert (await mirage("whoami")).code == exit_codes.NOT_SIGNED_IN
-    wrong = await mirage("login", "-e", EMAIL, "--password-stdin", standard_input="wrong\n")
+    wrong = await mirage("login", EMAIL, "--password-stdin", standard_input="wrong\n")
     assert wrong.code == exit_codes.NOT_SIGNED_IN
     assert "password is wrong" in wrong.messages
-    right = await mirage("login", "-e", EMAIL, "--password-stdin", standard_input=f"{PASSWORD}\n")
+    right = await mirage("login", EMAIL, "--password-stdin", standard_input=f"{PASSWORD}\n")
     assert (right.code, right.messages) == (exit_codes.OK, "")
     assert EMAIL in (await mirage("whoami")).output
     assert (await mirage("logout")).code == exit_codes.OK
@@ -120,14 +120,14 @@ async def test_tables_for_people(signed_in: Mirage) -> None:
         (["datasets", "list", "--state", "lost"], exit_codes.USAGE, "processing, ready, failed"),
         (["download", "job", "-o", "t.docx"], exit_codes.USAGE, "csv"),
         (
-            ["--url", "http://127.0.0.1:1", "login", "-e", "a@b.c", "--password-stdin"],
+            ["--url", "http://127.0.0.1:1", "login", "a@b.c", "--password-stdin"],
             exit_codes.UNAVAILABLE,
             "make run",
         ),
         (["whoami", "--url", "ftp://x"], exit_codes.USAGE, "http://localhost:8080"),
         (["whoami", "--ca-file", "/nowhere.pem"], exit_codes.USAGE, "/nowhere.pem"),
-        (["register", "-e", "x"], exit_codes.USAGE, "--password-stdin"),
-        (["register", "-e", "x", "--password-stdin"], exit_codes.USAGE, "password: is too short"),
+        (["register", "x"], exit_codes.USAGE, "--password-stdin"),
+        (["register", "x", "--password-stdin"], exit_codes.USAGE, "password: is too short"),
         (["generate"], exit_codes.USAGE, "DATASET"),
         (["generate", "table 0", "--param", "epochs"], exit_codes.USAGE, "NAME=VALUE"),
         (["generate", "table 0", "--epochs", "1", "-p", "epochs=2"], exit_codes.USAGE, "epochs"),

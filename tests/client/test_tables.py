@@ -9,9 +9,8 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 
 from mirage import AsyncClient
-from mirage.dataset.v1 import dataset_pb2
 from mirage.errors import InvalidRequest, Unavailable
-from mirage.records.dataset import Column, row_of
+from mirage.records.dataset import row_of
 from mirage.tables import target, to_pandas
 from tests.client.platform import SmallPlatform
 
@@ -86,14 +85,9 @@ async def test_lists_go_through_every_page(platform: SmallPlatform, client: Asyn
 
 def test_rows_keep_order_and_integers() -> None:
     """A row comes in the order of the columns, with integers as integers, however large."""
-    columns = [
-        Column(dataset_pb2.Column(name="z", type="integer")),
-        Column(dataset_pb2.Column(name="big", type="integer")),
-        Column(dataset_pb2.Column(name="a", type="float")),
-        Column(dataset_pb2.Column(name="gap", type="integer")),
-    ]
+    types = {"z": "integer", "big": "integer", "a": "float", "gap": "integer"}
     told = Struct()
     told.update({"a": 1.0, "big": str(2**60), "gap": None, "z": 3.0})
-    row = row_of(told, columns)
+    row = row_of(told, ["z", "big", "a", "gap"], types)
     assert list(row.items()) == [("z", 3), ("big", 2**60), ("a", 1.0), ("gap", None)]
     assert [type(value) for value in row.values()] == [int, int, float, type(None)]

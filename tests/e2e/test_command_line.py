@@ -62,7 +62,7 @@ def shell(platform: PlatformForTests, tmp_path: Path) -> Shell:
 @pytest.fixture
 def signed_in(shell: Shell, email: str) -> Shell:
     """A shell of somebody who has just signed up."""
-    shell.run("register", "--email", email, "--name", "Ada", "--password-stdin", standard_input=f"{PASSWORD}\n")
+    shell.run("register", email, "--name", "Ada", "--password-stdin", standard_input=f"{PASSWORD}\n")
     return shell
 
 
@@ -132,6 +132,24 @@ def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) 
     shell.run("jobs", "rm", "latest", "--yes")
 
 
+def test_first_administrator(platform: PlatformForTests, shell: Shell, email: str) -> None:
+    """Whoever has the platform's own directory makes its first administrator, without being one."""
+    shell.environment["MIRAGE_HOME"] = str(platform.platform.home.path)
+    password = "another good passphrase\n"
+    told = shell.run("admin", "create", "--here", "--email", email, "--password-stdin", standard_input=password)
+    assert email in told
+    shell.run("login", email, "--password-stdin", standard_input=password)
+    assert shell.json("whoami")["role"] == "administrator"
+
+
+def test_file_that_is_no_table(signed_in: Shell) -> None:
+    """A file that can't be read as a table is refused with the reason; nothing is left behind but the account of it."""
+    (signed_in.home / "picture.csv").write_bytes(bytes(range(256)) * 10)
+    messages = signed_in.run("datasets", "upload", "picture.csv", code=exit_codes.ENDED_BADLY)
+    (dataset,) = signed_in.json("datasets", "list", "--state", "failed")
+    assert dataset["error"]["message"] in messages
+
+
 def test_administrators_commands(
     shell: Shell, platform: PlatformForTests, signed_in: Shell, email: str, tmp_path: Path
 ) -> None:
@@ -141,7 +159,7 @@ def test_administrators_commands(
     password = platform.make_administrator(root)
     administrator = Shell(platform.url, tmp_path / "administrator")
     administrator.home.mkdir()
-    administrator.run("login", "--email", root, "--password-stdin", standard_input=f"{password}\n")
+    administrator.run("login", root, "--password-stdin", standard_input=f"{password}\n")
     assert email in administrator.run("admin", "users", "--text", email)
     new = f"new-{email}"
     made = administrator.json(
