@@ -21,9 +21,10 @@ _LARGEST_NUMBER = 2**53
 
 
 class Page(NamedTuple):
-    """Rows, and the offset of the next one; None after the last."""
+    """Rows, the columns' names in order, and the offset of the next row; None after the last."""
 
     rows: list[Struct]
+    columns: list[str]
     next_offset: int | None
 
 
@@ -43,14 +44,15 @@ def _read(source: ObjectFile, offset: int, limit: int) -> Page:
     size = 0
     with pq.ParquetFile(pa.PythonFile(source, mode="r"), pre_buffer=True) as file:
         total = file.metadata.num_rows
+        columns = file.schema_arrow.names
         for batch in _batches(file, offset, limit):
             for row in _structs(batch):
                 size += row.ByteSize()
                 if rows and size > _MOST_PAGE_BYTES:
-                    return Page(rows, offset + len(rows))
+                    return Page(rows, columns, offset + len(rows))
                 rows.append(row)
     reached = offset + len(rows)
-    return Page(rows, reached if reached < total else None)
+    return Page(rows, columns, reached if reached < total else None)
 
 
 def _batches(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[pa.RecordBatch]:

@@ -168,7 +168,7 @@ class _Draft:
             request=request,
             source=self.source,
             model=self.model,
-            name=request.name or f"{self.source.dataset_name[:180]} ({self.model.model_type})",
+            name=request.name or f"{self.source.dataset_name[:180]} {self.model.model_type}",
             column_specs=tuple(_specs_in_force(request, self.source)),
             sample_size=limits.default_sample_size if request.sample_size is None else request.sample_size,
             seed=secrets.randbelow(LARGEST_SEED + 1) if request.seed is None else request.seed,

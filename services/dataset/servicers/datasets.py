@@ -159,7 +159,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         token = ""
         if page.next_offset is not None:
             token = encode_page_token(query, {"version": view.version.number, "offset": page.next_offset})
-        return dataset_pb2.ListRowsResponse(rows=page.rows, next_page_token=token)
+        return dataset_pb2.ListRowsResponse(rows=page.rows, next_page_token=token, columns=page.columns)
 
     async def GetDatasetProfile(
         self, request: dataset_pb2.GetDatasetProfileRequest, context: Context

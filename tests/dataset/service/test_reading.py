@@ -64,6 +64,7 @@ async def test_rows_by_pages(user: Client) -> None:
     """Rows come in the order of the file, page by page, of the version that the first page was of."""
     dataset = await user.upload()
     first = await user.rows(dataset.dataset_id, page_size=25)
+    assert list(first.columns) == [column.name for column in dataset.columns]
     await user.add_version(dataset.dataset_id, b"other\n1\n2\n")
     second = await user.rows(dataset.dataset_id, page_size=25, page_token=first.next_page_token)
     third = await user.rows(dataset.dataset_id, page_size=25, page_token=second.next_page_token)

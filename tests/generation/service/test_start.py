@@ -20,7 +20,7 @@ async def test_defaults_are_filled_in(platform: Platform) -> None:
     assert (job.dataset_id, job.dataset_version, job.engine, job.model_type) == (dataset_id, 1, "sdv", "ctgan")
     assert (job.sample_size, job.output_format, job.holdout_fraction) == (1000, "csv", 0.1)
     assert (job.primary_key, job.target_column, job.epochs) == ("person_id", "active", 100)
-    assert job.name == "people (ctgan)"
+    assert job.name == "people ctgan"
     parameters = from_struct(job.model_config)
     assert parameters["batch_size"] <= 120, "a batch is no larger than the table"
     assert any("batch_size" in adjustment for adjustment in job.adjustments)
