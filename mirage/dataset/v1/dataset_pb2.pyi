@@ -634,7 +634,7 @@ class ListRowsRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     page_size: _builtins.int
     """How many to return: 0 for the default (100), at most 1,000."""
     page_token: _builtins.str
@@ -700,7 +700,7 @@ class GetDatasetProfileRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     def __init__(
         self,
         *,
@@ -823,7 +823,7 @@ class ExportDatasetRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     format: _builtins.str
     """`csv` (the default), `jsonl`, `json`, `parquet` or `xlsx`."""
     def __init__(
@@ -854,7 +854,7 @@ class GetDatasetDownloadUrlRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     format: _builtins.str
     """`parquet` (the default: the table) or `original` (the file as it was uploaded)."""
     expires: _builtins.int

@@ -32,7 +32,7 @@ class GetSourceRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     user_id: _builtins.str
     """For whom it is read: the owner, or anybody if the dataset is public."""
     def __init__(

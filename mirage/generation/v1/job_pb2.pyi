@@ -107,7 +107,7 @@ class StartJobRequest(_message.Message):
     dataset_id: _builtins.str
     """The dataset to learn."""
     dataset_version: _builtins.int
-    """Its version; 0 for the latest."""
+    """Its version; 0 for the latest that is ready."""
     sample_size: _builtins.int
     """Rows to draw, 1 to 100,000 unless set otherwise; 1,000 if absent."""
     seed: _builtins.int
