@@ -36,7 +36,7 @@ async def test_text_formats_keep_what_they_can(platform: Platform, hand: Hand) -
     options = pyarrow.csv.ConvertOptions(column_types=SCHEMA)
     assert pyarrow.csv.read_csv(io.BytesIO(content), convert_options=options).equals(TABLE)
     assert headers["x-raw-body"] == "1"
-    assert "people%20%28gaussian_copula%29.csv" in headers["content-disposition"]
+    assert "people%20gaussian_copula.csv" in headers["content-disposition"]
     lines, _ = await user.download(job_id, "jsonl")
     rows = [{**row, "joined": row["joined"].isoformat()} for row in TABLE.to_pylist()]
     assert [json.loads(line) for line in lines.splitlines()] == rows
