@@ -30,7 +30,8 @@ def url_seconds(expires: int) -> int:
 
 def file_stem(name: str, otherwise: str) -> str:
     """What a file may be called on every system, after a name that people gave; `otherwise` where nothing is left."""
-    return re.sub(r"[^\w\-. ()]+", "_", name).strip(". ") or otherwise
+    without_ending = re.sub(r"(\.(csv|jsonl?|xlsx|parquet))?(\.(gz|zst))?$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[^\w\-. ()]+", "_", without_ending).strip(". ") or otherwise
 
 
 async def send_file(

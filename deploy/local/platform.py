@@ -11,7 +11,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from deploy.local.conductor import Conductor, PlatformFailed, Report
 from deploy.local.home import Home, RunningPlatform
-from deploy.local.parts import Backing, backing, compose, gateway_address, gateway_settings, gateway_url
+from deploy.local.parts import Backing, backing, check_settings, compose, gateway_address, gateway_settings, gateway_url
 from deploy.local.ports import is_taken
 from deploy.local.settings import LocalSettings
 from deploy.local.supervision import ProcessState, Supervisor
@@ -65,10 +65,15 @@ class LocalPlatform:
         await asyncio.wait([self._watching])
 
     async def _start(self) -> None:
-        refuse_taken_port(self._settings)
-        lock = self._stack.enter_context(self.home.locked())
+        if self.home.path.exists():  # whoever runs here already has the port, too, and is what to tell of
+            lock = self._stack.enter_context(self.home.locked())
+            refuse_taken_port(self._settings)
+        else:
+            refuse_taken_port(self._settings)
+            lock = self._stack.enter_context(self.home.locked())
         self.base = backing(self._settings, self.home, self._environment)
         self._stack.callback(self.base.postgres.tidy)
+        check_settings(self.base)
         gateway = gateway_settings(self.base)
         self.grpc_address = gateway_address(gateway)
         self.url = gateway_url(gateway)

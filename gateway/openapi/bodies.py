@@ -103,7 +103,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "columns": [{"name": "customer_id", "role": "primary_key"}, {"name": "churned", "role": "target"}],
     },
     "JobService.StartJob": _START,
-    "JobService.ValidateJob": {"request": _START},
+    "JobService.ValidateJob": _START,
     "JobAdministrationService.ApproveJob": {"reason": "small enough"},
     "JobAdministrationService.RejectJob": {"reason": "the dataset holds personal data"},
     "ModelService.SampleModel": {"n": 1000, "seed": 7, "conditions": {"churned": True}, "format": "csv"},

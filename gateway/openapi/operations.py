@@ -95,6 +95,8 @@ class Operations:
             }
             description = self._schemas.comment(f"{message.full_name}.{binding.body}")
             return {"required": True, "description": description, "content": upload_content(form)}
+        part = None if binding.body == "*" else message.fields_by_name[binding.body].message_type
+        message = part or message  # the body is the whole request, or one field of it
         fields = {field.name for field in message.fields}.difference(binding.variables)
         content = {
             "schema": self._schemas.request(message, without=binding.variables),

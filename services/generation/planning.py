@@ -19,6 +19,7 @@ from services.generation.engines.protocol import ModelSpec
 from services.generation.sources import Source, SourceClient
 from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
 from services.generation.tables.holdout import training_row_count
+from services.generation.tables.prepare import LEAST_ROWS
 
 OutputFormat = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
@@ -212,7 +213,7 @@ class Planner:
         request, violations = self._read(fields)
         source, refusal = await self._find_source(owner_id, request)
         if source is not None:
-            violations += _check_columns(request, source)
+            violations += [*_check_size(request, source), *_check_columns(request, source)]
         model = self._check_model(request, source, violations)
         return _Draft(request, source, model, violations, refusal)
 
@@ -240,6 +241,13 @@ class Planner:
         except ValidationError as error:
             violations += violations_of(error)
             return None
+
+
+def _check_size(request: JobRequest, source: Source) -> Iterator[Violation]:
+    """Whether there is enough to learn from."""
+    rows = training_row_count(source.row_count, request.holdout_fraction)
+    if rows < LEAST_ROWS:
+        yield Violation("dataset_id", f"names a dataset with {rows} rows to train on; at least {LEAST_ROWS} are needed")
 
 
 def _check_columns(request: JobRequest, source: Source) -> Iterator[Violation]:

@@ -172,6 +172,21 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
     assert "LOG_BACKUP_COUNT" in start.stderr
 
 
+def test_wrong_settings_of_services_are_named(tmp_path: Path) -> None:
+    """What only a service reads is checked before anything is started, and all of it is told at once."""
+    start = subprocess.run(
+        [sys.executable, "-m", "deploy.local"],
+        env=environment(tmp_path / "home", MIRAGE_PORT="0", LOG_LEVEL="loud", WORKER_SLOTS="0", MAX_FILE_SIZE_MB="-1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert start.returncode == 2
+    assert "ready" not in start.stdout
+    for name in ("LOG_LEVEL", "WORKER_SLOTS", "MAX_FILE_SIZE_MB"):
+        assert start.stderr.count(f"  {name}: ") == 1
+
+
 def test_settings_from_a_file(tmp_path: Path) -> None:
     """Settings are read from `.env` where there is one; the environment has the last word."""
     (tmp_path / ".env").write_text("MIRAGE_PORT=http\nLOG_BACKUP_COUNT=several\n")

@@ -85,7 +85,7 @@ def test_from_a_table_to_synthetic_rows(signed_in: httpx.Client, flights: pd.Dat
         "model_config": {"model_type": "tvae", "epochs": 10, "batch_size": 100},
         "output_format": "csv",
     }
-    assert data(http.post("/generation-v2/validate", json={"request": request}))["valid"] is True
+    assert data(http.post("/generation-v2/validate", json=request))["valid"] is True
     job = data(http.post("/generation/start", json=request))
     assert (job["dataset_id"], job["seed"], job["model_config"]["epochs"]) == (dataset_id, 11, 10)
     job_id = job["job_id"]
