@@ -28,21 +28,34 @@ class LoopThread:
 
     def call(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns what the coroutine returns; interrupting the wait (Ctrl-C) cancels it and waits for its end."""
+        portal = self._running()
         ended = threading.Event()
+        scopes: list[anyio.CancelScope] = []
+        results: list[T] = []
 
-        async def run() -> T:
+        async def run() -> None:
             try:
-                return await coroutine()
+                with anyio.CancelScope() as scope:
+                    scopes.append(scope)
+                    results.append(await coroutine())
             finally:
                 ended.set()
 
-        future: Future[T] = self._running().start_task_soon(run)
+        async def cancel() -> None:
+            for scope in scopes:
+                scope.cancel()
+            if not scopes:  # it was not even begun
+                ended.set()
+
+        # Ctrl-C can come at any moment, also between the start and the wait; what was begun must not run on.
         try:
-            return future.result()
+            portal.start_task_soon(run).result()
         except BaseException:
-            if future.cancel():
+            if not ended.is_set():
+                portal.start_task_soon(cancel)
                 ended.wait()
             raise
+        return results[0]
 
     def iterate(self, items: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         """Yields what the asynchronous iterator yields, and closes it when the caller stops."""
