@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Stopwatch, platform_at, told
 
-RUNS = 5
+RUNS = 3
 
 
 def run() -> Iterator[str]:
