@@ -8,12 +8,10 @@ MAKEFLAGS += --no-print-directory
 # Which Python makes .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
-# Which build of torch is installed; heeded when .venv is first made (afterwards: make clean, then make setup TORCH=...).
-#   default  the one in pip's own index; on PyPI, for Linux on x86-64, that is the CUDA build (about 3 GB)
-#   cpu      the CPU build from PyTorch's index (about 200 MB); enough for everything here
-#   cu130    a CUDA build from PyTorch's index; any name that its index has
-TORCH ?= default
-TORCH_PIP_OPTIONS = $(if $(filter-out default,$(TORCH)),--index-url https://download.pytorch.org/whl/$(TORCH))
+# Which build of torch is installed: pip's options for it, such as the --index-url that PyTorch's installation page names
+# for its CPU build or for a CUDA version. Empty takes the one in pip's own index. Heeded when .venv is first made
+# (afterwards: make clean, then make setup TORCH_PIP_OPTIONS=...).
+TORCH_PIP_OPTIONS ?=
 
 # How many processes run the suite.
 TEST_WORKERS ?= 2
@@ -30,7 +28,7 @@ help: ## List the targets.
 # --- set-up ----------------------------------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(READY) ## Make .venv with everything in it, unless it is there (TORCH=cpu: a smaller torch).
+setup: $(READY) ## Make .venv with everything in it, unless it is there.
 	@:
 
 $(READY): pyproject.toml constraints.txt
