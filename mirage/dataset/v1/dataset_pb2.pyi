@@ -158,6 +158,8 @@ class Column(_message.Message):
     INFERRED_TYPE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     NULLABLE_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_LOCALE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, as in the file."""
     type: _builtins.str
@@ -168,6 +170,13 @@ class Column(_message.Message):
     """What it is for: `feature`, `primary_key` or `target`."""
     nullable: _builtins.bool
     """Whether a value is missing anywhere."""
+    personal_data: _builtins.str
+    """The kind of personal data that is in force: `email`, `phone_number`, `full_name`, `first_name`, `last_name`,
+    `postal_address`, `street_address`, `city`, `postcode`, `iban`, `card_number`, `ip_address` or `national_id`; empty
+    where there is none. Such a column is never learnt: generated tables get invented values of the same kind.
+    """
+    personal_data_locale: _builtins.str
+    """Its language and country, as in `de_DE`; empty where unknown."""
     def __init__(
         self,
         *,
@@ -176,10 +185,12 @@ class Column(_message.Message):
         inferred_type: _builtins.str = ...,
         role: _builtins.str = ...,
         nullable: _builtins.bool = ...,
+        personal_data: _builtins.str = ...,
+        personal_data_locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type", "name", b"name", "nullable", b"nullable", "role", b"role", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type", "name", b"name", "nullable", b"nullable", "personal_data", b"personal_data", "personal_data_locale", b"personal_data_locale", "role", b"role", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -498,7 +509,7 @@ class UpdateDatasetRequest(_message.Message):
     visibility: _builtins.str
     """`private` or `public`."""
     confirm_personal_data: _builtins.bool
-    """Needed to make a dataset public in which personal data was found."""
+    """Needed to make a dataset public that holds personal data, and for more of it in one that is public."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnUpdate]:
         """Columns to change; the others stay."""
@@ -541,27 +552,45 @@ class ColumnUpdate(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_LOCALE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     type: _builtins.str
     """A type set by hand; it must hold every value."""
     role: _builtins.str
     """`feature`, `primary_key` or `target`."""
+    personal_data: _builtins.str
+    """What personal data it holds: a kind as in Column, or `none` for no personal data, whatever was found. Kept for later
+    versions, by the column's name; empty goes back to what the scan found.
+    """
+    personal_data_locale: _builtins.str
+    """The language and country of its personal data, as in `de_DE`; one of the locales that values are invented for."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         type: _builtins.str | None = ...,
         role: _builtins.str | None = ...,
+        personal_data: _builtins.str | None = ...,
+        personal_data_locale: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_role", b"_role", "_type", b"_type", "role", b"role", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_personal_data", b"_personal_data", "_personal_data_locale", b"_personal_data_locale", "_role", b"_role", "_type", b"_type", "personal_data", b"personal_data", "personal_data_locale", b"personal_data_locale", "role", b"role", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_role", b"_role", "_type", b"_type", "name", b"name", "role", b"role", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_personal_data", b"_personal_data", "_personal_data_locale", b"_personal_data_locale", "_role", b"_role", "_type", b"_type", "name", b"name", "personal_data", b"personal_data", "personal_data_locale", b"personal_data_locale", "role", b"role", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__personal_data: _TypeAlias = _typing.Literal["personal_data"]  # noqa: Y015
+    _WhichOneofArgType__personal_data: _TypeAlias = _typing.Literal["_personal_data", b"_personal_data"]  # noqa: Y015
+    _WhichOneofReturnType__personal_data_locale: _TypeAlias = _typing.Literal["personal_data_locale"]  # noqa: Y015
+    _WhichOneofArgType__personal_data_locale: _TypeAlias = _typing.Literal["_personal_data_locale", b"_personal_data_locale"]  # noqa: Y015
     _WhichOneofReturnType__role: _TypeAlias = _typing.Literal["role"]  # noqa: Y015
     _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
     _WhichOneofReturnType__type: _TypeAlias = _typing.Literal["type"]  # noqa: Y015
     _WhichOneofArgType__type: _TypeAlias = _typing.Literal["_type", b"_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__personal_data) -> _WhichOneofReturnType__personal_data | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__personal_data_locale) -> _WhichOneofReturnType__personal_data_locale | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__role) -> _WhichOneofReturnType__role | None: ...
     @_typing.overload

@@ -132,7 +132,8 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateDataset(self, request, context):
-        """Changes a dataset's name, description or visibility, and types and roles of its columns; what is absent stays.
+        """Changes a dataset's name, description or visibility, and types, roles and personal data of its columns; what is
+        absent stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class DatasetServiceStub:
     WatchDataset: _grpc.UnaryStreamMultiCallable[_dataset_pb2.WatchDatasetRequest, _dataset_pb2.DatasetEvent]
     """Streams what happens to a dataset while it is read in; the last event closes the stream."""
     UpdateDataset: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.UpdateDatasetRequest, _dataset_pb2.Dataset]
-    """Changes a dataset's name, description or visibility, and types and roles of its columns; what is absent stays."""
+    """Changes a dataset's name, description or visibility, and types, roles and personal data of its columns; what is
+    absent stays.
+    """
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.DeleteDatasetRequest, _dataset_pb2.DeleteDatasetResponse]
     """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along."""
     ListRows: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.ListRowsRequest, _dataset_pb2.ListRowsResponse]
@@ -74,7 +76,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     WatchDataset: _aio.UnaryStreamMultiCallable[_dataset_pb2.WatchDatasetRequest, _dataset_pb2.DatasetEvent]  # type: ignore[assignment]
     """Streams what happens to a dataset while it is read in; the last event closes the stream."""
     UpdateDataset: _aio.UnaryUnaryMultiCallable[_dataset_pb2.UpdateDatasetRequest, _dataset_pb2.Dataset]  # type: ignore[assignment]
-    """Changes a dataset's name, description or visibility, and types and roles of its columns; what is absent stays."""
+    """Changes a dataset's name, description or visibility, and types, roles and personal data of its columns; what is
+    absent stays.
+    """
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_dataset_pb2.DeleteDatasetRequest, _dataset_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
     """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along."""
     ListRows: _aio.UnaryUnaryMultiCallable[_dataset_pb2.ListRowsRequest, _dataset_pb2.ListRowsResponse]  # type: ignore[assignment]
@@ -131,7 +135,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_pb2.UpdateDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_pb2.Dataset, _abc.Awaitable[_dataset_pb2.Dataset]]:
-        """Changes a dataset's name, description or visibility, and types and roles of its columns; what is absent stays."""
+        """Changes a dataset's name, description or visibility, and types, roles and personal data of its columns; what is
+        absent stays.
+        """
 
     @_abc_1.abstractmethod
     def DeleteDataset(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmirage/dataset/v1/profile.proto\x12\x11mirage.dataset.v1\"\xe0\x01\n\x0e\x44\x61tasetProfile\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x11\n\trow_count\x18\x03 \x01(\x01\x12\x1b\n\x13\x64uplicate_row_count\x18\x04 \x01(\x01\x12\x31\n\x07\x63olumns\x18\x05 \x03(\x0b\x32 .mirage.dataset.v1.ColumnProfile\x12\x34\n\x0c\x63orrelations\x18\x06 \x03(\x0b\x32\x1e.mirage.dataset.v1.Correlation\x12\x10\n\x08warnings\x18\x07 \x03(\t\"\xff\x02\n\rColumnProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\x12\x15\n\rmissing_count\x18\x04 \x01(\x01\x12\x18\n\x10missing_fraction\x18\x05 \x01(\x01\x12\x16\n\x0e\x64istinct_count\x18\x06 \x01(\x01\x12\x32\n\x07numeric\x18\x07 \x01(\x0b\x32!.mirage.dataset.v1.NumericProfile\x12\x34\n\x08temporal\x18\x08 \x01(\x0b\x32\".mirage.dataset.v1.TemporalProfile\x12,\n\x04text\x18\t \x01(\x0b\x32\x1e.mirage.dataset.v1.TextProfile\x12\x31\n\ntop_values\x18\n \x03(\x0b\x32\x1d.mirage.dataset.v1.ValueCount\x12/\n\thistogram\x18\x0b \x01(\x0b\x32\x1c.mirage.dataset.v1.Histogram\"\xa4\x01\n\x0eNumericProfile\x12\x0f\n\x07minimum\x18\x01 \x01(\x01\x12\x0f\n\x07maximum\x18\x02 \x01(\x01\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x1a\n\x12standard_deviation\x18\x04 \x01(\x01\x12.\n\tquantiles\x18\x05 \x03(\x0b\x32\x1b.mirage.dataset.v1.Quantile\x12\x16\n\x0e\x64\x65\x63imal_places\x18\x06 \x01(\r\"3\n\x0fTemporalProfile\x12\x0f\n\x07minimum\x18\x01 \x01(\t\x12\x0f\n\x07maximum\x18\x02 \x01(\t\"R\n\x0bTextProfile\x12\x16\n\x0eminimum_length\x18\x01 \x01(\r\x12\x16\n\x0emaximum_length\x18\x02 \x01(\r\x12\x13\n\x0bmean_length\x18\x03 \x01(\x01\".\n\x08Quantile\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\"*\n\nValueCount\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x01\"*\n\tHistogram\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x01\"K\n\x0b\x43orrelation\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmirage/dataset/v1/profile.proto\x12\x11mirage.dataset.v1\"\x9f\x02\n\x0e\x44\x61tasetProfile\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x11\n\trow_count\x18\x03 \x01(\x01\x12\x1b\n\x13\x64uplicate_row_count\x18\x04 \x01(\x01\x12\x31\n\x07\x63olumns\x18\x05 \x03(\x0b\x32 .mirage.dataset.v1.ColumnProfile\x12\x34\n\x0c\x63orrelations\x18\x06 \x03(\x0b\x32\x1e.mirage.dataset.v1.Correlation\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12=\n\rpersonal_data\x18\x08 \x03(\x0b\x32&.mirage.dataset.v1.PersonalDataFinding\"\x95\x01\n\x13PersonalDataFinding\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x16\n\x0ematching_share\x18\x05 \x01(\x01\x12\x10\n\x08\x65vidence\x18\x06 \x03(\t\x12\x12\n\ndecided_by\x18\x07 \x01(\t\"\xff\x02\n\rColumnProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\x12\x15\n\rmissing_count\x18\x04 \x01(\x01\x12\x18\n\x10missing_fraction\x18\x05 \x01(\x01\x12\x16\n\x0e\x64istinct_count\x18\x06 \x01(\x01\x12\x32\n\x07numeric\x18\x07 \x01(\x0b\x32!.mirage.dataset.v1.NumericProfile\x12\x34\n\x08temporal\x18\x08 \x01(\x0b\x32\".mirage.dataset.v1.TemporalProfile\x12,\n\x04text\x18\t \x01(\x0b\x32\x1e.mirage.dataset.v1.TextProfile\x12\x31\n\ntop_values\x18\n \x03(\x0b\x32\x1d.mirage.dataset.v1.ValueCount\x12/\n\thistogram\x18\x0b \x01(\x0b\x32\x1c.mirage.dataset.v1.Histogram\"\xa4\x01\n\x0eNumericProfile\x12\x0f\n\x07minimum\x18\x01 \x01(\x01\x12\x0f\n\x07maximum\x18\x02 \x01(\x01\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x1a\n\x12standard_deviation\x18\x04 \x01(\x01\x12.\n\tquantiles\x18\x05 \x03(\x0b\x32\x1b.mirage.dataset.v1.Quantile\x12\x16\n\x0e\x64\x65\x63imal_places\x18\x06 \x01(\r\"3\n\x0fTemporalProfile\x12\x0f\n\x07minimum\x18\x01 \x01(\t\x12\x0f\n\x07maximum\x18\x02 \x01(\t\"R\n\x0bTextProfile\x12\x16\n\x0eminimum_length\x18\x01 \x01(\r\x12\x16\n\x0emaximum_length\x18\x02 \x01(\r\x12\x13\n\x0bmean_length\x18\x03 \x01(\x01\".\n\x08Quantile\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\"*\n\nValueCount\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x01\"*\n\tHistogram\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x01\"K\n\x0b\x43orrelation\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,21 +32,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirage.dataset.v1.profile_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DATASETPROFILE']._serialized_start=55
-  _globals['_DATASETPROFILE']._serialized_end=279
-  _globals['_COLUMNPROFILE']._serialized_start=282
-  _globals['_COLUMNPROFILE']._serialized_end=665
-  _globals['_NUMERICPROFILE']._serialized_start=668
-  _globals['_NUMERICPROFILE']._serialized_end=832
-  _globals['_TEMPORALPROFILE']._serialized_start=834
-  _globals['_TEMPORALPROFILE']._serialized_end=885
-  _globals['_TEXTPROFILE']._serialized_start=887
-  _globals['_TEXTPROFILE']._serialized_end=969
-  _globals['_QUANTILE']._serialized_start=971
-  _globals['_QUANTILE']._serialized_end=1017
-  _globals['_VALUECOUNT']._serialized_start=1019
-  _globals['_VALUECOUNT']._serialized_end=1061
-  _globals['_HISTOGRAM']._serialized_start=1063
-  _globals['_HISTOGRAM']._serialized_end=1105
-  _globals['_CORRELATION']._serialized_start=1107
-  _globals['_CORRELATION']._serialized_end=1182
+  _globals['_DATASETPROFILE']._serialized_end=342
+  _globals['_PERSONALDATAFINDING']._serialized_start=345
+  _globals['_PERSONALDATAFINDING']._serialized_end=494
+  _globals['_COLUMNPROFILE']._serialized_start=497
+  _globals['_COLUMNPROFILE']._serialized_end=880
+  _globals['_NUMERICPROFILE']._serialized_start=883
+  _globals['_NUMERICPROFILE']._serialized_end=1047
+  _globals['_TEMPORALPROFILE']._serialized_start=1049
+  _globals['_TEMPORALPROFILE']._serialized_end=1100
+  _globals['_TEXTPROFILE']._serialized_start=1102
+  _globals['_TEXTPROFILE']._serialized_end=1184
+  _globals['_QUANTILE']._serialized_start=1186
+  _globals['_QUANTILE']._serialized_end=1232
+  _globals['_VALUECOUNT']._serialized_start=1234
+  _globals['_VALUECOUNT']._serialized_end=1276
+  _globals['_HISTOGRAM']._serialized_start=1278
+  _globals['_HISTOGRAM']._serialized_end=1320
+  _globals['_CORRELATION']._serialized_start=1322
+  _globals['_CORRELATION']._serialized_end=1397
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,7 @@ class DatasetProfile(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     CORRELATIONS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_FIELD_NUMBER: _builtins.int
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
@@ -51,6 +52,12 @@ class DatasetProfile(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What a user should know before learning from this table."""
 
+    @_builtins.property
+    def personal_data(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonalDataFinding]:
+        """Personal data, column by column: what was found and what was said of it since. Columns without any are left out,
+        unless somebody said that they hold none.
+        """
+
     def __init__(
         self,
         *,
@@ -61,14 +68,63 @@ class DatasetProfile(_message.Message):
         columns: _abc.Iterable[Global___ColumnProfile] | None = ...,
         correlations: _abc.Iterable[Global___Correlation] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        personal_data: _abc.Iterable[Global___PersonalDataFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "correlations", b"correlations", "dataset_id", b"dataset_id", "duplicate_row_count", b"duplicate_row_count", "row_count", b"row_count", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "correlations", b"correlations", "dataset_id", b"dataset_id", "duplicate_row_count", b"duplicate_row_count", "personal_data", b"personal_data", "row_count", b"row_count", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetProfile: _TypeAlias = DatasetProfile  # noqa: Y015
+
+@_typing.final
+class PersonalDataFinding(_message.Message):
+    """Personal data in one column."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MATCHING_SHARE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    """The column."""
+    kind: _builtins.str
+    """The kind, as in Column; `none` where a user said that there is none."""
+    locale: _builtins.str
+    """Language and country, as in `de_DE`; empty where unknown."""
+    confidence: _builtins.float
+    """How sure the scan is, 0 to 1; 1 where a user decided."""
+    matching_share: _builtins.float
+    """The share of the examined values that look like the kind, 0 to 1."""
+    decided_by: _builtins.str
+    """`scan` or `user`."""
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What speaks for it: `pattern`, `checksum`, `known values`, `column name`, `other columns`."""
+
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        confidence: _builtins.float = ...,
+        matching_share: _builtins.float = ...,
+        evidence: _abc.Iterable[_builtins.str] | None = ...,
+        decided_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "confidence", b"confidence", "decided_by", b"decided_by", "evidence", b"evidence", "kind", b"kind", "locale", b"locale", "matching_share", b"matching_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalDataFinding: _TypeAlias = PersonalDataFinding  # noqa: Y015
 
 @_typing.final
 class ColumnProfile(_message.Message):
