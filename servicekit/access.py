@@ -35,11 +35,13 @@ class AccessRules:
     def __init__(self, service_names: Iterable[str]) -> None:
         pool = descriptor_pool.Default()
         self._allowed: dict[str, frozenset[int]] = {}
+        self._scopes: dict[str, frozenset[str]] = {}
         for name in service_names:
             service: ServiceDescriptor = pool.FindServiceByName(name)
             for method in service.methods:
-                roles = method.GetOptions().Extensions[access_pb2.access].roles
-                self._allowed[f"/{name}/{method.name}"] = frozenset(roles)
+                access = method.GetOptions().Extensions[access_pb2.access]
+                self._allowed[f"/{name}/{method.name}"] = frozenset(access.roles)
+                self._scopes[f"/{name}/{method.name}"] = frozenset(access.scopes)
 
     def may_call(self, method: str, role: Role | None) -> bool:
         """Whether a caller with this role (None: nobody signed in) may call `/package.Service/Method`.
@@ -49,6 +51,10 @@ class AccessRules:
         if method.startswith(_INFRASTRUCTURE):
             return True
         return bool(self._allowed.get(method, frozenset()) & _HELD[role])
+
+    def scopes_for(self, method: str) -> frozenset[str]:
+        """What a token with limits needs one of; none: only a token without limits may make the call."""
+        return self._scopes.get(method, frozenset())
 
     def is_open(self, method: str) -> bool:
         """Whether the RPC needs no token."""

@@ -72,6 +72,18 @@ class PermissionDenied(ServiceError):
         super().__init__(message)
 
 
+class InsufficientScope(PermissionDenied):
+    """The caller's token is limited, and this call is beyond its limits (RFC 6750, section 3.1)."""
+
+    reason = "INSUFFICIENT_SCOPE"
+
+    def __init__(self, needed: Iterable[str]) -> None:
+        scopes = sorted(needed)
+        need = f"one with the scope {' or '.join(scopes)}" if scopes else "one without limits, as signing in gives it"
+        super().__init__(f"Your token may not make this call: it needs {need}.")
+        self.metadata = {"scope": " ".join(scopes)}
+
+
 class Unavailable(ServiceError):
     """A part that is needed can't be reached just now; trying again may help."""
 

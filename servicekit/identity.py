@@ -30,7 +30,8 @@ class Caller:
 
     subject: str  # a user's id, or a service's name
     role: Role
-    session_id: str = ""  # empty for a service
+    session_id: str = ""  # the session or the API key behind the token; empty for a service
+    scopes: frozenset[str] | None = None  # what the token is limited to; None: to nothing
     token: str = field(default="", repr=False)
 
     @property
@@ -130,13 +131,25 @@ def caller_of(claims: Mapping[str, Any], token: str) -> Caller:
     """The caller in verified claims.
 
     Raises:
-        ValueError: the role is unknown, or a person's subject is no id.
+        ValueError: the role is unknown, a person's subject is no id, or the scope is no text.
     """
     role = Role(claims["role"])
     subject = str(claims["sub"])
     if role is not Role.SERVICE:
         UUID(subject)
-    return Caller(subject=subject, role=role, session_id=str(claims.get("sid", "")), token=token)
+    return Caller(
+        subject=subject, role=role, session_id=str(claims.get("sid", "")), scopes=_scopes_of(claims), token=token
+    )
+
+
+def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    """What the `scope` claim (RFC 8693, section 4.2) limits a token to; None where there is no such claim."""
+    scope = claims.get("scope")
+    if scope is None:
+        return None
+    if not isinstance(scope, str):
+        raise ValueError("scope must be a text")  # noqa: TRY004 - wrong claims are one kind of error here
+    return frozenset(scope.split())
 
 
 def _refused(why: str) -> Unauthenticated:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from servicekit.access import AccessRules
-from servicekit.errors import PermissionDenied, ServiceError, Unauthenticated, Unavailable
+from servicekit.errors import InsufficientScope, PermissionDenied, ServiceError, Unauthenticated, Unavailable
 from servicekit.identity import Authenticator, set_caller
 from servicekit.ids import new_id
 
@@ -134,11 +134,12 @@ class IdentityInterceptor(AroundInterceptor):
 
     @asynccontextmanager
     async def around(self, call: Call, _context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
-        """Checks the token, then the role.
+        """Checks the token, then the role, then the scope.
 
         Raises:
             Unauthenticated: the RPC needs a token, and there is none or a bad one.
             PermissionDenied: the caller's role is not among those that the contract names.
+            InsufficientScope: the caller's token is limited to scopes that the contract doesn't name.
         """
         scheme, _, token = call.metadata.get("authorization", "").partition(" ")
         if self._rules.is_open(call.method):
@@ -152,6 +153,10 @@ class IdentityInterceptor(AroundInterceptor):
             if not self._rules.may_call(call.method, current.role):
                 log.warning("permission_denied", method=call.method, role=current.role)
                 raise PermissionDenied
+            needed = self._rules.scopes_for(call.method)
+            if current.scopes is not None and not current.scopes & needed:
+                log.warning("scope_insufficient", method=call.method, session_id=current.session_id)
+                raise InsufficientScope(needed)
             set_caller(current)
         yield
 

@@ -7,7 +7,9 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from mirage.options.v1 import access_pb2
 from servicekit.access import AccessRules, Role
+from services.auth.scopes import SCOPES
 from tests.support import contracts
+from tests.support.errors import refused
 from tests.support.servers import serving
 from tests.support.tokens import Tokens
 
@@ -72,3 +74,53 @@ def test_unknown_rpc_is_refused() -> None:
     """An RPC that no contract names is for nobody."""
     rules = AccessRules([])
     assert not any(rules.may_call("/mirage.auth.v1.AccountService/GetMe", role) for role in (None, *Role))
+
+
+def test_every_rpc_for_people_declares_its_scopes() -> None:
+    """Whatever a person may call names scopes that exist; each scope is good for something; nothing else has any."""
+    named: set[str] = set()
+    for method in contracts.methods():
+        access = method.GetOptions().Extensions[access_pb2.access]
+        for_people = {access_pb2.ROLE_USER, access_pb2.ROLE_ADMINISTRATOR} & set(access.roles)
+        assert bool(access.scopes) == bool(for_people), contracts.path_of(method)
+        named.update(access.scopes)
+    assert named == SCOPES.keys()
+
+
+@pytest.mark.parametrize("service", contracts.services(), ids=lambda service: service.full_name)
+async def test_every_rpc_with_every_scope(service: ServiceDescriptor, tokens: Tokens) -> None:
+    """A token with one scope may call exactly the RPCs that name it; with several, what any of them allows."""
+
+    def register(server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((contracts.answering_nothing(service),))
+
+    limits = [*SCOPES, "account:read admin:read", "", "datasets", "DATASETS:READ"]
+    holders = {limit: tokens.administrator(scope=limit) for limit in limits}
+    async with serving([service.full_name], register, tokens.verifier) as channel:
+        for method in service.methods:
+            access = method.GetOptions().Extensions[access_pb2.access]
+            if not {access_pb2.ROLE_USER, access_pb2.ROLE_ADMINISTRATOR} & set(access.roles):
+                continue
+            call = contracts.call_of(channel, method)
+            for limit, token in holders.items():
+                if set(limit.split()) & set(access.scopes):
+                    await call(token)
+                    continue
+                async with refused("INSUFFICIENT_SCOPE", grpc.StatusCode.PERMISSION_DENIED) as refusal:
+                    await call(token)
+                assert refusal.metadata == {"scope": " ".join(access.scopes)}, contracts.path_of(method)
+
+
+async def test_a_scope_is_no_role(tokens: Tokens) -> None:
+    """A scope for administrators makes nobody one, and what is no text makes a token nobody's."""
+    service = next(each for each in contracts.services() if each.name == "AdministrationService")
+
+    def register(server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((contracts.answering_nothing(service),))
+
+    async with serving([service.full_name], register, tokens.verifier) as channel:
+        call = contracts.call_of(channel, service.methods_by_name["ListUsers"])
+        async with refused("PERMISSION_DENIED"):
+            await call(tokens.user(scope="admin:read"))
+        async with refused("UNAUTHENTICATED"):
+            await call(tokens.administrator(scope=["admin:read"]))

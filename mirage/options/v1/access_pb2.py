@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/options/v1/access.proto\x12\x11mirage.options.v1\x1a google/protobuf/descriptor.proto\"0\n\x06\x41\x63\x63\x65ss\x12&\n\x05roles\x18\x01 \x03(\x0e\x32\x17.mirage.options.v1.Role*f\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_ANYONE\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x03\x12\x10\n\x0cROLE_SERVICE\x10\x04:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd5\x8d\x03 \x01(\x0b\x32\x19.mirage.options.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/options/v1/access.proto\x12\x11mirage.options.v1\x1a google/protobuf/descriptor.proto\"@\n\x06\x41\x63\x63\x65ss\x12&\n\x05roles\x18\x01 \x03(\x0e\x32\x17.mirage.options.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t*f\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_ANYONE\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x03\x12\x10\n\x0cROLE_SERVICE\x10\x04:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd5\x8d\x03 \x01(\x0b\x32\x19.mirage.options.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirage.options.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=137
-  _globals['_ROLE']._serialized_end=239
+  _globals['_ROLE']._serialized_start=153
+  _globals['_ROLE']._serialized_end=255
   _globals['_ACCESS']._serialized_start=87
-  _globals['_ACCESS']._serialized_end=135
+  _globals['_ACCESS']._serialized_end=151
 # @@protoc_insertion_point(module_scope)

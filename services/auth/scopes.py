@@ -1,0 +1,43 @@
+"""What a token can be limited to: the scopes that the contracts name, and what each lets its holder do."""
+
+SCOPES = {
+    "account:read": "read the account and its profile",
+    "account:write": "change the account and its profile",
+    "admin:read": "read everybody's accounts and jobs; for administrators",
+    "admin:write": "change everybody's accounts, approve and reject jobs; for administrators",
+    "credentials:read": "list sessions and API keys",
+    "credentials:write": "make and delete API keys, end sessions, change the password",
+    "datasets:read": "read datasets and their rows",
+    "datasets:write": "upload, change and delete datasets",
+    "generation:read": "read jobs, models and synthetic tables, check requests",
+    "generation:write": "start and cancel jobs, sample and delete models",
+}
+
+
+def scope_text(scopes: frozenset[str]) -> str:
+    """The scopes as one text, in order: how tokens and answers hold them (RFC 6749, section 3.3)."""
+    return " ".join(sorted(scopes))
+
+
+def scopes_in(text: str) -> frozenset[str]:
+    """The scopes that a text names.
+
+    Raises:
+        ValueError: there is none, or one that doesn't exist.
+    """
+    scopes = frozenset(text.split(" ")) - {""}
+    return known_scopes(scopes)
+
+
+def known_scopes(scopes: frozenset[str]) -> frozenset[str]:
+    """The same scopes.
+
+    Raises:
+        ValueError: there is none, or one that doesn't exist.
+    """
+    if not scopes:
+        raise ValueError(f"must name at least one of {', '.join(SCOPES)}")
+    if unknown := sorted(scopes - SCOPES.keys()):
+        shown = ", ".join(repr(scope[:50]) for scope in unknown[:5])
+        raise ValueError(f"there is no scope {shown}; there are {', '.join(SCOPES)}")
+    return scopes
