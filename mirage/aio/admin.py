@@ -10,7 +10,7 @@ from mirage.connection import Connection
 from mirage.errors import InvalidRequest, NotFound
 from mirage.generation.v1 import job_pb2
 from mirage.records.account import User
-from mirage.records.generation import state_value
+from mirage.states import job_state_value
 
 USER_STATES = {
     "": account_pb2.USER_STATE_UNSPECIFIED,
@@ -101,7 +101,7 @@ class AsyncAdmin:
         Raises:
             InvalidRequest: if there is no such state.
         """
-        query = job_pb2.ListAllJobsRequest(user_id=user_id, state=state_value(state))
+        query = job_pb2.ListAllJobsRequest(user_id=user_id, state=job_state_value(state))
         if since is not None:
             query.since.FromDatetime(since.astimezone(UTC))
 

@@ -16,7 +16,8 @@ from mirage.connection import Connection
 from mirage.dataset.v1 import dataset_pb2 as pb
 from mirage.errors import DatasetFailed, NotFound, NotPossible
 from mirage.progress import dataset_progress, upload_progress
-from mirage.records.dataset import DatasetEvent, DatasetFields, DatasetVersion, Stats, row_of, state_value
+from mirage.records.dataset import DatasetEvent, DatasetFields, DatasetVersion, Stats, row_of
+from mirage.states import dataset_state_value
 from mirage.uploading import Upload, prepared
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ class AsyncDatasets:
             text: only those whose name contains it, without regard to case.
             limit: how many; None for all.
         """
-        wanted = state_value(state)
+        wanted = dataset_state_value(state)
 
         async def page(size: int, token: str) -> tuple[list[AsyncDataset], str]:
             request = pb.ListDatasetsRequest(

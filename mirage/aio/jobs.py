@@ -17,7 +17,8 @@ from mirage.generation.v1 import job_pb2 as pb
 from mirage.generation.v1 import model_pb2
 from mirage.progress import job_progress
 from mirage.records.base import from_struct
-from mirage.records.generation import JobEvent, JobFields, state_value
+from mirage.records.generation import JobEvent, JobFields
+from mirage.states import job_state_value
 from mirage.wire_errors import reason_of
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class AsyncJobs:
         Raises:
             InvalidRequest: if there is no such state.
         """
-        wanted = state_value(state)
+        wanted = job_state_value(state)
 
         async def page(size: int, token: str) -> tuple[list[AsyncJob], str]:
             request = pb.ListJobsRequest(page_size=size, page_token=token, state=wanted, dataset_id=dataset_id)

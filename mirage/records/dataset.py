@@ -7,27 +7,12 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
 from mirage.dataset.v1 import dataset_pb2, profile_pb2
-from mirage.errors import InvalidRequest
 from mirage.records.base import Field, Record, message_of, texts, time, word
 
 if TYPE_CHECKING:
     import pandas as pd
 
 dataset_state = word(dataset_pb2.DatasetState, "DATASET_STATE_")
-
-
-def state_value(state: str) -> dataset_pb2.DatasetState.ValueType:
-    """Returns the value of a state's word; that of no state for an empty one.
-
-    Raises:
-        InvalidRequest: if there is no such state.
-    """
-    values = {dataset_state(value): value for value in dataset_pb2.DatasetState.values()} | {
-        "": dataset_pb2.DATASET_STATE_UNSPECIFIED
-    }
-    if state.lower() not in values:
-        raise InvalidRequest(f"{state!r} is no state of a dataset: processing, ready, failed.", reason="UNKNOWN_STATE")
-    return values[state.lower()]
 
 
 class Column(Record[dataset_pb2.Column]):

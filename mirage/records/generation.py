@@ -1,25 +1,11 @@
 """Jobs and models."""
 
-from mirage.errors import InvalidRequest
 from mirage.generation.v1 import job_pb2, model_pb2
 from mirage.records.base import Field, OptionalField, Record, from_struct, message_of, numbers, texts, time, word
 
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled", "rejected"})
 
 job_state = word(job_pb2.JobState, "JOB_STATE_")
-
-
-def state_value(state: str) -> job_pb2.JobState.ValueType:
-    """Returns the value of a state's word; that of no state for an empty one.
-
-    Raises:
-        InvalidRequest: if there is no such state.
-    """
-    values = {job_state(value): value for value in job_pb2.JobState.values()} | {"": job_pb2.JOB_STATE_UNSPECIFIED}
-    if state.lower() not in values:
-        known = ", ".join(word for word in values if word not in ("", "unspecified"))
-        raise InvalidRequest(f"{state!r} is no state of a job: {known}.", reason="UNKNOWN_STATE")
-    return values[state.lower()]
 
 
 class JobFields(Record[job_pb2.Job]):

@@ -12,17 +12,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.attending import Superseded
+from servicekit.failures import Failure
 from services.dataset import events, repository, work_queue
 from services.dataset.columns import Column
-from services.dataset.failures import PROCESSES_LOST, Failure
+from services.dataset.failures import PROCESSES_LOST
 from services.dataset.models import Document, loose_objects
 from services.dataset.repository import View
 from services.dataset.states import Stage, State
 from services.dataset.work_queue import Ticket
-
-
-class Superseded(Exception):
-    """The attempt counts no more: the dataset was deleted, or another process has the version."""
 
 
 class Attempt(NamedTuple):
@@ -132,7 +130,7 @@ async def _end_badly(session: AsyncSession, view: View, failure: Failure) -> Non
     dataset, version = view
     version.state = State.FAILED
     version.queue_id, version.at_work = None, False
-    version.error_code, version.error_reason, version.error_message = failure.code.name, failure.reason, failure.message
+    version.set_failure(failure)
     await events.record(session, dataset, version, Stage.FAILED)
 
 

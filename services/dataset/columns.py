@@ -1,29 +1,8 @@
 """What a column of a table is taken for, and what it is for."""
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict
 
-
-class ColumnType(StrEnum):
-    """What a column is taken for."""
-
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    CATEGORICAL = "categorical"
-    DATETIME = "datetime"
-    DATE = "date"
-    TEXT = "text"
-    IDENTIFIER = "identifier"
-
-
-class ColumnRole(StrEnum):
-    """What a column is for."""
-
-    FEATURE = "feature"
-    PRIMARY_KEY = "primary_key"
-    TARGET = "target"
+from servicekit.column_types import ColumnRole, ColumnType
 
 
 class Column(BaseModel):

@@ -3,23 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import ParseDict
-from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
 
 from mirage.dataset.v1 import dataset_pb2, profile_pb2
+from servicekit.enums import EnumNames
+from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
-from servicekit.interceptors import DOMAIN
 from servicekit.timestamps import to_timestamp, utc_now
-from services.dataset.models import DatasetEvent, Document, Failing, Version
+from services.dataset.models import DatasetEvent, Document, Version
 from services.dataset.repository import View
 from services.dataset.states import State
 
-
-def state_to_proto(state: State) -> dataset_pb2.DatasetState.ValueType:
-    """A state as the contract names it."""
-    return dataset_pb2.DatasetState.Value(f"DATASET_STATE_{state.name}")
+_STATES = EnumNames(State, dataset_pb2.DatasetState, "DATASET_STATE_")
 
 
 def filter_fields(request: dataset_pb2.ListDatasetsRequest) -> dict[str, Any]:
@@ -28,9 +23,7 @@ def filter_fields(request: dataset_pb2.ListDatasetsRequest) -> dict[str, Any]:
     if request.visibility:
         fields["visibility"] = request.visibility
     if request.state:
-        known = request.state in dataset_pb2.DatasetState.values()
-        name = dataset_pb2.DatasetState.Name(request.state) if known else "unknown"
-        fields["state"] = name.removeprefix("DATASET_STATE_").lower()
+        fields["state"] = _STATES.word(request.state)
     return fields
 
 
@@ -65,8 +58,8 @@ def dataset_to_proto(view: View, *, with_columns: bool = True) -> dataset_pb2.Da
         name=dataset.name,
         description=dataset.description,
         visibility=dataset.visibility.value,
-        state=state_to_proto(version.state),
-        error=_error(version),
+        state=_STATES.to_proto(version.state),
+        error=failure_to_proto(version),
         latest_version=dataset.latest_version,
         row_count=version.row_count,
         column_count=len(version.columns),
@@ -90,8 +83,8 @@ def version_to_proto(version: Version) -> dataset_pb2.DatasetVersion:
     return dataset_pb2.DatasetVersion(
         dataset_id=str(version.dataset_id),
         version=version.number,
-        state=state_to_proto(version.state),
-        error=_error(version),
+        state=_STATES.to_proto(version.state),
+        error=failure_to_proto(version),
         row_count=version.row_count,
         column_count=len(version.columns),
         source_format=version.source_format,
@@ -115,11 +108,11 @@ def event_to_proto(event: DatasetEvent) -> dataset_pb2.DatasetEvent:
         dataset_id=str(event.dataset_id),
         sequence=event.seq,
         resume_token=encode_resume_token(event.dataset_id, event.seq),
-        state=state_to_proto(event.state),
+        state=_STATES.to_proto(event.state),
         stage=event.stage.value,
         progress=event.progress,
         rows_read=event.rows_read,
-        error=_error(event),
+        error=failure_to_proto(event),
         event_time=to_timestamp(event.created_at),
         version=event.version,
     )
@@ -134,12 +127,3 @@ def heartbeat_to_proto(dataset_id: UUID, after: int) -> dataset_pb2.DatasetEvent
         stage="heartbeat",
         event_time=to_timestamp(utc_now()),
     )
-
-
-def _error(row: Failing) -> status_pb2.Status | None:
-    if row.error_code is None:
-        return None
-    detail = AnyMessage()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=row.error_reason or "", domain=DOMAIN))
-    code: int = StatusCode[row.error_code].value[0]
-    return status_pb2.Status(code=code, message=row.error_message or "", details=[detail])

@@ -1,24 +1,15 @@
 """Why a file could not be read in: what its owner is told, kept with the version."""
 
-from typing import NamedTuple
-
 import structlog
 from grpc import StatusCode
 
 from servicekit.errors import ServiceError
+from servicekit.failures import Failure
 from services.dataset.errors import IngestionFailed
 from services.dataset.ingestion.faults import Fault, TypesDontFit
 from services.dataset.models import Version
 
 log = structlog.get_logger(__name__)
-
-
-class Failure(NamedTuple):
-    """Why something failed."""
-
-    code: StatusCode
-    reason: str  # for programs
-    message: str  # for people
 
 
 PROCESSES_LOST = Failure(

@@ -2,24 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit.attending import Attendant, Ending, Piece
 from servicekit.errors import Unavailable
 from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
-from servicekit.patience import DATABASE_ERRORS, patiently
+from servicekit.patience import patiently
 from servicekit.timestamps import utc_now
 from servicekit.workspace import Workspace
 from services.dataset import attempts, events, repository
-from services.dataset.attempts import Attempt, Result, Superseded
+from services.dataset.attempts import Attempt, Result
 from services.dataset.columns import Column
 from services.dataset.failures import failure_from
 from services.dataset.ingestion.tasks import Limits, Outcome, Report, Task
@@ -30,8 +30,6 @@ from services.dataset.work_queue import Ticket
 
 log = structlog.get_logger(__name__)
 
-# Announcements can be lost, so whether the attempt still counts is looked at as well.
-_LOOK_S = 5.0
 # Tables that have not come to be a version's by then never will.
 _TABLES_KEPT = timedelta(days=1)
 _SHORTEST_PAUSE_S = 0.5  # between two reports of the same stage
@@ -62,12 +60,11 @@ class Ingestor:
         stopping: asyncio.Event,
     ) -> None:
         self._sessions = sessions
-        self._listener = listener
+        self._attendant = Attendant(sessions, listener, events.CHANNEL, stopping)
         self._store = store
         self._ingest = ingest
         self._workspace = workspace
         self._rules = rules
-        self._stopping = stopping
 
     async def handle(self, row: QueueRow) -> None:
         """Reads the version in that a row of the queue names; raises only if the database stays away."""
@@ -82,46 +79,26 @@ class Ingestor:
         version = view.version
         structlog.contextvars.bind_contextvars(user_id=str(view.dataset.owner_id))
         log.info("ingestion_begun", attempt=version.attempts)
-        await self._attend(version, Attempt(version.dataset_id, version.number, version.attempts))
+        ending = await self._attendant.attend(
+            self._piece(version, Attempt(version.dataset_id, version.number, version.attempts))
+        )
+        log.info("ingestion_ended", ending=ending.value)
+        if ending is Ending.CALLED_OFF:
+            await loose_objects.remove_due(self._sessions, self._store)
 
-    async def _attend(self, version: Version, attempt: Attempt) -> None:
-        work = asyncio.create_task(self._work(version, attempt))
-        superseded = asyncio.create_task(self._until_superseded(attempt))
-        stopping = asyncio.create_task(self._stopping.wait())
-        tasks = {work, superseded, stopping}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        try:
-            if work in done:
-                await self._conclude(work, attempt)
-            elif superseded in done:
-                await self._call_off()
-            else:
-                await self._say(lambda session: attempts.give_back(session, attempt))
-                log.info("ingestion_given_back")
-        except Superseded:
-            await self._call_off()
-
-    async def _call_off(self) -> None:
-        log.info("ingestion_called_off")
-        await loose_objects.remove_due(self._sessions, self._store)
-
-    async def _conclude(self, work: "asyncio.Task[None]", attempt: Attempt) -> None:
-        """What the work came to: nothing more to do, or a failure to write down."""
-        try:
-            await work
-        except Superseded:
-            raise
-        except Exception as error:  # whatever it is, the dataset's owner must not wait for ever
+    def _piece(self, version: Version, attempt: Attempt) -> Piece:
+        async def fail(session: AsyncSession, error: Exception) -> None:
             failure = failure_from(error)
-            await self._say(lambda session: attempts.fail(session, attempt, failure))
+            await attempts.fail(session, attempt, failure)
             log.warning("ingestion_failed", reason=failure.reason)
-        else:
-            log.info("ingestion_succeeded")
+
+        return Piece(
+            key=str(attempt.dataset_id),
+            work=lambda: self._work(version, attempt),
+            counts=lambda session: repository.attempt_counts(session, *attempt),
+            fail=fail,
+            give_back=lambda session: attempts.give_back(session, attempt),
+        )
 
     async def _work(self, version: Version, attempt: Attempt) -> None:
         with self._workspace.directory() as directory:
@@ -135,7 +112,7 @@ class Ingestor:
             outcome = await teller.telling(self._ingest(task, teller))
             await self._report(attempt, Stage.STORING, _STORING_AT, outcome.row_count)
             result = await self._store_table(version, attempt, outcome, before)
-            await self._say(lambda session: attempts.succeed(session, attempt, result))
+            await self._attendant.say(lambda session: attempts.succeed(session, attempt, result))
 
     async def _columns_before(self, attempt: Attempt) -> tuple[Column, ...] | None:
         """The columns of the latest ready version before this one; None if there is none."""
@@ -148,7 +125,7 @@ class Ingestor:
     ) -> Result:
         key = table_key(version)
         due_at = utc_now() + _TABLES_KEPT
-        await self._say(lambda session: attempts.reserve(session, attempt, key, due_at))
+        await self._attendant.say(lambda session: attempts.reserve(session, attempt, key, due_at))
         stored = await patiently(lambda: self._store.put_file(key, outcome.table), Unavailable)
         inherited = inherit(before, outcome.columns, outcome.profile) if before else None
         return Result(
@@ -163,37 +140,8 @@ class Ingestor:
         )
 
     async def _report(self, attempt: Attempt, stage: Stage, progress: float, rows_read: int) -> None:
-        """Tells the dataset's followers; while the database is away the work goes on untold."""
-        try:
-            async with self._sessions.begin() as session:
-                await attempts.report(session, attempt, stage, progress, rows_read)
-        except DATABASE_ERRORS as error:
-            log.warning("progress_not_told", error=type(error).__name__)
-
-    async def _until_superseded(self, attempt: Attempt) -> None:
-        """Returns once the dataset was deleted, or the version given to another process."""
-        async with self._listener.subscribe(events.CHANNEL, str(attempt.dataset_id)) as subscription:
-            while True:
-                try:
-                    async with self._sessions() as session:
-                        if not await repository.attempt_counts(session, *attempt):
-                            return
-                except DATABASE_ERRORS as error:
-                    log.warning("version_not_looked_for", error=type(error).__name__)
-                await subscription.wait(_LOOK_S)
-
-    async def _say(self, speak: Callable[[AsyncSession], Coroutine[Any, Any, None]]) -> None:
-        """One transaction that must come about, as long as the attempt counts.
-
-        Raises:
-            Superseded: the attempt counts no more.
-        """
-
-        async def transaction() -> None:
-            async with self._sessions.begin() as session:
-                await speak(session)
-
-        await patiently(transaction, *DATABASE_ERRORS)
+        """Tells the dataset's followers."""
+        await self._attendant.mention(lambda session: attempts.report(session, attempt, stage, progress, rows_read))
 
 
 def table_key(version: Version) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from services.dataset.columns import Column, ColumnRole, ColumnType
+from servicekit.column_types import ColumnRole, ColumnType
+from services.dataset.columns import Column
 from services.dataset.ingestion.faults import named
 from services.dataset.models import Document
 

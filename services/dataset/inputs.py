@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from services.dataset.columns import ColumnRole, ColumnType
+from servicekit.column_types import ColumnRole, ColumnType
 from services.dataset.states import State, Visibility
 
 LONGEST_NAME = 200

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.failures import FailureColumns
 from servicekit.loose_objects import LooseObjectColumns, LooseObjects
 from services.dataset.states import Stage, State, Visibility
 
@@ -38,14 +39,6 @@ class Base(DeclarativeBase):
     }
 
 
-class Failing:
-    """Why something failed: a gRPC code's name, a reason for programs, a text for people; null where it didn't."""
-
-    error_code: Mapped[str | None]
-    error_reason: Mapped[str | None]
-    error_message: Mapped[str | None]
-
-
 class Dataset(Base):
     """A table that somebody uploaded, in one or more versions. Ids ascend with time (UUIDv7), so lists go by id.
 
@@ -70,7 +63,7 @@ class Dataset(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Version(Failing, Base):
+class Version(FailureColumns, Base):
     """One version of a dataset: the file as it was uploaded and, when it is ready, the table made of it."""
 
     __tablename__ = "dataset_versions"
@@ -107,7 +100,7 @@ class Version(Failing, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class DatasetEvent(Failing, Base):
+class DatasetEvent(FailureColumns, Base):
     """Something that happened to a dataset while a version was read in. `seq` counts from 1 without gaps."""
 
     __tablename__ = "dataset_events"

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from servicekit.column_types import ColumnRole
 from servicekit.errors import Violation
 from servicekit.object_store import ObjectMissing, ObjectStore
 from servicekit.workspace import Workspace
-from services.dataset.columns import Column, ColumnRole
+from services.dataset.columns import Column
 from services.dataset.errors import DatasetNotFound, IngestionFailed
 from services.dataset.failures import failure_from
 from services.dataset.ingesting import Ingest

@@ -12,6 +12,8 @@ from uuid import UUID
 from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.attending import Superseded
+from servicekit.failures import Failure
 from servicekit.ids import new_id
 from servicekit.timestamps import utc_now
 from services.generation import dispatch, events, repository
@@ -21,11 +23,7 @@ from services.generation.events import EventKind
 from services.generation.models import Job, Model
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, ENDED, JobState
-from services.generation.transitions import Fault, move
-
-
-class Superseded(Exception):
-    """The attempt counts no more: the job was cancelled or deleted, or another worker has it."""
+from services.generation.transitions import move
 
 
 class Attempt(NamedTuple):
@@ -75,7 +73,7 @@ async def claim(
         if job.workers_lost >= max_workers_lost:
             message = f"{job.workers_lost} workers were lost while they had this job; it isn't tried again."
             await move(
-                session, dispatcher, job, JobState.FAILED, fault=Fault(StatusCode.ABORTED, "WORKER_LOST", message)
+                session, dispatcher, job, JobState.FAILED, failure=Failure(StatusCode.ABORTED, "WORKER_LOST", message)
             )
             return None
         await move(session, dispatcher, job, JobState.QUEUED, message="The worker was lost; another starts over")
@@ -149,14 +147,14 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
     await move(session, dispatcher, job, JobState.SUCCEEDED)
 
 
-async def fail(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt, fault: Fault) -> None:
+async def fail(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt, failure: Failure) -> None:
     """Ends the job badly.
 
     Raises:
         Superseded: the attempt counts no more.
     """
     job = await _lock(session, attempt)
-    await move(session, dispatcher, job, JobState.FAILED, fault=fault)
+    await move(session, dispatcher, job, JobState.FAILED, failure=failure)
 
 
 async def give_back(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt) -> None:

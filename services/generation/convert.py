@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
 
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
-from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2, model_pb2
-from servicekit.errors import InvalidRequest, Violation
+from servicekit.enums import EnumNames
+from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
-from servicekit.interceptors import DOMAIN
 from servicekit.structs import from_struct, to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
@@ -21,6 +18,7 @@ from services.generation.models import Job, JobEvent, Model, Standing
 from services.generation.planning import OUTPUT_FORMATS, RequestLimits, Verdict
 from services.generation.states import JobState
 
+_STATES = EnumNames(JobState, job_pb2.JobState, "JOB_STATE_")
 _STRUCTS: tuple[Literal["model_config", "optimization_config", "privacy", "conditions"], ...] = (
     "model_config",
     "optimization_config",
@@ -58,16 +56,7 @@ def state_from_proto(state: job_pb2.JobState.ValueType) -> JobState | None:
     Raises:
         InvalidRequest: there is no such state.
     """
-    if state == job_pb2.JOB_STATE_UNSPECIFIED:
-        return None
-    if state not in job_pb2.JobState.values():
-        raise InvalidRequest([Violation("state", "must be a state that a job can have")])
-    return JobState[job_pb2.JobState.Name(state).removeprefix("JOB_STATE_")]
-
-
-def state_to_proto(state: JobState) -> job_pb2.JobState.ValueType:
-    """A state as the contract names it."""
-    return job_pb2.JobState.Value(f"JOB_STATE_{state.name}")
+    return _STATES.from_proto("state", state)
 
 
 def job_to_proto(job: Job) -> job_pb2.Job:
@@ -207,7 +196,7 @@ def _value(plain: Any) -> Value:
 def _standing(row: Standing) -> Mapping[str, Any]:
     """How a job stands, as the job and its events show it."""
     return {
-        "state": state_to_proto(row.state),
+        "state": _STATES.to_proto(row.state),
         "progress": row.progress,
         "stage": row.stage,
         "epoch": row.epoch,
@@ -215,14 +204,5 @@ def _standing(row: Standing) -> Mapping[str, Any]:
         "losses": row.losses,
         "rows_sampled": row.rows_sampled,
         "seconds_left": row.seconds_left,
-        "error": _error(row),
+        "error": failure_to_proto(row),
     }
-
-
-def _error(row: Standing) -> status_pb2.Status | None:
-    if row.error_code is None:
-        return None
-    detail = AnyMessage()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=row.error_reason or "", domain=DOMAIN))
-    code: int = StatusCode[row.error_code].value[0]
-    return status_pb2.Status(code=code, message=row.error_message or "", details=[detail])

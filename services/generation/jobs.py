@@ -9,6 +9,7 @@ from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.failures import Failure
 from servicekit.follow import follow as follow_events
 from servicekit.idempotency import IdempotencyKeyReused
 from servicekit.ids import new_id
@@ -21,7 +22,7 @@ from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent
 from services.generation.planning import Plan
 from services.generation.states import ENDED, STAGES, JobState
-from services.generation.transitions import Fault, move
+from services.generation.transitions import move
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 LONGEST_REASON = 1000
@@ -182,8 +183,8 @@ async def reject(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, re
         IllegalTransition: it doesn't wait for approval.
     """
     job = await _lock_for_administrator(session, job_id)
-    fault = Fault(StatusCode.PERMISSION_DENIED, "JOB_REJECTED", reason)
-    await move(session, dispatcher, job, JobState.REJECTED, message=reason, fault=fault)
+    failure = Failure(StatusCode.PERMISSION_DENIED, "JOB_REJECTED", reason)
+    await move(session, dispatcher, job, JobState.REJECTED, message=reason, failure=failure)
     return job
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.failures import FailureColumns
 from servicekit.loose_objects import LooseObjectColumns
 from services.generation.states import JobState
 
@@ -33,7 +34,7 @@ class Base(DeclarativeBase):
     }
 
 
-class Standing:
+class Standing(FailureColumns):
     """How a job stands: the columns that a job and each of its events share."""
 
     state: Mapped[JobState]
@@ -44,10 +45,6 @@ class Standing:
     losses: Mapped[dict[str, float]] = mapped_column(default=dict)
     rows_sampled: Mapped[int] = mapped_column(default=0)
     seconds_left: Mapped[float | None]
-    # Why it failed or was rejected: a gRPC code's name, a reason for programs, a text for people.
-    error_code: Mapped[str | None]
-    error_reason: Mapped[str | None]
-    error_message: Mapped[str | None]
 
 
 class Job(Standing, Base):

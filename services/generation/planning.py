@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
 from servicekit.clients import PeerError
+from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.validation import violations_of
 from services.generation.engines import ENGINES
@@ -17,7 +18,7 @@ from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import Limits
 from services.generation.engines.protocol import ModelSpec
 from services.generation.sources import Source, SourceClient
-from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.holdout import training_row_count
 from services.generation.tables.prepare import LEAST_ROWS
 

@@ -11,8 +11,9 @@ import httpx
 
 from mirage.dataset.v1 import source_pb2, source_pb2_grpc
 from servicekit.clients import peer_error
+from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import Unavailable
-from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+from services.generation.tables.columns import ColumnSpec
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _READ_TIMEOUT_SECONDS = 60.0

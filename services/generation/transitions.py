@@ -1,10 +1,8 @@
 """A job's way from state to state: each step one change of a locked row with its event, in one transaction."""
 
-from typing import NamedTuple
-
-from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.failures import Failure
 from servicekit.timestamps import utc_now
 from services.generation import events
 from services.generation.dispatch import Dispatcher
@@ -14,14 +12,6 @@ from services.generation.models import Job
 from services.generation.states import ALLOWED, ENDED, STAGES, JobState
 
 
-class Fault(NamedTuple):
-    """Why a job failed or was rejected."""
-
-    code: StatusCode
-    reason: str  # for programs
-    message: str  # for people
-
-
 async def move(
     session: AsyncSession,
     dispatcher: Dispatcher,
@@ -29,7 +19,7 @@ async def move(
     wanted: JobState,
     *,
     message: str = "",
-    fault: Fault | None = None,
+    failure: Failure | None = None,
 ) -> None:
     """Takes a locked job to another state, writes the event, and dispatches what may follow.
 
@@ -45,8 +35,8 @@ async def move(
         await dispatcher.queue(session, job)
     if wanted is JobState.SUCCEEDED:
         job.progress = 1.0
-    if fault is not None:
-        job.error_code, job.error_reason, job.error_message = fault.code.name, fault.reason, fault.message
+    if failure is not None:
+        job.set_failure(failure)
     if wanted in ENDED:
         job.ended_at = utc_now()
         job.seconds_left = None

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,14 +14,16 @@ from grpc import StatusCode
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit.attending import Attendant, Piece
 from servicekit.errors import ServiceError, Unavailable
+from servicekit.failures import Failure
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
-from servicekit.patience import DATABASE_ERRORS, patiently
+from servicekit.patience import patiently
 from servicekit.timestamps import utc_now
 from servicekit.workspace import Workspace
 from services.generation import attempts, events, repository
-from services.generation.attempts import Attempt, Result, Superseded
+from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.protocol import Progress
 from services.generation.faults import code_of
@@ -33,12 +34,9 @@ from services.generation.sources import SourceChanged, SourceClient, fetch_table
 from services.generation.tables.columns import ColumnSpec
 from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.training.spec import TrainingSpec, TrainingSummary
-from services.generation.transitions import Fault
 
 log = structlog.get_logger(__name__)
 
-# Announcements can be lost, so a worker looks for itself as well.
-_LOOK_S = 5.0
 # Uploads that have not come to be a job's result by then never will.
 _UPLOADS_KEPT = timedelta(days=1)
 
@@ -68,14 +66,13 @@ class JobWorker:
         stopping: asyncio.Event,
     ) -> None:
         self._sessions = sessions
-        self._listener = listener
+        self._attendant = Attendant(sessions, listener, events.CHANNEL, stopping)
         self._store = store
         self._sources = sources
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspace = workspace
         self._limits = limits
-        self._stopping = stopping
 
     async def handle(self, row: QueueRow) -> None:
         """Does the job that a row of the queue names, to whatever end; raises only if the database stays away."""
@@ -89,42 +86,22 @@ class JobWorker:
             return
         structlog.contextvars.bind_contextvars(user_id=str(job.owner_id), attempt=job.attempts)
         log.info("job_claimed")
-        await self._attend(job, Attempt(job.id, job.attempts))
+        ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
+        log.info("job_ended", ending=ending.value)
 
-    async def _attend(self, job: Job, attempt: Attempt) -> None:
-        work = asyncio.create_task(self._work(job, attempt))
-        superseded = asyncio.create_task(self._until_superseded(attempt))
-        stopping = asyncio.create_task(self._stopping.wait())
-        tasks = {work, superseded, stopping}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        try:
-            if work in done:
-                await self._conclude(work, attempt)
-            elif superseded in done:
-                log.info("job_called_off")
-            else:
-                await self._say(lambda session: attempts.give_back(session, self._dispatcher, attempt))
-                log.info("job_given_back")
-        except Superseded:
-            log.info("job_called_off")
+    def _piece(self, job: Job, attempt: Attempt) -> Piece:
+        async def fail(session: AsyncSession, error: Exception) -> None:
+            failure = _failure_of(error)
+            await attempts.fail(session, self._dispatcher, attempt, failure)
+            log.warning("job_failed", reason=failure.reason)
 
-    async def _conclude(self, work: "asyncio.Task[None]", attempt: Attempt) -> None:
-        """What the work came to: nothing more to do, or a failure to write down."""
-        try:
-            await work
-        except Superseded:
-            raise
-        except Exception as error:  # whatever it is, the job's owner must not wait for ever
-            fault = _fault_of(error)
-            await self._say(lambda session: attempts.fail(session, self._dispatcher, attempt, fault))
-            log.warning("job_failed", reason=fault.reason)
-        else:
-            log.info("job_succeeded")
+        return Piece(
+            key=str(job.id),
+            work=lambda: self._work(job, attempt),
+            counts=lambda session: repository.attempt_counts(session, *attempt),
+            fail=fail,
+            give_back=lambda session: attempts.give_back(session, self._dispatcher, attempt),
+        )
 
     async def _work(self, job: Job, attempt: Attempt) -> None:
         with self._workspace.directory() as directory:
@@ -153,7 +130,7 @@ class JobWorker:
             for told in throttle.rest():
                 await self._report(attempt, told)
             result = await self._store_results(job, attempt, summary)
-            await self._say(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
+            await self._attendant.say(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
 
     async def _fetch(self, job: Job, directory: Path) -> Path:
         path = directory / "source.parquet"
@@ -171,7 +148,7 @@ class JobWorker:
         folder = f"{job.owner_id}/{job.id}/{attempt.number}"
         table_key, model_key = f"{folder}/synthetic.parquet", f"{folder}/model.zip"
         due_at = utc_now() + _UPLOADS_KEPT
-        await self._say(lambda session: attempts.reserve(session, attempt, [table_key, model_key], due_at))
+        await self._attendant.say(lambda session: attempts.reserve(session, attempt, [table_key, model_key], due_at))
         await patiently(lambda: self._store.put_file(table_key, summary.table_path), Unavailable)
         await patiently(lambda: self._store.put_file(model_key, summary.model_path), Unavailable)
         schema = await asyncio.to_thread(pq.read_schema, summary.table_path)
@@ -190,50 +167,21 @@ class JobWorker:
         )
 
     async def _report(self, attempt: Attempt, progress: Progress) -> None:
-        """Tells the job's followers; while the database is away the work goes on untold."""
-        try:
-            async with self._sessions.begin() as session:
-                await attempts.report(session, self._dispatcher, attempt, progress)
-        except DATABASE_ERRORS as error:
-            log.warning("progress_not_told", error=type(error).__name__)
-
-    async def _until_superseded(self, attempt: Attempt) -> None:
-        """Returns once the job was cancelled, deleted or given to another worker."""
-        async with self._listener.subscribe(events.CHANNEL, str(attempt.job_id)) as subscription:
-            while True:
-                try:
-                    async with self._sessions() as session:
-                        if not await repository.attempt_counts(session, attempt.job_id, attempt.number):
-                            return
-                except DATABASE_ERRORS as error:
-                    log.warning("job_not_looked_for", error=type(error).__name__)
-                await subscription.wait(_LOOK_S)
-
-    async def _say(self, speak: Callable[[AsyncSession], Coroutine[Any, Any, None]]) -> None:
-        """One transaction that must come about, as long as the attempt counts.
-
-        Raises:
-            Superseded: the attempt counts no more.
-        """
-
-        async def transaction() -> None:
-            async with self._sessions.begin() as session:
-                await speak(session)
-
-        await patiently(transaction, *DATABASE_ERRORS)
+        """Tells the job's followers."""
+        await self._attendant.mention(lambda session: attempts.report(session, self._dispatcher, attempt, progress))
 
 
-def _fault_of(error: Exception) -> Fault:
+def _failure_of(error: Exception) -> Failure:
     if isinstance(error, TrainingFailed):
-        return Fault(code_of(error.reason), error.reason, error.message)
+        return Failure(code_of(error.reason), error.reason, error.message)
     if isinstance(error, SourceChanged):
-        return Fault(
+        return Failure(
             StatusCode.DATA_LOSS, "SOURCE_CHANGED", "The dataset's table isn't the one the job was started on."
         )
     if isinstance(error, ServiceError):
-        return Fault(error.code, error.reason, error.message)
+        return Failure(error.code, error.reason, error.message)
     log.error("unexpected_error", exc_info=error)
-    return Fault(StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side. It has been logged.")
+    return Failure(StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side. It has been logged.")
 
 
 def _details(job: Job, summary: TrainingSummary, arrow_types: dict[str, str]) -> dict[str, Any]:

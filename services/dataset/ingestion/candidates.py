@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from servicekit.column_types import ColumnType
 from servicekit.tabular.text import MISSING_TOKENS, NUMBER_PATTERN
-from services.dataset.columns import ColumnType
 
 WEAK_TOKENS = ("", "None", "none", "-", "--", "?", ".", *MISSING_TOKENS)
 """Texts that stand for a missing value in a column whose other values are all numbers, dates or booleans."""

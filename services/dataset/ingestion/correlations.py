@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.reading import batch_rows, internal
 from services.dataset.ingestion.staging import batches
 

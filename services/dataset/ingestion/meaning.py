@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.staging import Relation, counted, one_row
 from services.dataset.ingestion.storage import Storage
 

@@ -7,8 +7,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from servicekit.column_types import ColumnType
 from servicekit.tabular.text import as_text
-from services.dataset.columns import Column, ColumnType
+from services.dataset.columns import Column
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
 from services.dataset.ingestion.reading import internal
 from services.dataset.ingestion.staging import Relation, counted, one_row

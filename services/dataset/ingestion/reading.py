@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 
 BATCH_CELLS = 400_000
 """Cells that are in memory at a time while a file is read."""

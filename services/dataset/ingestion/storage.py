@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.candidates import (
     BOOLEAN,
     DECIMAL_COMMA,

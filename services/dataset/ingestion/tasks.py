@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from services.dataset.columns import Column, ColumnType
+from servicekit.column_types import ColumnType
+from services.dataset.columns import Column
 
 Report = Callable[[str, float, int], None]
 """Takes a stage (`reading`, `profiling`, `storing`), the share done (0 to 1) and the rows read so far."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+from servicekit.column_types import ColumnRole, ColumnType
+from services.generation.tables.columns import ColumnSpec
 
 # Categories that a column is taken to have while nobody has counted them.
 ASSUMED_CATEGORIES = 12

@@ -1,29 +1,8 @@
 """What is known of a source's columns before the table is read."""
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict
 
-
-class ColumnType(StrEnum):
-    """What a column is taken for."""
-
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    CATEGORICAL = "categorical"
-    DATETIME = "datetime"
-    DATE = "date"
-    TEXT = "text"
-    IDENTIFIER = "identifier"
-
-
-class ColumnRole(StrEnum):
-    """What a column is for."""
-
-    FEATURE = "feature"
-    PRIMARY_KEY = "primary_key"
-    TARGET = "target"
+from servicekit.column_types import ColumnRole, ColumnType
 
 
 class ColumnSpec(BaseModel):

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from servicekit.column_types import ColumnRole, ColumnType
 from services.generation.engines.protocol import Failure
 from services.generation.tables.categories import Category
-from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.identifiers import PatternIdentifier, SequenceIdentifier, plain_strings, takes
 from services.generation.tables.integers import is_whole
 from services.generation.tables.missing import Missing

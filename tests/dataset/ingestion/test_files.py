@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from servicekit import tabular
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.faults import Fault, Reason
 from services.dataset.ingestion.tasks import Limits
 from tests.dataset.ingestion.conftest import Ingest

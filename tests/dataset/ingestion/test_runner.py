@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.faults import Fault, Reason, TypesDontFit
 from services.dataset.ingestion.runner import IngestionRunner
 from services.dataset.ingestion.tasks import Task

@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from services.dataset.columns import ColumnType
+from servicekit.column_types import ColumnType
 from services.dataset.ingestion.faults import TypesDontFit
 from tests.dataset.ingestion.conftest import Ingest
 

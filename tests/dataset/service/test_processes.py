@@ -191,6 +191,6 @@ async def test_the_log(surroundings: Surroundings) -> None:
             await user.upload(f'[{{"name": "{SECRET_CELL}"}}, {{"name": "{SECRET_CELL}" oh'.encode())
         process.process.send_signal(signal.SIGTERM)
         await process.process.wait()
-    assert {"ingestion_begun", "ingestion_succeeded", "ingestion_failed"} <= {line["message"] for line in process.lines}
+    assert {"ingestion_begun", "ingestion_ended", "ingestion_failed"} <= {line["message"] for line in process.lines}
     assert SECRET_CELL not in json.dumps(process.lines)
     assert all({"timestamp", "level", "module", "service"} <= set(line) for line in process.lines)

@@ -16,13 +16,13 @@ from pgqueuer.models import Job as QueueRow
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from servicekit import queue
+from servicekit.failures import Failure
 from servicekit.timestamps import utc_now
 from services.generation import attempts
 from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.models import Job
-from services.generation.transitions import Fault
 from tests.generation.service.platform import Platform, people
 
 
@@ -69,9 +69,9 @@ class Hand:
 
     async def fail(self, attempt: Attempt, reason: str = "TRAINING_CRASHED") -> None:
         """Ends the job badly."""
-        fault = Fault(StatusCode.INTERNAL, reason, "It didn't work.")
+        failure = Failure(StatusCode.INTERNAL, reason, "It didn't work.")
         async with self._sessions.begin() as session:
-            await attempts.fail(session, self.dispatcher, attempt, fault)
+            await attempts.fail(session, self.dispatcher, attempt, failure)
         await self._release(attempt)
 
     async def give_back(self, attempt: Attempt) -> None:

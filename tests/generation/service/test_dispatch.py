@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import func, select, text
 
 from mirage.generation.v1 import job_pb2
+from servicekit.attending import Superseded
 from services.generation import housekeeping
-from services.generation.attempts import Attempt, Superseded
+from services.generation.attempts import Attempt
 from services.generation.engines.protocol import Stage
 from services.generation.models import Job
 from tests.generation.service.hand import Hand, a_hand

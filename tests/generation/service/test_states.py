@@ -7,7 +7,7 @@ from grpc import StatusCode
 from sqlalchemy import select, update
 
 from mirage.generation.v1 import job_pb2, model_pb2
-from services.generation.attempts import Superseded
+from servicekit.attending import Superseded
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.protocol import Stage
 from services.generation.errors import IllegalTransition

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.generation.tables.columns import ColumnSpec, ColumnType
+from servicekit.column_types import ColumnType
+from services.generation.tables.columns import ColumnSpec
 
 FIRST = dt.datetime(2020, 1, 1)  # noqa: DTZ001 columns without a zone are meant
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from servicekit.column_types import ColumnRole, ColumnType
 from services.generation.engines.protocol import Failure
-from services.generation.tables.columns import ColumnRole, ColumnSpec, ColumnType
+from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.numbers import RealNumber, WholeNumber
 from services.generation.tables.plan import Plan
 from services.generation.tables.prepare import Prepared, prepare

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from servicekit.column_types import ColumnType
 from services.generation.engines.catalogue import check_model
 from services.generation.engines.estimate import TableShape
-from services.generation.tables.columns import ColumnSpec, ColumnType
+from services.generation.tables.columns import ColumnSpec
 from services.generation.training.spec import TrainingSpec
 from services.generation.training.suggestion import out_of_memory, timed_out
 

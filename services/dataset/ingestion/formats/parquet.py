@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from servicekit.column_types import ColumnType
 from servicekit.tabular.text import as_text
-from services.dataset.columns import ColumnType
 from services.dataset.ingestion.faults import Fault, Reason, named, unreadable
 from services.dataset.ingestion.names import check_number, settled
 from services.dataset.ingestion.reading import Reading, batch_rows, internals

@@ -11,8 +11,8 @@ import pyarrow as pa
 import python_calamine
 from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from servicekit.column_types import ColumnType
 from servicekit.tabular import xlsx as written
-from services.dataset.columns import ColumnType
 from services.dataset.ingestion.faults import Fault, Reason, named, unreadable
 from services.dataset.ingestion.names import check_number, settled
 from services.dataset.ingestion.reading import Reading, batch_rows, internals

@@ -1,0 +1,137 @@
+"""One piece of work from a queue in a process's hands: done, failed, called off, or given back.
+
+Between two words of whoever does the work, somebody may have cancelled or deleted what it is about, or another process
+may have it, because this one was silent for too long. So every word is a transaction of its own that only counts while
+the attempt does, and the work ends as soon as it no longer does.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from servicekit.listen import Listener
+from servicekit.patience import DATABASE_ERRORS, patiently
+
+log = structlog.get_logger(__name__)
+
+# Announcements can be lost, so whether the attempt still counts is looked at as well.
+_LOOK_S = 5.0
+
+Words = Callable[[AsyncSession], Awaitable[None]]
+"""What is said in one transaction; raises Superseded if the attempt counts no more."""
+
+
+class Superseded(Exception):
+    """The attempt counts no more: what it was about was cancelled or deleted, or another process has it."""
+
+
+class Ending(StrEnum):
+    """What became of an attempt."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CALLED_OFF = "called_off"
+    GIVEN_BACK = "given_back"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One attempt at a piece of work.
+
+    Attributes:
+        key: what announces that the attempt may no longer count, on the attendant's channel.
+        work: does it, its last word included.
+        counts: whether the attempt still counts.
+        fail: writes down that the work has raised this error.
+        give_back: puts the work back into the queue.
+    """
+
+    key: str
+    work: Callable[[], Coroutine[Any, Any, None]]
+    counts: Callable[[AsyncSession], Awaitable[bool]]
+    fail: Callable[[AsyncSession, Exception], Awaitable[None]]
+    give_back: Words
+
+
+class Attendant:
+    """Sees pieces of work through to an end. `stopping` makes it give back what it has."""
+
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], listener: Listener, channel: str, stopping: asyncio.Event
+    ) -> None:
+        self._sessions = sessions
+        self._listener = listener
+        self._channel = channel
+        self._stopping = stopping
+
+    async def attend(self, piece: Piece) -> Ending:
+        """Does a piece of work, to whatever end; raises only if the database stays away."""
+        work = asyncio.create_task(piece.work())
+        superseded = asyncio.create_task(self._until_superseded(piece))
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = {work, superseded, stopping}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        try:
+            if work in done:
+                return await self._conclude(work, piece)
+            if superseded in done:
+                return Ending.CALLED_OFF
+            await self.say(piece.give_back)
+        except Superseded:
+            return Ending.CALLED_OFF
+        return Ending.GIVEN_BACK
+
+    async def say(self, words: Words) -> None:
+        """One transaction that must come about, as long as the attempt counts.
+
+        Raises:
+            Superseded: the attempt counts no more.
+        """
+        await patiently(lambda: self._speak(words), *DATABASE_ERRORS)
+
+    async def mention(self, words: Words) -> None:
+        """One transaction that may be missed: while the database is away the work goes on untold.
+
+        Raises:
+            Superseded: the attempt counts no more.
+        """
+        try:
+            await self._speak(words)
+        except DATABASE_ERRORS as error:
+            log.warning("progress_not_told", error=type(error).__name__)
+
+    async def _speak(self, words: Words) -> None:
+        async with self._sessions.begin() as session:
+            await words(session)
+
+    async def _conclude(self, work: "asyncio.Task[None]", piece: Piece) -> Ending:
+        try:
+            await work
+        except Superseded:
+            raise
+        except Exception as error:  # whatever it is, whoever waits for it must not wait for ever
+            failure = error  # the name that `except` binds is gone by the time of a second try
+            await self.say(lambda session: piece.fail(session, failure))
+            return Ending.FAILED
+        return Ending.SUCCEEDED
+
+    async def _until_superseded(self, piece: Piece) -> None:
+        async with self._listener.subscribe(self._channel, piece.key) as subscription:
+            while True:
+                try:
+                    async with self._sessions() as session:
+                        if not await piece.counts(session):
+                            return
+                except DATABASE_ERRORS as error:
+                    log.warning("attempt_not_looked_for", error=type(error).__name__)
+                await subscription.wait(_LOOK_S)
