@@ -4,9 +4,9 @@ import argparse
 import os
 import platform
 
-from benchmarks import overhead, startup, upload
+from benchmarks import overhead, startup, status, upload
 
-BENCHMARKS = {"startup": startup.run, "upload": upload.run, "overhead": overhead.run}
+BENCHMARKS = {"startup": startup.run, "upload": upload.run, "status": status.run, "overhead": overhead.run}
 
 
 def main() -> None:

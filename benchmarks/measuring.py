@@ -7,9 +7,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.platform import running_platform
+import httpx
+
+from deploy.local.platform import LocalPlatform, running_platform
 from deploy.local.settings import LocalSettings
 from mirage import Client
 
@@ -36,19 +39,40 @@ def told(name: str, seconds: Sequence[float]) -> str:
 
 
 @contextlib.contextmanager
-def platform_at(home: Path) -> Iterator[str]:
-    """A platform with its data in `home`, on a free port, as long as the block; yields its address."""
+def platform_at(home: Path) -> Iterator[LocalPlatform]:
+    """A platform with its data in `home`, on a free port, as long as the block."""
     settings = LocalSettings(mirage_home=home, mirage_port=0)
     environment = os.environ | {"RATE_LIMITS": "off"}
-    with running_platform(settings, environment, lambda _line: None) as (started, _portal):
-        yield started.url
+    with running_platform(settings, environment, lambda _line: None) as (platform, _portal):
+        yield platform
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A platform to measure, and a user of it."""
+
+    platform: LocalPlatform
+    client: Client  # signed in
+    access_token: str = field(repr=False)  # the user's, for what speaks HTTP or gRPC itself
+
+
+@contextlib.contextmanager
+def bench() -> Iterator[Bench]:
+    """A new platform and a new user of it, both gone after the block."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        platform_at(Path(home) / "home") as platform,
+        Client(platform.url) as client,
+    ):
+        email, password = f"bench-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(18)
+        client.register(email, password, "Benchmark")
+        client.login(email, password)
+        answer = httpx.post(f"{platform.url}/auth/login", json={"email": email, "password": password})
+        yield Bench(platform, client, answer.raise_for_status().json()["data"]["access_token"])
 
 
 @contextlib.contextmanager
 def signed_in() -> Iterator[Client]:
     """A new user of a new platform, both gone after the block."""
-    with tempfile.TemporaryDirectory() as home, platform_at(Path(home) / "home") as url, Client(url) as client:
-        email, password = f"bench-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(18)
-        client.register(email, password, "Benchmark")
-        client.login(email, password)
-        yield client
+    with bench() as made:
+        yield made.client

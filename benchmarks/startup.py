@@ -26,8 +26,8 @@ def _start(home: Path) -> float:
     watch = Stopwatch()
     with watch:
         running = platform_at(home)
-        url = running.__enter__()
-        with urllib.request.urlopen(f"{url}/health") as answer:  # noqa: S310 - our own address
+        platform = running.__enter__()
+        with urllib.request.urlopen(f"{platform.url}/health") as answer:  # noqa: S310 - our own address
             assert answer.status == 200
     running.__exit__(None, None, None)
     return watch.seconds

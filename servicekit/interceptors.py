@@ -1,12 +1,8 @@
-"""What surrounds every RPC, unary or streaming: request ids and logs, errors, identity and permission.
-
-The first interceptor of `standard_interceptors` is the outermost.
-"""
+"""What surrounds every RPC, unary or streaming: request ids and logs, errors, identity and permission."""
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import grpc
@@ -29,6 +25,7 @@ DOMAIN = "mirage"
 _MAX_DETAIL_BYTES = 2400
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"  # generic in its type stubs only
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Call(NamedTuple):
@@ -38,56 +35,11 @@ class Call(NamedTuple):
     metadata: dict[str, str]
 
 
-class AroundInterceptor(grpc.aio.ServerInterceptor, ABC):
-    """Runs every RPC inside an async context manager, whatever its kind."""
-
-    @abstractmethod
-    def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AbstractAsyncContextManager[None]:
-        """What to do before and after the RPC."""
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Wraps the handler of an RPC; for grpcio."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
-        }
-        call = Call(handler_call_details.method, metadata)
-        behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-
-        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with self.around(call, context):
-                return await behaviour(request, context)
-
-        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            async with self.around(call, context):
-                async for response in behaviour(request, context):
-                    yield response
-
-        make: Any = {
-            (False, False): grpc.unary_unary_rpc_method_handler,
-            (False, True): grpc.unary_stream_rpc_method_handler,
-            (True, False): grpc.stream_unary_rpc_method_handler,
-            (True, True): grpc.stream_stream_rpc_method_handler,
-        }[handler.request_streaming, handler.response_streaming]
-        wrapped: Handler = make(
-            stream if handler.response_streaming else unary,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-        return wrapped
-
-
-class RequestContextInterceptor(AroundInterceptor):
+class RequestLog:
     """Gives every log line of a call its request id, and logs the call when it ends."""
 
     @asynccontextmanager
-    async def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+    async def around(self, call: Call, context: Context, /) -> AsyncIterator[None]:
         """Binds the request id that the gateway made, or a new one."""
         request_id = call.metadata.get("x-request-id") or str(new_id())
         structlog.contextvars.clear_contextvars()
@@ -105,11 +57,11 @@ class RequestContextInterceptor(AroundInterceptor):
             )
 
 
-class ErrorInterceptor(AroundInterceptor):
+class ErrorStatus:
     """The only place that aborts: turns errors into a status with details; unknown ones into a fixed text and a log."""
 
     @asynccontextmanager
-    async def around(self, call: Call, context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+    async def around(self, call: Call, context: Context, /) -> AsyncIterator[None]:
         """Catches whatever the RPC raises."""
         try:
             yield
@@ -125,7 +77,7 @@ class ErrorInterceptor(AroundInterceptor):
             await _abort(context, ServiceError("Something went wrong on our side. It has been logged."))
 
 
-class IdentityInterceptor(AroundInterceptor):
+class Identification:
     """Finds out who calls, and refuses who may not."""
 
     def __init__(self, authenticator: Authenticator, rules: AccessRules) -> None:
@@ -133,7 +85,7 @@ class IdentityInterceptor(AroundInterceptor):
         self._rules = rules
 
     @asynccontextmanager
-    async def around(self, call: Call, _context: grpc.aio.ServicerContext[Any, Any], /) -> AsyncIterator[None]:
+    async def around(self, call: Call, _context: Context, /) -> AsyncIterator[None]:
         """Checks the token, then the role, then the scope.
 
         Raises:
@@ -161,9 +113,69 @@ class IdentityInterceptor(AroundInterceptor):
         yield
 
 
-def standard_interceptors(authenticator: Authenticator, rules: AccessRules) -> Sequence[grpc.aio.ServerInterceptor]:
-    """What every service runs its RPCs inside of."""
-    return (RequestContextInterceptor(), ErrorInterceptor(), IdentityInterceptor(authenticator, rules))
+class StandardInterceptor(grpc.aio.ServerInterceptor):
+    """What every service runs its RPCs inside of, whatever their kind.
+
+    One interceptor that keeps the handlers it wrapped: a chain of them, wrapping anew for each call, costs more than
+    reading a row does.
+    """
+
+    def __init__(self, authenticator: Authenticator, rules: AccessRules) -> None:
+        self._log = RequestLog()
+        self._errors = ErrorStatus()
+        self._identification = Identification(authenticator, rules)
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Wraps the handler of an RPC; for grpcio."""
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    @asynccontextmanager
+    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
+        """The order matters: what identification raises becomes a status, and the log knows that status."""
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        call = Call(method, metadata)
+        async with (
+            self._log.around(call, context),
+            self._errors.around(call, context),
+            self._identification.around(call, context),
+        ):
+            yield
+
+    def _wrap(self, method: str, handler: Any) -> Handler:
+        behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+        async def unary(request: Any, context: Context) -> Any:
+            async with self._around(method, context):
+                return await behaviour(request, context)
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with self._around(method, context):
+                async for response in behaviour(request, context):
+                    yield response
+
+        make: Any = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, False): grpc.stream_unary_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }[handler.request_streaming, handler.response_streaming]
+        wrapped: Handler = make(
+            stream if handler.response_streaming else unary,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return wrapped
 
 
 def status_of(error: ServiceError) -> status_pb2.Status:

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from servicekit import logs
 from servicekit.access import AccessRules
 from servicekit.identity import Authenticator
-from servicekit.interceptors import standard_interceptors
+from servicekit.interceptors import StandardInterceptor
 from servicekit.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
     """Serves while the block runs; yields the address, `host:port`. On leaving: NOT_SERVING, grace, stop."""
     async with application as parts:
         server = grpc.aio.server(
-            interceptors=standard_interceptors(parts.authenticator, AccessRules(parts.service_names)),
+            interceptors=[StandardInterceptor(parts.authenticator, AccessRules(parts.service_names))],
             options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.max_request_size_mb * 1024 * 1024)),
         )
         parts.register(server)
