@@ -1,7 +1,7 @@
 """A service's queue of work: pgqueuer's tables in the service's own schema.
 
 Producers enqueue inside their own transaction. A consumer never holds more rows than it has slots; a row whose consumer
-has been silent for too long is given to another.
+is gone, or has been silent for too long, is given to another.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ from pgqueuer.queries import Queries
 from sqlalchemy import column, delete, exists, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.ids import new_id
+from servicekit.lease import Lease
 from servicekit.timestamps import utc_now
 
 log = structlog.get_logger(__name__)
@@ -163,7 +165,8 @@ class WorkQueue:
     async def consume(self, dsn: str, handle: Handler, *, slots: int, heartbeat_s: float, stop: asyncio.Event) -> None:
         """Hands rows to `handle`, at most `slots` at once, until `stop`; then waits for those at work.
 
-        What is at work goes on while the database is away.
+        What is at work goes on while the database is away. Rows of a consumer whose connection has ended are given to
+        another after seconds; the heartbeat is for one that hangs, or whose machine is gone.
 
         Args:
             dsn: the database, as asyncpg names it.
@@ -175,11 +178,17 @@ class WorkQueue:
         heartbeat = timedelta(seconds=heartbeat_s)
         async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
             queries = self._queries(_ConsumerDriver(pool), _ConsumerQueries)
+            consumer = new_id()
+            lease = Lease(dsn, self._names.channel, self._entrypoint, consumer)
             manager = _SlotLimitedManager(queries, Channel(self._names.channel), slots=slots)
+            manager.queue_manager_id = QueueManagerId(consumer)
             manager.min_dequeue_poll_interval = _BUSY_NAP
             manager.entrypoint(self._entrypoint, accepts_context=False)(handle)
             stopper = asyncio.create_task(_stop_with(manager, stop))
+            leasing = asyncio.create_task(lease.keep())
+            holding = asyncio.create_task(lease.held.wait())
             try:
+                await asyncio.wait({holding, stopper}, return_when=asyncio.FIRST_COMPLETED)  # before it has any row
                 await manager.run(
                     # Announcements only save time: whoever no longer hears them looks in so often.
                     dequeue_timeout=min(heartbeat, _LONGEST_NAP),
@@ -188,7 +197,9 @@ class WorkQueue:
                     log_aggregation_interval=timedelta(0),  # nobody reads the statistics; events say more
                 )
             finally:
-                stopper.cancel()
+                for task in (tasks := {stopper, leasing, holding}):
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     def _queries(self, driver: Driver, kind: type[Queries]) -> Queries:
         names = self._names

@@ -32,8 +32,8 @@ SECRET_CELL = "Leopoldine-Unverwechselbar"
 async def surroundings(
     postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens, tmp_path: Path
 ) -> AsyncIterator[Surroundings]:
-    """What processes of the service stand on; one that is silent for a second has lost its files to others."""
-    changes = {"ingestion_heartbeat_seconds": 1.0, "ingestion_max_losses": 2}
+    """What processes of the service stand on; that one is dead is known by something else than its long silence."""
+    changes = {"ingestion_heartbeat_seconds": 600.0, "ingestion_max_losses": 2}
     async with open_surroundings(postgres, object_store, tokens, tmp_path, **changes) as opened:
         yield opened
 

@@ -20,7 +20,8 @@ from tests.generation.service.platform import Client, Platform, settings_for, un
 from tests.generation.service.test_worker import ENDLESS, in_training
 from tests.support.postgres import PostgresForTests
 
-HEARTBEAT_S = 2
+# Far longer than any test: whoever takes a dead worker's job over knows of the death by something else.
+HEARTBEAT_S = 600
 
 
 class WorkerProcess:
