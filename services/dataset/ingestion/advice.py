@@ -42,9 +42,6 @@ def advice(profiles: Sequence[Profile], rows: int, duplicates: int) -> Iterator[
         "Values that are (nearly) all different, and so look like an identifier, are in": [
             profile for profile in profiles if _looks_like_an_identifier(profile)
         ],
-        "Infinite values, left out of the numbers shown, are in": [
-            profile for profile in profiles if _has_infinity(profile)
-        ],
     }
     for text, concerned in noticed.items():
         if concerned:
@@ -58,10 +55,3 @@ def _looks_like_an_identifier(profile: Profile) -> bool:
     return profile["type"] in (ColumnType.CATEGORICAL, ColumnType.TEXT) and (
         profile["distinct_count"] > max(50, 0.95 * profile["count"])
     )
-
-
-def _has_infinity(profile: Profile) -> bool:
-    if profile["type"] != ColumnType.FLOAT or profile["count"] == 0:
-        return False
-    histogram = profile.get("histogram")
-    return histogram is None or sum(histogram["counts"]) < profile["count"]

@@ -16,7 +16,7 @@ WEAK_TOKENS = ("", "None", "none", "-", "--", "?", ".", *MISSING_TOKENS)
 """Texts that stand for a missing value in a column whose other values are all numbers, dates or booleans."""
 
 _INTEGER = r"0|-?[1-9][0-9]{0,18}"
-_INFINITY = r"[+-]?(inf|Inf|INF|infinity|Infinity)"
+_INFINITY = r"[+-]?(inf|Inf|INF|infinity|Infinity|INFINITY)"
 _LARGEST_EXACT = 2**53  # beyond it a double skips integers
 _TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
 _ZONE = r"\s?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -84,7 +84,18 @@ _DOUBLE = "TRY_CAST($t AS DOUBLE)"
 
 BOOLEAN = _boolean("true or false", "true", "false")
 INTEGER = Candidate("integer", ColumnType.INTEGER, pa.int64(), _INTEGER, "TRY_CAST($t AS BIGINT)")
-FLOAT = Candidate("number", ColumnType.FLOAT, pa.float64(), f"({NUMBER_PATTERN})|{_INFINITY}", _DOUBLE, _EXACT)
+FLOAT = Candidate(
+    "number", ColumnType.FLOAT, pa.float64(), NUMBER_PATTERN, _DOUBLE, f"({_EXACT} AND isfinite({_DOUBLE}))"
+)
+# Infinity is no number that could be learned or averaged: it is missing.
+FLOAT_OR_INFINITE = Candidate(
+    "number or infinity",
+    ColumnType.FLOAT,
+    pa.float64(),
+    f"({NUMBER_PATTERN})|{_INFINITY}",
+    f"CASE WHEN isfinite({_DOUBLE}) THEN {_DOUBLE} END",
+    f"({_EXACT} AND {_DOUBLE} IS NOT NULL)",
+)
 DECIMAL_COMMA = Candidate(
     "number with a decimal comma",
     ColumnType.FLOAT,
@@ -97,7 +108,10 @@ GROUPED = "regexp_full_match(t, '-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+')"
 """SQL over `t`: whether it is a number whose commas could as well stand between its thousands."""
 
 MOMENTS = tuple(_moments())
-INFERRED = (BOOLEAN, INTEGER, FLOAT, DECIMAL_COMMA, *MOMENTS)
+LONG_NUMBER = Candidate("number of any length", ColumnType.TEXT, pa.string(), NUMBER_PATTERN, "$t")
+"""What tells numbers that no type here keeps exactly; a column of them is text."""
+
+INFERRED = (BOOLEAN, INTEGER, FLOAT, FLOAT_OR_INFINITE, DECIMAL_COMMA, *MOMENTS)
 """What is looked for without being asked, the first that holds every value being taken."""
 
 _WHOLE = Candidate(
@@ -118,7 +132,7 @@ REQUIRED = {
         _boolean("t or f", "t", "f"), _boolean("y or n", "y", "n"),
     ),
     ColumnType.INTEGER: (INTEGER, _WHOLE),
-    ColumnType.FLOAT: (FLOAT, DECIMAL_COMMA),
+    ColumnType.FLOAT: (FLOAT, FLOAT_OR_INFINITE, DECIMAL_COMMA),
     ColumnType.DATE: (*(candidate for candidate in MOMENTS if candidate.type is ColumnType.DATE), _MIDNIGHT),
     ColumnType.DATETIME: (
         *(candidate for candidate in MOMENTS if candidate.type is ColumnType.DATETIME),

@@ -26,8 +26,9 @@ _LEGACY = (
 )  # fmt: skip
 _WESTERN = "cp1252"
 _NAMES = {"cp1252": "Windows-1252", "latin_1": "Latin-1", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
-# More bytes than this share that no text has, and it is no text.
+# More bytes than this share that no text has, and it is no text; not one of them where it isn't Unicode either.
 _MOST_CONTROL_CHARACTERS = 0.1
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 
 
 class Text:
@@ -54,7 +55,7 @@ def as_text(source: Path, directory: Path) -> Text:
     """A file as UTF-8 text, written anew into `directory` if it is in another encoding.
 
     Raises:
-        Fault: it is no text, or broken in its encoding.
+        Fault: it is no text, holds null characters, or is broken in its encoding.
     """
     with source.open("rb") as file:
         start = file.read(4096)
@@ -65,20 +66,24 @@ def as_text(source: Path, directory: Path) -> Text:
         return Text(source, len(mark))
     if encoding is not None:
         return Text(_transcoded(source, directory, encoding))
-    if _looks_binary(start):
-        raise not_a_table()
+    foreign = [match.start() for match in _NO_TEXT.finditer(start)]
+    if len(foreign) > _MOST_CONTROL_CHARACTERS * len(start):
+        raise not_a_table(foreign[0])
     if _first_fault(source, 0) is None:
         return Text(source)
+    if foreign:
+        raise not_a_table(foreign[0])
     encoding = _legacy(source)
     note = f"The file isn't in UTF-8; it was read as {_NAMES.get(encoding, encoding)}."
     return Text(_transcoded(source, directory, encoding), note=note)
 
 
-def not_a_table() -> Fault:
-    """The file is of no kind that is read."""
+def not_a_table(position: int = 0) -> Fault:
+    """The file is of no kind that is read, as is seen at one of its bytes, counted from 0."""
     return Fault(
         Reason.UNSUPPORTED,
-        "The file is no table that can be read: it should be CSV, JSON, JSON lines, Parquet or a workbook (.xlsx).",
+        f"The file is no table that can be read, as its byte {position + 1:,} shows: it should be CSV, JSON, "
+        "JSON lines, Parquet or a workbook (.xlsx).",
     )
 
 
@@ -92,19 +97,22 @@ def _wide(start: bytes) -> str | None:
     return "utf-16-be" if even > 0.6 and odd < 0.1 else None
 
 
-def _looks_binary(start: bytes) -> bool:
-    controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in start)
-    return b"\0" in start or controls > _MOST_CONTROL_CHARACTERS * len(start)
-
-
 def _first_fault(source: Path, offset: int) -> int | None:
-    """Where the file is no UTF-8; None if it is, throughout."""
+    """Where the file is no UTF-8; None if it is, throughout.
+
+    Raises:
+        Fault: it holds a null character.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    position = offset
+    position, lines = offset, 0
     with source.open("rb") as file:
         file.seek(offset)
         while True:
             chunk = file.read(_CHUNK_BYTES)
+            if b"\0" in chunk:
+                before = chunk[: chunk.index(b"\0")]
+                raise _null_character(lines + before.count(b"\n"), position + len(before))
+            lines += chunk.count(b"\n")
             pending = len(decoder.getstate()[0])
             try:
                 decoder.decode(chunk, final=not chunk)
@@ -118,7 +126,15 @@ def _first_fault(source: Path, offset: int) -> int | None:
 def _require_utf8(source: Path, offset: int) -> None:
     position = _first_fault(source, offset)
     if position is not None:
-        raise unreadable(f"The file is marked as UTF-8 but byte {position:,} is none; save it as UTF-8 again.")
+        raise unreadable(f"The file is marked as UTF-8 but byte {position + 1:,} is none; save it as UTF-8 again.")
+
+
+def _null_character(lines: int, position: int) -> Fault:
+    """So many lines and bytes stand before it."""
+    return unreadable(
+        f"Line {lines + 1:,} has a null character (NUL), byte {position + 1:,} of the file, which no text has: "
+        "the file is damaged, or isn't what it seems."
+    )
 
 
 def _legacy(source: Path) -> str:
@@ -165,17 +181,28 @@ def _decodes(source: Path, encoding: str) -> bool:
 
 def _transcoded(source: Path, directory: Path, encoding: str) -> Path:
     target = directory / "utf8.txt"
-    try:
-        with (
-            source.open(encoding=encoding, newline="") as original,
-            target.open("w", encoding="utf-8", newline="") as file,
-        ):
-            file.write(original.read(_CHUNK_BYTES).removeprefix("\ufeff"))
-            while chunk := original.read(_CHUNK_BYTES):
-                file.write(chunk)
-    except UnicodeError as error:
-        where = f" beyond its character {target.stat().st_size:,} or so" if target.exists() else ""
-        raise unreadable(
-            f"The file seems to be {encoding.upper()} but can't be decoded{where}; save it as UTF-8."
-        ) from error
-    return target
+    decoder = codecs.getincrementaldecoder(encoding)()
+    position = lines = 0
+    with source.open("rb") as original, target.open("w", encoding="utf-8", newline="") as file:
+        while True:
+            chunk = original.read(_CHUNK_BYTES)
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                byte = position - pending + error.start + 1
+                raise unreadable(
+                    f"The file seems to be {encoding.upper()} but can't be decoded from byte {byte:,} on: "
+                    "save it as UTF-8."
+                ) from None
+            if "\0" in text:
+                before = text[: text.index("\0")]
+                size = len(before.encode(encoding)) - (len("".encode(encoding)) if position else 0)  # less a mark
+                raise _null_character(lines + before.count("\n"), position - pending + size)
+            if position == 0:
+                text = text.removeprefix("\ufeff")
+            lines += text.count("\n")
+            file.write(text)
+            if not chunk:
+                return target
+            position += len(chunk)

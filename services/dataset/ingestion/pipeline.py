@@ -74,6 +74,8 @@ def _settle(
         settled = settle(Columns(relation, reading, rows), reading, task.required, task.wished)
         for inferred, chosen in settled:
             position = chosen.position
+            if position in reading.left_out:
+                continue
             if position in reading.unnamed and _is_empty(relation, position):
                 reading.notes.append(f"Column {position + 1}, which has neither a name nor a value, was left out.")
                 continue
@@ -84,8 +86,8 @@ def _settle(
             column_type = inferred_type if as_inferred else judge(relation, name, chosen)
             columns.append(Column(name=name, type=column_type, inferred_type=inferred_type, nullable=True))
             storages.append(chosen)
-            if as_inferred and inferred.note:
-                reading.notes.append(f"Column {named([name])} {inferred.note}.")
+            if chosen.note:
+                reading.notes.append(f"Column {named([name])} {chosen.note}.")
     return columns, storages
 
 

@@ -33,6 +33,8 @@ class Reading:
     """Columns whose values the file marks as text: they hold no numbers and no booleans, whatever they look like."""
     unnamed: set[int] = field(default_factory=set)
     """Columns that had no name; with no value either they are left out."""
+    left_out: set[int] = field(default_factory=set)
+    """Columns that turned out to be none; they hold no value."""
     declared: dict[int, ColumnType] = field(default_factory=dict)
     """Types that the file tells because Mirage wrote it; taken where they hold."""
     targets: dict[int, pa.DataType] = field(default_factory=dict)

@@ -12,9 +12,11 @@ from services.dataset.ingestion.candidates import (
     DECIMAL_COMMA,
     DESCRIPTIONS,
     FLOAT,
+    FLOAT_OR_INFINITE,
     GROUPED,
     INFERRED,
     INTEGER,
+    LONG_NUMBER,
     MOMENTS,
     REQUIRED,
     WEAK_TOKENS,
@@ -65,8 +67,10 @@ class Columns:
         found = [candidate for candidate, count in fitting.items() if values and count == values]
         text = Storage(position, pa.string(), internal(position), None)
         if not found:
-            return replace(text, note=_near_miss(values, fitting))
+            return replace(text, note=self._too_long(position, values) or _near_miss(values, fitting))
         best = found[0]
+        if best is FLOAT_OR_INFINITE:
+            return replace(_stored(position, best), note=self._infinities(position, values, fitting))
         if _ambiguous(best, found):
             return replace(text, note="could be day before month or month before day, so it was left as text")
         if best is DECIMAL_COMMA:
@@ -84,7 +88,7 @@ class Columns:
         if wanted is ColumnType.IDENTIFIER:
             return text
         if _type_of(inferred.arrow) is wanted or (wanted is ColumnType.INTEGER and pa.types.is_integer(inferred.arrow)):
-            return replace(inferred, type=wanted, note="")
+            return replace(inferred, type=wanted)
         values, fitting = self._fitting(position, REQUIRED[wanted])
         found = [candidate for candidate, count in fitting.items() if count == values]
         if not found:
@@ -92,7 +96,8 @@ class Columns:
             return f"{misfits:,} of {values:,} values are no {wanted}; it holds {DESCRIPTIONS[wanted]}"
         if values and _ambiguous(found[0], found):
             return "day and month can't be told apart: write the dates as in 2024-02-29"
-        return replace(_stored(position, found[0], self._text(position)), type=wanted)
+        note = self._infinities(position, values, fitting) if found[0] is FLOAT_OR_INFINITE else ""
+        return replace(_stored(position, found[0], self._text(position)), type=wanted, note=note)
 
     def _text(self, position: int) -> str:
         column = internal(position)
@@ -143,6 +148,21 @@ class Columns:
         )
         values, *found = one_row(self._relation.connection, query)
         return values, dict(zip(candidates, found, strict=True))
+
+    def _infinities(self, position: int, values: int, fitting: Mapping[Candidate, int]) -> str:
+        finite = fitting.get(FLOAT)
+        if finite is None:  # it was unlikely to hold all
+            finite = self._count(position, [FLOAT], "")[1][FLOAT]
+        return f"has {values - finite:,} infinite numbers of {values:,}, which were taken as missing"
+
+    def _too_long(self, position: int, values: int) -> str:
+        """What to say of a column of numbers if some are too long to be kept as such."""
+        if not values or position in self._reading.text_only or not self._promising(position, [LONG_NUMBER]):
+            return ""
+        [count] = self._count(position, [LONG_NUMBER], "")[1].values()
+        if count < values:
+            return ""
+        return "was left as text, since some of its numbers have more digits than 64 bits hold"
 
     def _decimal_comma(self, position: int, text: Storage) -> Storage:
         """Commas are decimal only if some number can't be read with them between its thousands."""

@@ -8,7 +8,7 @@ from services.dataset.ingestion.faults import Fault, Reason, unreadable
 from services.dataset.ingestion.tasks import Limits
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 64 * 1024  # what could be unpacked is told as precisely
 
 
 def unpacked(source: Path, directory: Path, limits: Limits) -> Path:
@@ -33,7 +33,10 @@ def unpacked(source: Path, directory: Path, limits: Limits) -> Path:
                     raise too_large(most)
                 file.write(chunk)
     except OSError as error:
-        raise unreadable(f"The {packing} file is damaged: it can't be unpacked beyond byte {written:,}.") from error
+        raise unreadable(
+            f"The {packing} file is damaged or was cut off at its byte {source.stat().st_size:,}: no more than "
+            f"{written:,} bytes can be unpacked from it. Pack it again."
+        ) from error
     return target
 
 

@@ -36,11 +36,55 @@ def test_layouts(read: Ingest, layout: str) -> None:
         "flag": [True, None, False],
         "text": ["12", "x", ""],
         "day": [dt.date(2024, 2, 29), None, None],
-        "nested": ['{"a":[1,"ü"]}', None, None],
+        "nested.a": ['[1,"ü"]', None, None],
         "late": [None, None, "here"],
     }
     assert found.types["number"] == "float"
-    assert any("nested" in note for note in found.outcome.notes)
+    assert found.outcome.notes == (
+        "Members of nested objects became the columns “nested.a”.",
+        "Nested lists and empty objects were kept as JSON text: “nested.a”.",
+    )
+
+
+def test_nested_objects_become_columns(read: Ingest) -> None:
+    """Members of nested objects are columns with dotted names, which meet no other column, and nothing is lost."""
+    rows: list[dict[str, object]] = [
+        {"a": {"b": 1, "c": {"d": "x"}}, "a.b": 5, "list": [1, {"q": None}], "empty": {}},
+        {"a": 3, "list": None},
+        {"a": {"b": None}},
+    ]
+    found = read(json.dumps(rows))
+    assert found.table.to_pydict() == {
+        "a.b": [1, None, None],
+        "a.c.d": ["x", None, None],
+        "a.b_2": [5, None, None],
+        "list": ['[1,{"q":null}]', None, None],
+        "empty": ["{}", None, None],
+        "a": [None, 3, None],
+    }
+    assert found.outcome.notes == (
+        "Columns whose name occurred before were called “a.b_2”.",
+        "Members of nested objects became the columns “a.b”, “a.c.d”.",
+        "Nested lists and empty objects were kept as JSON text: “list”, “empty”.",
+    )
+
+
+def test_objects_nested_deeply(read: Ingest) -> None:
+    """Objects nested deeper than anybody means it stay JSON text; what no reader takes is refused by its place."""
+    found = read('{"a":' * 100 + "1" + "}" * 100)
+    [name] = found.table.column_names
+    assert name == ".".join(["a"] * 32)
+    assert found.table[name].to_pylist() == ['{"a":' * 68 + "1" + "}" * 68]
+    for deep in ('{"a":' * 100_000 + "1" + "}" * 100_000, '[{"a":' + "[" * 100_000 + "]" * 100_000 + "}]"):
+        with pytest.raises(Fault, match=r"line 1 at character .*nested too deeply"):
+            read(deep)
+
+
+def test_members_that_come_twice(read: Ingest) -> None:
+    """A name that an object has twice gets a number; both values are kept."""
+    found = read('[{"z": 1, "z": 2, "z_2": 9}, {"z": 3}]')
+    assert found.table.to_pydict() == {"z": [1, 3], "z_3": [2, None], "z_2": [9, None]}
+    assert found.outcome.notes == ("Members that an object has more than once were numbered: “z”.",)
 
 
 def test_strings_stay_strings(read: Ingest) -> None:

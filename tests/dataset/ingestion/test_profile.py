@@ -134,7 +134,6 @@ def test_warnings(read: Ingest) -> None:
         "Every value is the same in “constant”.",
         "More than 100 different values, many for categories, are in “many”.",
         "Values that are (nearly) all different, and so look like an identifier, are in “id”.",
-        "Infinite values, left out of the numbers shown, are in “inf”.",
     ):
         assert text in warnings
     assert read("a,b\n1,2\n").outcome.profile["warnings"][0].startswith("The table has very few rows (1)")

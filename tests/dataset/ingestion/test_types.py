@@ -24,7 +24,7 @@ def _column(*cells: str, name: str = "a") -> str:
         (["1.5", "2", "-3e2"], "float", [1.5, 2.0, -300.0]),
         ([".5", "5.", "1"], "float", [0.5, 5.0, 1.0]),
         (["1,5", "2,25", "3"], "float", [1.5, 2.25, 3.0]),
-        (["inf", "1.5"], "float", [float("inf"), 1.5]),
+        (["inf", "1.5", "-Infinity"], "float", [None, 1.5, None]),
         (["true", "False", "TRUE"], "boolean", [True, False, True]),
         (["2024-02-29", "", "1999-12-31"], "date", [dt.date(2024, 2, 29), None, dt.date(1999, 12, 31)]),
         (["31.12.2020", "1.1.2021"], "date", [dt.date(2020, 12, 31), dt.date(2021, 1, 1)]),
@@ -83,6 +83,24 @@ def test_moments(read: Ingest, cells: list[str], arrow: pa.DataType, first: dt.d
     assert found.types["a"] == "datetime"
     assert found.table.schema.field("a").type == arrow
     assert found.table["a"][0].as_py() == first
+
+
+def test_infinities_are_missing(read: Ingest) -> None:
+    """Infinity is missing, and so is what no double can hold; the user is told how many there were."""
+    found = read(_column("1.5", "1e999", "-inf", "2"))
+    assert found.table["a"].to_pylist() == [1.5, None, None, 2.0]
+    note = "Column “a” has 2 infinite numbers of 4, which were taken as missing."
+    assert found.outcome.notes == (note,)
+    mostly = read(_column(*["inf"] * 30, "2"), required={"a": ColumnType.FLOAT})
+    assert mostly.table["a"].null_count == 30
+    assert mostly.outcome.notes == ("Column “a” has 30 infinite numbers of 31, which were taken as missing.",)
+
+
+@pytest.mark.parametrize("cells", [["12345678901234567890", "1"], ["-99999999999999999999", "1.5"]])
+def test_integers_beyond_64_bits_are_told(read: Ingest, cells: list[str]) -> None:
+    """Why a column of numbers is text is told where some are too long."""
+    [note] = read(_column(*cells)).outcome.notes
+    assert note == "Column “a” was left as text, since some of its numbers have more digits than 64 bits hold."
 
 
 def test_one_value_among_many_decides(read: Ingest) -> None:

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import json
 import sys
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,8 @@ from services.dataset.ingestion.tasks import Limits
 
 _SAMPLE_BYTES = 512 * 1024
 _BLOCK_BYTES = 4 * 1024 * 1024  # a row must fit into it
+_MOST_NAMED = 10  # rows that are wrong
+_ORDINARY_LINES = 2  # a wrong row of more is one in which a quote was opened
 
 
 def read(text: Text, limits: Limits) -> Reading:
@@ -29,13 +32,15 @@ def read(text: Text, limits: Limits) -> Reading:
     quotes make no difference.
 
     Raises:
-        Fault: nothing is in it, or too many columns; while batches are read: a row has more or fewer cells than the
-            header.
+        Fault: nothing is in it, or a header alone, or too many columns; while batches are read: rows have more or fewer
+            cells than the header, the first ten of which are named.
     """
     sample = text.start(_SAMPLE_BYTES)
     if not sample.strip():
         raise Fault(Reason.EMPTY, "The file is empty: it should have a header and at least one row.")
     dialect = detect(sample, whole=len(sample.encode()) + text.offset >= text.path.stat().st_size)
+    if dialect.header_alone:
+        raise _header_alone(sample, dialect.preamble)
     check_number(dialect.columns, limits)
     reading = Reading("csv", iter(()), decimal_comma=dialect.delimiter != ",")
     if text.note:
@@ -52,12 +57,14 @@ def read(text: Text, limits: Limits) -> Reading:
 
 
 def _batches(text: Text, dialect: Dialect) -> Iterator[pa.RecordBatch]:
-    ragged: list[Any] = []
+    ragged: list[_Ragged] = []
 
-    def refuse(row: Any) -> str:
-        ragged.append(row)
-        return "error"
+    def note(row: Any) -> str:
+        opened = row.text.count("\n") + 1
+        ragged.append(_Ragged(row.number, row.actual_columns, row.expected_columns, opened))
+        return "skip" if len(ragged) < _MOST_NAMED and opened <= _ORDINARY_LINES else "error"
 
+    read = 0
     names = internals(dialect.columns)
     with _open(text, dialect) as file:
         try:
@@ -75,7 +82,7 @@ def _batches(text: Text, dialect: Dialect) -> Iterator[pa.RecordBatch]:
                     double_quote=True,
                     newlines_in_values=True,
                     ignore_empty_lines=True,
-                    invalid_row_handler=refuse,
+                    invalid_row_handler=note,
                 ),
                 pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
@@ -86,14 +93,19 @@ def _batches(text: Text, dialect: Dialect) -> Iterator[pa.RecordBatch]:
             )
             last: pa.RecordBatch | None = None
             for batch in reader:
+                read += batch.num_rows
+                if ragged:  # the rest is read only to name what else is wrong
+                    continue
                 last = batch if batch.num_rows else last
                 rows = batch_rows(batch.num_columns)
                 for start in range(0, batch.num_rows, rows):
                     yield _trimmed(batch.slice(start, rows), dialect)
-            if last is not None:
-                _refuse_open_quote(text, last)
         except pa.ArrowInvalid as error:
-            raise _explained(text, dialect, ragged, error) from None
+            raise _explained(text, dialect, ragged, read, error) from None
+        if ragged:
+            raise _uneven(text, dialect, ragged)
+        if last is not None:
+            _refuse_open_quote(text, last)
 
 
 def _refuse_open_quote(text: Text, last: pa.RecordBatch) -> None:
@@ -127,41 +139,77 @@ def _open(text: Text, dialect: Dialect) -> BinaryIO:
     return file
 
 
-def _explained(text: Text, dialect: Dialect, ragged: list[Any], error: Exception) -> Fault:
-    if ragged:
-        row = ragged[0]
-        line = _line_of(text, dialect, row.number)
-        expected = f"the header has {row.expected_columns}"
-        if dialect.header is None:
-            expected = f"the first has {row.expected_columns}"
-        cells = f"{row.actual_columns} cell{'s' if row.actual_columns != 1 else ''}"
-        lines = row.text.count("\n") + 1
-        if lines > 2:
-            return unreadable(
-                f"The row that begins in line {line:,} goes on for {lines:,} lines and has {cells} where {expected}: "
-                "probably a quote is opened there and never closed."
-            )
-        return unreadable(
-            f"Line {line:,} has {cells} where {expected}. Every row must have as many; a cell that contains "
-            "the delimiter must be in quotes."
+def _header_alone(sample: str, preamble: int) -> Fault:
+    try:
+        json.loads(sample)
+    except ValueError:
+        line = 2 if preamble else 1
+        return Fault(
+            Reason.EMPTY,
+            f"The file ends after its header, which is line {line}: there should be at least one row below it.",
         )
+    return unreadable("Line 1 is a single JSON value, and no table: it should be an array of objects, or objects.")
+
+
+def _explained(text: Text, dialect: Dialect, ragged: "list[_Ragged]", read: int, error: Exception) -> Fault:
+    if ragged:
+        return _uneven(text, dialect, ragged)
     if "straddling" in str(error):
+        [line] = _lines_of(text, dialect, [read + (1 if dialect.header is None else 2)]) or [1]
         return unreadable(
-            f"A row is longer than {_BLOCK_BYTES / 1e6:.0f} MB: probably a quote is opened and never closed."
+            f"The row that begins in line {line:,}, or one of those after it, is longer than "
+            f"{_BLOCK_BYTES / 1e6:.0f} MB: probably a quote is opened and never closed."
         )
     return unreadable("The file can't be read as CSV: it should have a header and rows of as many cells.")
 
 
-def _line_of(text: Text, dialect: Dialect, number: int) -> int:
-    """The line in which a row begins, counted from 1; rows may go over several lines, and empty lines are none."""
+def _uneven(text: Text, dialect: Dialect, ragged: "list[_Ragged]") -> Fault:
+    """Rows that have more or fewer cells than the header, or than the first row where there is none."""
+    lines = _lines_of(text, dialect, [row.number for row in ragged])
+    first, expected = ragged[0], f"the header has {ragged[0].expected}"
+    if dialect.header is None:
+        expected = f"the first has {first.expected}"
+    if first.lines > _ORDINARY_LINES:
+        return unreadable(
+            f"The row that begins in line {lines[0]:,} goes on for {first.lines:,} lines and has {first.cells} where "
+            f"{expected}: probably a quote is opened there and never closed."
+        )
+    told = [f"line {line:,} has {row.cells}" for line, row in zip(lines, ragged, strict=True)]
+    more = " (and perhaps more lines)" if len(ragged) == _MOST_NAMED else ""
+    found = ", ".join(told)
+    return unreadable(
+        f"{found[0].upper()}{found[1:]} where {expected}{more}. Every row must have as many; a cell that contains "
+        "the delimiter must be in quotes."
+    )
+
+
+class _Ragged(NamedTuple):
+    """A row that has more or fewer cells than it should."""
+
+    number: int  # of the row, from 1, the header counted
+    actual: int
+    expected: int
+    lines: int  # over which it goes
+
+    @property
+    def cells(self) -> str:
+        """How many it has, in words."""
+        return f"{self.actual} cell{'s' if self.actual != 1 else ''}"
+
+
+def _lines_of(text: Text, dialect: Dialect, numbers: Sequence[int]) -> list[int]:
+    """The lines in which rows begin, all counted from 1; rows may go over several lines, and empty lines are none."""
     csv.field_size_limit(sys.maxsize)
-    line = 1
+    found: list[int] = []
+    count, line = 0, 1
     with _open(text, dialect) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, delimiter=dialect.delimiter, escapechar=dialect.escape)
         for row in reader:
             if row:
-                number -= 1
-                if number == 0:
-                    break
+                count += 1
+                if count == numbers[len(found)]:
+                    found.append(line + (1 if dialect.preamble else 0))
+                    if len(found) == len(numbers):
+                        break
             line = reader.line_num + 1
-    return line + (1 if dialect.preamble else 0)
+    return found + [line] * (len(numbers) - len(found))

@@ -1,5 +1,6 @@
 """Tells what a file is by what is in it, never by its name."""
 
+import re
 from pathlib import Path
 
 from services.dataset.ingestion.encoding import as_text, not_a_table
@@ -9,9 +10,10 @@ from services.dataset.ingestion.reading import Reading
 from services.dataset.ingestion.tasks import Limits
 from services.dataset.ingestion.unpack import unpacked
 
-_PARQUET, _ZIP, _OLD_OFFICE = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-# Beginnings of files that are text or could be taken for it, but are no tables.
-_OTHERS = (b"%PDF", b"<!DOCTYPE", b"<!doctype", b"<html", b"<?xml")
+_PARQUET, _ZIP, _OLD_OFFICE, _PDF = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
+# Not any tag: some programs write names as <DATE>.
+_TAGS = "html|head|body|table|div|script|style|meta|svg|form|p|pre|h[1-6]"
+_MARKUP = re.compile(rf"\s*(<(?:!doctype|!--|\?xml|(?:{_TAGS})[\s/>]))", re.IGNORECASE)
 _SPACE = " \t\r\n"
 
 
@@ -35,10 +37,12 @@ def open_file(source: Path, directory: Path, limits: Limits) -> Reading:
             Reason.UNSUPPORTED,
             "The file is an old or a protected Excel workbook: save it as .xlsx, without a password.",
         )
-    if start.lstrip().startswith(_OTHERS):
+    if start.startswith(_PDF):
         raise not_a_table()
     text = as_text(path, directory)
-    first = text.start(4096).lstrip(_SPACE)[:2]
+    beginning = text.start(4096)
+    _refuse_markup(beginning)
+    first = beginning.lstrip(_SPACE)[:2]
     if first.startswith("{"):
         _require("jsonl", limits)
         return json.read(text, limits, "jsonl")
@@ -47,6 +51,18 @@ def open_file(source: Path, directory: Path, limits: Limits) -> Reading:
         return json.read(text, limits, "json")
     _require("csv", limits)
     return csv.read(text, limits)
+
+
+def _refuse_markup(beginning: str) -> None:
+    """HTML often comes instead of a table: a server's error, a page to sign in."""
+    found = _MARKUP.match(beginning)
+    if found:
+        line = beginning[: found.start(1)].count("\n") + 1
+        raise Fault(
+            Reason.UNSUPPORTED,
+            f"The file is HTML or XML, no table, as line {line} shows: it should be CSV, JSON, JSON lines, Parquet or "
+            "a workbook (.xlsx).",
+        )
 
 
 def _require(name: str, limits: Limits) -> None:

@@ -40,6 +40,7 @@ class Dialect:
     skip_space: bool  # whether a space after the delimiter belongs to it
     quotes_all: bool  # whether quotes mean nothing, being everywhere
     quoted_columns: frozenset[int]  # columns that are quoted in a file that doesn't quote everything: text
+    header_alone: bool  # whether nothing follows the header
     preamble: int  # characters before the first record, such as Excel's `sep=;` line
 
 
@@ -69,6 +70,7 @@ def detect(sample: str, *, whole: bool) -> Dialect:
         skip_space=_skips_space(data),
         quotes_all=quotes_all,
         quoted_columns=frozenset() if quotes_all else frozenset(_quoted_columns(data, len(first))),
+        header_alone=has_header and not rest and whole,
         preamble=preamble,
     )
 

@@ -1,5 +1,6 @@
 """JSON: an array of objects, or one object after another (JSON lines), read piece by piece."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from services.dataset.ingestion.encoding import Text
-from services.dataset.ingestion.faults import Fault, Reason, unreadable
+from services.dataset.ingestion.faults import Fault, Reason, named, unreadable
 from services.dataset.ingestion.names import check_number, settled
 from services.dataset.ingestion.reading import Reading, batch_rows, internals
 from services.dataset.ingestion.tasks import Limits
@@ -16,15 +17,22 @@ from services.dataset.ingestion.tasks import Limits
 _CHUNK_BYTES = 1024 * 1024
 _LARGEST_OBJECT = 64 * 1024 * 1024
 _SPACE = " \t\r\n"
+_DEEPEST = 32
+"""Objects that are nested deeper than this are kept as JSON text."""
 # A decoder that finds a fault so close to the end of what was read so far may only need more.
 _MARGIN = 32
+
+Path = str | tuple[str, ...]
+"""Where a value is: a member of the object, or the way to it through nested objects."""
+Row = dict[Path, Any]
 
 
 def read(text: Text, limits: Limits, source_format: str) -> Reading:
     """Reads `json` (an array) or `jsonl`. The columns are the members of the objects, in order of appearance.
 
     Numbers, booleans and null are what they are; a string stays a string though it may look like a number. Missing is
-    null, NaN, or a member that isn't there. Nested objects and arrays are kept as JSON text.
+    null, NaN, or a member that isn't there. Members of nested objects become columns with dotted names; lists and empty
+    objects are kept as JSON text. A member that an object has twice gets a number.
 
     Raises:
         Fault: while batches are read: it is no such JSON; the message names line and character.
@@ -32,13 +40,14 @@ def read(text: Text, limits: Limits, source_format: str) -> Reading:
     reading = Reading(source_format, iter(()))
     if text.note:
         reading.notes.append(text.note)
-    reading.batches = _Columns(reading, limits).batches(_objects(text, source_format))
+    with_twins: set[str] = set()
+    reading.batches = _Columns(reading, limits, with_twins).batches(_objects(text, source_format, with_twins))
     return reading
 
 
-def _objects(text: Text, source_format: str) -> Iterator[dict[str, Any]]:
+def _objects(text: Text, source_format: str, with_twins: set[str]) -> Iterator[Row]:
     with text.open() as file:
-        scanner = _Scanner(file)
+        scanner = _Scanner(file, with_twins)
         if source_format == "json":
             scanner.expect("[")
             if scanner.peek() == "]":
@@ -62,7 +71,7 @@ def _objects(text: Text, source_format: str) -> Iterator[dict[str, Any]]:
 class _Scanner:
     """Takes one object after another out of a file; holds no more of it than needed."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, with_twins: set[str]) -> None:
         self._read: Callable[[int], bytes] = file.read
         self._rest = b""
         self._buffer = ""
@@ -70,7 +79,9 @@ class _Scanner:
         self._lines = 0  # before the buffer
         self._line_start = 0  # of the buffer's first line: characters before the buffer that belong to it
         self._ended = False
-        self._decoder = json.JSONDecoder(parse_constant=_constant, strict=False)
+        self._with_twins = with_twins  # names of members that an object has more than once
+        self._objects = 0  # in the one that is being read, itself counted
+        self._decoder = json.JSONDecoder(parse_constant=_constant, strict=False, object_pairs_hook=self._made)
 
     def peek(self) -> str:
         """The next character that is no space; empty at the end of the file."""
@@ -89,11 +100,12 @@ class _Scanner:
             raise self.fault(f"“{character}” should stand there")
         self._position += 1
 
-    def object(self) -> dict[str, Any]:
-        """Takes one object."""
+    def object(self) -> Row:
+        """Takes one object; what is nested in it comes under the path to it."""
         if self.peek() != "{":
             raise self.fault("an object, as in {“name”: “value”}, should stand there")
         while True:
+            self._objects = 0
             try:
                 value, end = self._decoder.raw_decode(self._buffer, self._position)
             except json.JSONDecodeError as error:
@@ -108,7 +120,22 @@ class _Scanner:
                 raise self.fault("an object is nested too deeply") from None
             else:
                 self._position = end
-                return dict(value)
+                return value if self._objects == 1 else dict(_flat(value, (), 1))
+
+    def _made(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
+        self._objects += 1
+        made = dict(members)
+        if len(made) == len(members):
+            return made
+        made = {}
+        taken = {name for name, _ in members}
+        for name, value in members:
+            if name in made:
+                self._with_twins.add(name)
+                name = next(free for count in itertools.count(2) if (free := f"{name}_{count}") not in taken)  # noqa: PLW2901 - a name of its own
+                taken.add(name)
+            made[name] = value
+        return made
 
     def fault(self, what: str) -> Fault:
         """A fault at the current position."""
@@ -137,6 +164,14 @@ class _Scanner:
         return bool(whole)
 
 
+def _flat(members: dict[str, Any], path: tuple[str, ...], depth: int) -> Iterator[tuple[Path, Any]]:
+    for name, value in members.items():
+        if isinstance(value, dict) and value and depth < _DEEPEST:
+            yield from _flat(value, (*path, name), depth + 1)
+        else:
+            yield ((*path, name) if path else name), value
+
+
 def _character_end(chunk: bytes) -> int:
     """Where the last whole UTF-8 character ends."""
     for back in range(1, min(4, len(chunk)) + 1):
@@ -156,17 +191,17 @@ def _constant(name: str) -> float | None:
 class _Columns:
     """Turns objects into columns of text, and notes of what kind the values were."""
 
-    def __init__(self, reading: Reading, limits: Limits) -> None:
+    def __init__(self, reading: Reading, limits: Limits, with_twins: set[str]) -> None:
         self._reading = reading
         self._limits = limits
-        self._positions: dict[str, int] = {}
+        self._with_twins = with_twins
+        self._positions: dict[Path, int] = {}
         self._kinds: list[set[type]] = []
-        self._nested: set[int] = set()
 
-    def batches(self, objects: Iterator[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-        rows: list[dict[str, Any]] = []
+    def batches(self, objects: Iterator[Row]) -> Iterator[pa.RecordBatch]:
+        rows: list[Row] = []
         total = 0
-        only: dict[str, Any] = {}
+        only: Row = {}
         for row in objects:
             if not row.keys() <= self._positions.keys():
                 self._add(row)
@@ -182,16 +217,16 @@ class _Columns:
             yield self._batch(rows)
         self._finish(only)
 
-    def _add(self, row: dict[str, Any]) -> None:
-        for name in row:
-            if name not in self._positions:
-                self._positions[name] = len(self._positions)
+    def _add(self, row: Row) -> None:
+        for path in row:
+            if path not in self._positions:
+                self._positions[path] = len(self._positions)
                 self._kinds.append(set())
         check_number(len(self._positions), self._limits)
 
-    def _batch(self, rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    def _batch(self, rows: list[Row]) -> pa.RecordBatch:
         columns = [
-            self._column(position, [row.get(name) for row in rows]) for name, position in self._positions.items()
+            self._column(position, [row.get(path) for row in rows]) for path, position in self._positions.items()
         ]
         return pa.RecordBatch.from_arrays(columns, internals(len(columns)))
 
@@ -206,21 +241,38 @@ class _Columns:
             whole = [None if value is None else value.encode("utf-8", "replace").decode() for value in values]
             return pa.array(whole, pa.string())
 
-    def _finish(self, only: dict[str, Any]) -> None:
+    def _finish(self, only: Row) -> None:
         reading = self._reading
-        for name, value in only.items():
+        for path, value in only.items():
             if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
                 raise unreadable(
                     "The file is one object, not a table: it should be the array of objects that is its member "
-                    f"“{name}”, or one object a line."
+                    f"“{_name(path)}”, or one object a line."
                 )
-        reading.names = settled(list(self._positions), reading.notes)
+        reading.names = settled([_name(path) for path in self._positions], reading.notes)
         reading.text_only = {position for position, kinds in enumerate(self._kinds) if kinds == {str}}
-        nested = [name for name, kinds in zip(reading.names, self._kinds, strict=True) if kinds & {dict, list}]
-        if nested:
-            reading.notes.append(f"Nested values were kept as JSON text: {', '.join(nested[:20])}.")
+        # null in the place of an object says nothing that its members, all missing, don't say.
+        stems = {path[:length] for path in self._positions if isinstance(path, tuple) for length in range(1, len(path))}
+        reading.left_out = {
+            position
+            for path, position in self._positions.items()
+            if not self._kinds[position] and ((path,) if isinstance(path, str) else path) in stems
+        }
+        flattened = [name for name, path in zip(reading.names, self._positions, strict=True) if isinstance(path, tuple)]
+        if flattened:
+            reading.notes.append(f"Members of nested objects became the columns {named(flattened, 20)}.")
+        kept = [name for name, kinds in zip(reading.names, self._kinds, strict=True) if kinds & {dict, list}]
+        if kept:
+            reading.notes.append(f"Nested lists and empty objects were kept as JSON text: {named(kept, 20)}.")
+        if self._with_twins:
+            twins = named(sorted(self._with_twins), 20)
+            reading.notes.append(f"Members that an object has more than once were numbered: {twins}.")
         if not self._positions:
             raise Fault(Reason.EMPTY, "The file has no rows: it should have at least one object with members.")
+
+
+def _name(path: Path) -> str:
+    return path if isinstance(path, str) else ".".join(path)
 
 
 def _text(value: Any) -> str | None:
@@ -233,4 +285,7 @@ def _text(value: Any) -> str | None:
             return None if math.isnan(value) else repr(value)
         case int():
             return str(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise unreadable("The JSON is broken: a list is nested too deeply.") from None
