@@ -13,9 +13,16 @@ import structlog
 _SECRET_FIELDS = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "client_secret"}
 )
+_LONGEST_REQUEST_ID = 200
 _STANDARD_FIELDS = frozenset(
     {"timestamp", "level", "module", "service", "request_id", "user_id", "message", "exception"}
 )
+
+
+def request_id() -> str | None:
+    """The request that is being served, to be kept with work that goes on after its answer; None for none."""
+    bound = structlog.contextvars.get_contextvars().get("request_id")
+    return str(bound)[:_LONGEST_REQUEST_ID] if bound else None
 
 
 def configure(service: str, level: str = "INFO") -> None:

@@ -39,6 +39,8 @@ class Home:
         """Makes the directories, private to us."""
         for directory in (self.path, self.data, self.logs, self.secrets, self.run):
             private_directory(directory)
+        for log in self.logs.glob("*.log*"):  # those of a version that let others read them
+            log.chmod(0o600)
         make_private(self.sockets)
 
     @contextmanager

@@ -15,7 +15,7 @@ from deploy.local.credentials import Credentials, kept_credentials
 from deploy.local.home import Home
 from deploy.local.object_store import EmbeddedObjectStore
 from deploy.local.part import Part
-from deploy.local.ports import free_port
+from deploy.local.ports import free_port, kept_port
 from deploy.local.postgres import Postgres
 from deploy.local.probes import answers_http, log_tells, serves_grpc
 from deploy.local.program import Program, python_path
@@ -93,7 +93,13 @@ def backing(settings: LocalSettings, home: Home, environment: Mapping[str, str])
         inherited=environment,
         credentials=credentials,
         postgres=Postgres(home.data / "postgres" / "cluster", credentials.postgres_administrator),
-        object_store=EmbeddedObjectStore(home.data / "objects", free_port(), _ACCESS_KEY, credentials.object_store),
+        object_store=EmbeddedObjectStore(
+            # Signed URLs name it.
+            home.data / "objects",
+            kept_port(home.data / "object-store.port"),
+            _ACCESS_KEY,
+            credentials.object_store,
+        ),
         ports={service: free_port() for service in SERVICES},
     )
 

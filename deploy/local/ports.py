@@ -1,6 +1,9 @@
 """Free TCP ports on loopback."""
 
 import socket
+from pathlib import Path
+
+from deploy.local.program import write_private
 
 
 def free_port() -> int:
@@ -30,3 +33,14 @@ def is_taken(host: str, port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def kept_port(path: Path) -> int:
+    """The port that this file remembers, so that addresses given away outlive a restart; another while it is taken."""
+    try:
+        port = int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        port = free_port()
+        write_private(path, str(port))
+        return port
+    return free_port() if is_taken("127.0.0.1", port) else port

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
@@ -60,6 +60,11 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
+def open_log(path: Path) -> BinaryIO:
+    """Opens a log to be written on; only its owner can read it."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
 def private_directory(path: Path) -> Path:
     """Makes a directory that only its owner can enter, and returns it; one that exists is made private."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,7 +78,7 @@ def running(program: Program, directory: Path, log: Path) -> Iterator[subprocess
 
     To be entered from the main thread: the kernel takes the end of the thread that starts it for the parent's death.
     """
-    with log.open("ab") as output:
+    with open_log(log) as output:
         command = [sys.executable, "-I", "-S", LAUNCHER, str(program.write_launch_file(directory))]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:

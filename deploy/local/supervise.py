@@ -21,6 +21,7 @@ def stop_with_starter() -> None:
 
 def main() -> None:
     """Watches the starter, and supervises."""
+    os.umask(0o077)  # the parts' logs are its files
     threading.Thread(target=stop_with_starter, daemon=True).start()
     supervisord.main(["--nodaemon", "--silent", "--configuration", sys.argv[1]])
 

@@ -17,7 +17,7 @@ import tenacity
 from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local.home import Home
-from deploy.local.program import LAUNCHER, Program, python_path
+from deploy.local.program import LAUNCHER, Program, open_log, python_path
 
 _START_TIMEOUT_SECONDS = 20
 _POLL_SECONDS = 0.05
@@ -74,7 +74,7 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         configuration = self._home.run / "supervisord.conf"
         self._write_configuration(configuration)
-        with self._log.open("ab") as errors:
+        with open_log(self._log) as errors:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
                 [sys.executable, "-m", "deploy.local.supervise", str(configuration)],
                 stdin=subprocess.PIPE,

@@ -77,7 +77,7 @@ class Ingestor:
             log.info("row_dropped", queue_id=row.id)
             return
         version = view.version
-        structlog.contextvars.bind_contextvars(user_id=str(view.dataset.owner_id))
+        structlog.contextvars.bind_contextvars(request_id=version.request_id, user_id=str(view.dataset.owner_id))
         log.info("ingestion_begun", attempt=version.attempts)
         ending = await self._attendant.attend(
             self._piece(version, Attempt(version.dataset_id, version.number, version.attempts))

@@ -89,6 +89,7 @@ class Version(FailureColumns, Base):
     warnings: Mapped[list[str]] = mapped_column(default=list)
     profile: Mapped[Document | None] = mapped_column(deferred=True, deferred_raiseload=True)
 
+    request_id: Mapped[str | None]  # the request that uploaded it, for the logs
     # Its row in the queue; null once it is ready or has failed.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # How often it was taken up; also what tells a process that another has taken its place.

@@ -8,6 +8,7 @@ from uuid import UUID
 from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import logs
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.failures import Failure
 from servicekit.follow import follow as follow_events
@@ -95,6 +96,7 @@ def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
     return Job(
         id=new_id(),
         owner_id=owner_id,
+        request_id=logs.request_id(),
         name=plan.name,
         state=state,
         stage=STAGES[state],

@@ -86,6 +86,7 @@ class Job(Standing, Base):
     source_row_count: Mapped[int] = mapped_column(BigInteger)
     column_specs: Mapped[list[Document]]  # the columns to learn, each with name, type and role
 
+    request_id: Mapped[str | None]  # the request that started it, for the logs
     # Its row in the queue; null while it waits for its owner's other jobs, and once it has ended.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # How often a worker has taken it up; also what tells a worker that another has taken its place.

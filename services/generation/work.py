@@ -84,7 +84,9 @@ class JobWorker:
         if job is None:
             log.info("row_dropped", queue_id=row.id)
             return
-        structlog.contextvars.bind_contextvars(user_id=str(job.owner_id), attempt=job.attempts)
+        structlog.contextvars.bind_contextvars(
+            request_id=job.request_id, user_id=str(job.owner_id), attempt=job.attempts
+        )
         log.info("job_claimed")
         ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
         log.info("job_ended", ending=ending.value)

@@ -18,6 +18,15 @@ def test_directories_are_private(tmp_path: Path) -> None:
         assert directory.stat().st_mode & 0o777 == 0o700
 
 
+def test_logs_are_private(tmp_path: Path) -> None:
+    """A log that others could read is made private."""
+    home = Home(tmp_path)
+    home.make()
+    (home.logs / "auth.log").touch(0o644)
+    home.make()
+    assert (home.logs / "auth.log").stat().st_mode & 0o777 == 0o600
+
+
 def test_second_platform_is_refused(tmp_path: Path) -> None:
     """A second platform on the same MIRAGE_HOME is told where the first one runs, and what to set."""
     home = Home(tmp_path)

@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import pandas as pd
 import psutil
 import pytest
 
+import mirage
 from deploy.local.ports import free_port
 from tests.support.platform import PlatformForTests
 
@@ -104,6 +107,36 @@ def test_logs_hold_no_secret(platform: PlatformForTests) -> None:
     for log in platform.platform.home.logs.glob("*.log"):
         text = log.read_text(errors="replace")
         assert not [secret for secret in secrets if secret in text], log
+
+
+@SESSION_PLATFORM
+def test_logs_are_private(platform: PlatformForTests) -> None:
+    """Nobody but the owner can read what the parts wrote down."""
+    logs = list(platform.platform.home.logs.iterdir())
+    assert {"auth.log", "gateway.log", "supervisord.log"} <= {log.name for log in logs}
+    assert not [log for log in logs if log.stat().st_mode & 0o077]
+
+
+@SESSION_PLATFORM
+def test_one_request_in_every_log(platform: PlatformForTests) -> None:
+    """What is done for a request after its answer is logged under its id, in the shape that every log has."""
+    with mirage.Client(platform.url) as client:
+        client.register("grace@example.org", "correct horse battery staple", "Grace")
+        client.login("grace@example.org", "correct horse battery staple")
+        dataset = client.datasets.upload(pd.DataFrame({"a": range(30), "b": list("xyz") * 10}))
+        job = client.generate(dataset, model="gaussian_copula", rows=5)
+    logs = platform.platform.home.logs
+    worked = [line for line in _lines(logs / "generation-worker.log") if line["metadata"].get("job_id") == job.id]
+    ingested = [line for line in _lines(logs / "dataset.log") if line["metadata"].get("dataset_id") == dataset.id]
+    requests = {line["request_id"]: line for line in _lines(logs / "gateway.log") if line["message"] == "request"}
+    assert {requests[line["request_id"]]["rpc"] for line in worked} == {"JobService.StartJob"}
+    assert {requests[line["request_id"]]["rpc"] for line in ingested} == {"DatasetService.UploadDataset"}
+    assert {line["level"] for line in [*worked, *ingested, *requests.values()]} == {"info"}
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log that are JSON."""
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 
 @SESSION_PLATFORM
@@ -207,8 +240,10 @@ def test_settings_from_a_file(tmp_path: Path) -> None:
 def test_second_start_finds_everything(tmp_path: Path) -> None:
     """By Ctrl-C everything stops, in order and without a process left; a second start finds the data again."""
     home = tmp_path / "home"
+    ports = set()
     for number in (1, 2):
         with served(home) as (starter, url):
+            ports.add(json.loads((home / "run" / "dataset.launch.json").read_text())["environment"]["S3_ENDPOINT"])
             if number == 1:
                 assert post(f"{url}/auth/register", ACCOUNT) in {200, 201}
             assert post(f"{url}/auth/login", {name: ACCOUNT[name] for name in ("email", "password")}) == 200
@@ -220,6 +255,7 @@ def test_second_start_finds_everything(tmp_path: Path) -> None:
         assert stopped[-1] == "PostgreSQL"
         assert not processes_of(home)
     assert not [path for path in (home / "secrets").rglob("*") if path.stat().st_mode & 0o077]
+    assert len(ports) == 1, "signed URLs outlive a restart"
 
 
 @pytest.mark.slow
