@@ -1,0 +1,65 @@
+"""The kinds of personal data, and what a scan says of a column."""
+
+from enum import StrEnum
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Kind(StrEnum):
+    """What personal data a column holds."""
+
+    EMAIL = "email"
+    PHONE_NUMBER = "phone_number"
+    FULL_NAME = "full_name"
+    FIRST_NAME = "first_name"
+    LAST_NAME = "last_name"
+    POSTAL_ADDRESS = "postal_address"  # a whole address in one field
+    STREET_ADDRESS = "street_address"
+    CITY = "city"
+    POSTCODE = "postcode"
+    IBAN = "iban"
+    CARD_NUMBER = "card_number"
+    IP_ADDRESS = "ip_address"
+    NATIONAL_ID = "national_id"
+
+
+NONE = "none"
+"""What a user says of a column that holds no personal data, whatever was found."""
+
+CALLED = {
+    Kind.EMAIL: "e-mail addresses",
+    Kind.PHONE_NUMBER: "phone numbers",
+    Kind.FULL_NAME: "names of people",
+    Kind.FIRST_NAME: "first names",
+    Kind.LAST_NAME: "last names",
+    Kind.POSTAL_ADDRESS: "postal addresses",
+    Kind.STREET_ADDRESS: "street addresses",
+    Kind.CITY: "cities of addresses",
+    Kind.POSTCODE: "postcodes of addresses",
+    Kind.IBAN: "bank accounts (IBAN)",
+    Kind.CARD_NUMBER: "card numbers",
+    Kind.IP_ADDRESS: "IP addresses",
+    Kind.NATIONAL_ID: "national identity numbers",
+}
+
+
+class Finding(BaseModel):
+    """What the scan says of one column."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    kind: Kind
+    locale: str = ""  # as in de_DE; empty where unknown
+    confidence: float  # 0 to 1
+    matching_share: float  # of the examined values, 0 to 1
+    evidence: tuple[str, ...]
+
+
+@cache
+def locales() -> frozenset[str]:
+    """The locales for which values are invented."""
+    from faker.config import AVAILABLE_LOCALES  # imported when needed: it takes a tenth of a second
+
+    return frozenset(AVAILABLE_LOCALES)

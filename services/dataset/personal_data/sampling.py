@@ -1,0 +1,110 @@
+"""Some of a table's values: the same ones for the same table, from all over it, few enough to look at each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+MOST_VALUES = 2_000
+"""Different values of a column that are looked at."""
+FEWEST_VALUES = 100
+"""As many of each column of a very wide table."""
+MOST_TABLE_VALUES = 200_000
+LONGEST_VALUE = 300
+"""Characters of a value that are looked at; what is longer is prose."""
+_GROUPS = 6
+_ROWS_A_VALUE = 4  # values repeat
+_COLUMNS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Different values of a column as text, missing and empty ones aside, in the order of the table."""
+
+    name: str
+    values: tuple[str, ...]
+    whole_numbers: bool
+
+
+def samples(table: Path) -> Iterator[Sample]:
+    """A sample of each column of a Parquet file that holds text or integers, in the columns' order."""
+    with pq.ParquetFile(table, pre_buffer=False) as file:
+        positions = [index for index, field in enumerate(file.schema_arrow) if _is_text(field.type) or _is_whole(field)]
+        limit = max(FEWEST_VALUES, min(MOST_VALUES, MOST_TABLE_VALUES // max(1, len(positions))))
+        for start in range(0, len(positions), _COLUMNS_AT_ONCE):
+            yield from _samples(file, positions[start : start + _COLUMNS_AT_ONCE], limit)
+
+
+def _samples(file: pq.ParquetFile, positions: Sequence[int], limit: int) -> Iterator[Sample]:
+    groups = file.metadata.num_row_groups
+    chosen = sorted({int(group) for group in np.linspace(0, groups - 1, min(groups, _GROUPS))}) if groups else []
+    rows = limit * _ROWS_A_VALUE // max(1, len(chosen))
+    names = file.schema_arrow.names
+    drawn: dict[int, dict[str, None]] = {position: {} for position in positions}
+    for group in chosen:
+        # By position: a name with a dot would be read as a path.
+        for position, column in zip(positions, _columns(file, group, positions), strict=True):
+            drawn[position].update(dict.fromkeys(_texts(_spread(column, rows))))
+    for position in positions:
+        values = drawn[position]
+        if len(values) < FEWEST_VALUES:
+            values = _sought(file, position, limit) or values
+        field = file.schema_arrow.field(position)
+        yield Sample(names[position], tuple(islice(_thinned(list(values), limit), limit)), _is_whole(field))
+
+
+def _columns(file: pq.ParquetFile, group: int, positions: Sequence[int]) -> list[pa.ChunkedArray]:
+    return list(file.reader.read_row_group(group, column_indices=list(positions)).columns)
+
+
+def _sought(file: pq.ParquetFile, position: int, limit: int) -> dict[str, None]:
+    """The values of a column that is mostly missing, wherever they are; nothing if few are missing."""
+    statistics = [file.metadata.row_group(group).column(position) for group in range(file.metadata.num_row_groups)]
+    present = [
+        group
+        for group, chunk in enumerate(statistics)
+        if chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
+    ]
+    missing = sum(chunk.statistics.null_count for chunk in statistics if chunk.statistics is not None)
+    if missing * 2 < file.metadata.num_rows:
+        return {}
+    values: dict[str, None] = {}
+    for group in present:
+        [column] = _columns(file, group, [position])
+        values.update(dict.fromkeys(_texts(_spread(column.drop_null(), limit))))
+        if len(values) >= limit:
+            break
+    return values
+
+
+def _spread(column: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
+    """So many cells in even distances."""
+    if len(column) <= count:
+        return column
+    return column.take(pa.array(np.linspace(0, len(column) - 1, count).astype(np.int64)))
+
+
+def _texts(column: pa.ChunkedArray) -> Iterator[str]:
+    text = column if _is_text(column.type) else column.cast(pa.string())
+    for value in pc.utf8_slice_codeunits(text, 0, LONGEST_VALUE + 1).to_pylist():
+        if value and (stripped := value.strip()):
+            yield stripped
+
+
+def _thinned(values: Sequence[str], limit: int) -> Iterator[str]:
+    if len(values) <= limit:
+        return iter(values)
+    return (values[int(index)] for index in np.linspace(0, len(values) - 1, limit))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_whole(field: pa.Field) -> bool:
+    return bool(pa.types.is_integer(field.type))
