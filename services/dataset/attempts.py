@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.attending import Superseded
 from servicekit.failures import Failure
-from services.dataset import events, repository, work_queue
+from services.dataset import events, publishing, repository, work_queue
 from services.dataset.columns import Column
 from services.dataset.failures import PROCESSES_LOST
 from services.dataset.models import Document, loose_objects
+from services.dataset.personal_data.kinds import Finding
 from services.dataset.repository import View
 from services.dataset.states import Stage, State
 from services.dataset.work_queue import Ticket
@@ -43,6 +44,7 @@ class Result:
     columns: tuple[Column, ...]
     warnings: tuple[str, ...]
     profile: Document
+    personal_data: tuple[Finding, ...]
 
 
 async def claim(session: AsyncSession, ticket: Ticket, queue_id: int, max_losses: int) -> View | None:
@@ -99,8 +101,10 @@ async def succeed(session: AsyncSession, attempt: Attempt, result: Result) -> No
     version.table_sha256 = result.table_sha256
     version.row_count = result.row_count
     version.columns = [column.model_dump(mode="json") for column in result.columns]
-    version.warnings = list(result.warnings)
     version.profile = result.profile
+    version.personal_data = [finding.model_dump(mode="json") for finding in result.personal_data]
+    withheld = publishing.withhold(dataset, version)
+    version.warnings = [*result.warnings, *([withheld] if withheld else [])]
     await loose_objects.fasten(session, [result.table_key])
     await events.record(session, dataset, version, Stage.READY, progress=1.0, rows_read=result.row_count)
 

@@ -1,6 +1,6 @@
 """Pure: rows to messages, messages to fields."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
@@ -11,9 +11,19 @@ from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
 from servicekit.timestamps import to_timestamp, utc_now
 from services.dataset.models import DatasetEvent, Document, Version
+from services.dataset.personal_data.in_force import personal
+from services.dataset.personal_data.kinds import NONE
+from services.dataset.publishing import held_by, warnings_of
 from services.dataset.repository import View
 from services.dataset.states import State
 
+# Fields of a profile that show values, or where they lie.
+_VALUES: tuple[Literal["top_values", "numeric", "temporal", "histogram"], ...] = (
+    "top_values",
+    "numeric",
+    "temporal",
+    "histogram",
+)
 _STATES = EnumNames(State, dataset_pb2.DatasetState, "DATASET_STATE_")
 
 
@@ -46,6 +56,10 @@ def column_fields(update: dataset_pb2.ColumnUpdate) -> dict[str, Any]:
         fields["type"] = update.type
     if update.HasField("role"):
         fields["role"] = update.role
+    if update.HasField("personal_data"):
+        fields["personal_data"] = update.personal_data
+    if update.HasField("personal_data_locale"):
+        fields["personal_data_locale"] = update.personal_data_locale
     return fields
 
 
@@ -66,16 +80,27 @@ def dataset_to_proto(view: View, *, with_columns: bool = True) -> dataset_pb2.Da
         source_format=version.source_format,
         source_bytes=version.source_bytes,
         source_sha256=version.source_sha256,
-        columns=columns_to_proto(version) if with_columns else (),
+        columns=columns_to_proto(view) if with_columns else (),
         warnings=version.warnings,
         create_time=to_timestamp(dataset.created_at),
         update_time=to_timestamp(dataset.updated_at),
     )
 
 
-def columns_to_proto(version: Version) -> list[dataset_pb2.Column]:
-    """A version's columns."""
-    return [dataset_pb2.Column(**column) for column in version.columns]
+def columns_to_proto(view: View) -> list[dataset_pb2.Column]:
+    """A version's columns, with the personal data that is in force."""
+    holding = personal(held_by(*view))
+    columns = []
+    for column in view.version.columns:
+        held = holding.get(column["name"])
+        columns.append(
+            dataset_pb2.Column(
+                **column,
+                personal_data=held.kind or "" if held else "",
+                personal_data_locale=held.locale if held else "",
+            )
+        )
+    return columns
 
 
 def version_to_proto(version: Version) -> dataset_pb2.DatasetVersion:
@@ -96,10 +121,32 @@ def version_to_proto(version: Version) -> dataset_pb2.DatasetVersion:
     )
 
 
-def profile_to_proto(version: Version, profile: Document) -> profile_pb2.DatasetProfile:
-    """A version's profile, which is kept in the contract's own shape."""
-    message = profile_pb2.DatasetProfile(dataset_id=str(version.dataset_id), version=version.number)
-    return ParseDict(profile, message)
+def profile_to_proto(view: View, profile: Document, reader_id: UUID) -> profile_pb2.DatasetProfile:
+    """A version's profile, which is kept in the contract's own shape; values of people are for the owner alone."""
+    dataset, version = view
+    held = held_by(dataset, version)
+    message = profile_pb2.DatasetProfile(dataset_id=str(dataset.id), version=version.number)
+    ParseDict(profile, message)
+    message.warnings.extend(warnings_of(version, held))
+    message.personal_data.extend(
+        profile_pb2.PersonalDataFinding(
+            column=each.column,
+            kind=each.kind or NONE,
+            locale=each.locale,
+            confidence=each.confidence,
+            matching_share=each.matching_share,
+            evidence=each.evidence,
+            decided_by=each.decided_by,
+        )
+        for each in held
+    )
+    if reader_id != dataset.owner_id:
+        holding = personal(held)
+        for column in message.columns:
+            if column.name in holding:
+                for field in _VALUES:
+                    column.ClearField(field)
+    return message
 
 
 def event_to_proto(event: DatasetEvent) -> dataset_pb2.DatasetEvent:

@@ -1,5 +1,8 @@
 """The dataset service's errors: gRPC code, reason, metadata."""
 
+import json
+from collections.abc import Sequence
+
 from grpc import StatusCode
 
 from servicekit.errors import ServiceError
@@ -56,6 +59,24 @@ class DatasetInUse(ServiceError):
             dataset_id=str(dataset_id),
             jobs=str(jobs),
             models=str(models),
+        )
+
+
+class PersonalDataFound(ServiceError):
+    """The dataset holds personal data, and nobody has confirmed that everybody may read it."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "PERSONAL_DATA_FOUND"
+
+    def __init__(self, dataset_id: object, described: str, columns: Sequence[str], unread: Sequence[int]) -> None:
+        found = f"it holds personal data: {described}" if columns else ""
+        versions = ", ".join(map(str, unread))
+        older = f"its versions {versions} were never searched for personal data" if unread else ""
+        why = ", and ".join(filter(None, (found, older)))
+        super().__init__(
+            f"Dataset {dataset_id} can't simply be public, for {why}. Confirm that everybody may read it with "
+            "confirm_personal_data=true, or correct what was found where it is wrong.",
+            dataset_id=str(dataset_id),
+            columns=json.dumps(list(columns), ensure_ascii=False),
         )
 
 

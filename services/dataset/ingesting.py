@@ -137,6 +137,7 @@ class Ingestor:
             columns=inherited.columns if inherited else outcome.columns,
             warnings=(*outcome.notes, *(inherited.warnings if inherited else ())),
             profile=outcome.profile,
+            personal_data=outcome.personal_data,
         )
 
     async def _report(self, attempt: Attempt, stage: Stage, progress: float, rows_read: int) -> None:

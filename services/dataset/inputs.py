@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from servicekit.column_types import ColumnRole, ColumnType
+from services.dataset.personal_data.kinds import NONE, Kind, locales
 from services.dataset.states import State, Visibility
 
 LONGEST_NAME = 200
@@ -23,10 +24,25 @@ def _no_null(text: str) -> str:
     return text
 
 
+def _kind(text: str) -> str:
+    if text not in ("", NONE, *Kind):
+        raise ValueError(f"must be one of {', '.join(Kind)}; {NONE} for no personal data; empty for what was found")
+    return text
+
+
+def _locale(text: str) -> str:
+    locale = text.replace("-", "_")
+    if locale and locale not in locales():
+        raise ValueError("must be a locale such as de_DE or en_GB for which values are invented; empty if unknown")
+    return locale
+
+
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)
 ]
 Description = Annotated[str, Field(max_length=2000), AfterValidator(_no_null)]
+PersonalData = Annotated[str, AfterValidator(_kind)]
+Locale = Annotated[str, AfterValidator(_locale)]
 Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
 
 
@@ -67,6 +83,8 @@ class ColumnChange(Input):
     name: str
     type: ColumnType | None = None
     role: ColumnRole | None = None
+    personal_data: PersonalData | None = None
+    personal_data_locale: Locale | None = None
 
 
 class DatasetChange(Input):

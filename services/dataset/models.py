@@ -59,6 +59,10 @@ class Dataset(Base):
     latest_version: Mapped[int]
     versions_made: Mapped[int]  # the number that was given last: none is given twice
     last_seq: Mapped[int] = mapped_column(default=0)
+    # What the owner said of columns' personal data, whatever the scan finds: {column: {kind, locale}}.
+    personal_data_by_hand: Mapped[Document] = mapped_column(default=dict)
+    # Which of it may be read by everybody: {user_id, time, columns: {column: kind}}; null while nobody has confirmed.
+    personal_data_confirmed: Mapped[Document | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -88,6 +92,8 @@ class Version(FailureColumns, Base):
     columns: Mapped[list[Document]] = mapped_column(default=list)
     warnings: Mapped[list[str]] = mapped_column(default=list)
     profile: Mapped[Document | None] = mapped_column(deferred=True, deferred_raiseload=True)
+    # What the scan for personal data found; null where the table was made before there was one.
+    personal_data: Mapped[list[Document] | None] = mapped_column(JSONB(none_as_null=True))
 
     request_id: Mapped[str | None]  # the request that uploaded it, for the logs
     # Its row in the queue; null once it is ready or has failed.

@@ -153,6 +153,12 @@ async def latest_ready(session: AsyncSession, dataset_id: UUID, before: int | No
     return await session.scalar(query.order_by(Version.number.desc()).limit(1))
 
 
+async def ready_versions(session: AsyncSession, dataset_id: UUID) -> Sequence[Version]:
+    """Every version of a dataset that has a table, the oldest first."""
+    query = select(Version).where(Version.dataset_id == dataset_id, Version.state == State.READY)
+    return (await session.scalars(query.order_by(Version.number))).all()
+
+
 async def profile_of(session: AsyncSession, version: Version) -> Document:
     """A ready version's profile."""
     query = select(Version.profile).where(Version.dataset_id == version.dataset_id, Version.number == version.number)

@@ -14,7 +14,7 @@ from servicekit.errors import InvalidRequest, Violation
 from servicekit.object_store import ObjectStore, StoredObject
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.dataset import repository
+from services.dataset import publishing, repository
 from services.dataset.columns import Column
 from services.dataset.errors import DatasetChanged, DatasetNotReady
 from services.dataset.ingesting import table_key
@@ -23,9 +23,11 @@ from services.dataset.ingestion.tasks import Outcome
 from services.dataset.inheritance import inherit
 from services.dataset.inputs import ColumnChange, DatasetChange, Input
 from services.dataset.models import Dataset, Document, Version, loose_objects
+from services.dataset.personal_data.corrections import corrected
+from services.dataset.publishing import held_by
 from services.dataset.repository import View
 from services.dataset.retyping import Planned, Retyper, key_violations, plan, type_violations, with_roles
-from services.dataset.states import State
+from services.dataset.states import State, Visibility
 
 InputT = TypeVar("InputT", bound=Input)
 
@@ -46,6 +48,16 @@ class _Table(NamedTuple):
     warnings: tuple[str, ...]
 
 
+class _Wanted(NamedTuple):
+    """What is to be written, checked."""
+
+    change: DatasetChange
+    confirm_personal_data: bool
+    columns: Sequence[ColumnChange] = ()
+    planned: Planned | None = None
+    table: "_Table | None" = None
+
+
 class Updates:
     """Changes datasets."""
 
@@ -55,7 +67,13 @@ class Updates:
         self._retyper = retyper
 
     async def update(
-        self, owner_id: UUID, dataset_id: UUID, fields: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
+        self,
+        owner_id: UUID,
+        dataset_id: UUID,
+        fields: Mapping[str, Any],
+        columns: Sequence[Mapping[str, Any]],
+        *,
+        confirm_personal_data: bool = False,
     ) -> View:
         """Changes what is given of an owner's dataset; columns are those of its latest version.
 
@@ -64,6 +82,7 @@ class Updates:
             NotTheOwner: it is somebody else's.
             DatasetNotReady: columns are to change, and the latest version has no table.
             DatasetChanged: another call has changed the columns meanwhile.
+            PersonalDataFound: it is to be public with personal data, which nobody confirms.
             InvalidRequest: everything that is wrong.
         """
         async with self._sessions() as session:
@@ -75,13 +94,14 @@ class Updates:
         if not columns or len(understood) < len(columns):
             if violations:
                 raise InvalidRequest(violations)
-            return await self._write(owner_id, view, change)
+            return await self._write(owner_id, view, _Wanted(change, confirm_personal_data))
         if view.version.state is not State.READY:
             raise DatasetNotReady(dataset_id, view.version.state)
         planned = plan(columns_of(view.version), understood)
         violations += planned.violations
+        violations += corrected(view.dataset.personal_data_by_hand, held_by(*view), understood).violations
         table = await self._checked_table(view.version, planned, understood, violations)
-        return await self._write(owner_id, view, change, planned, table)
+        return await self._write(owner_id, view, _Wanted(change, confirm_personal_data, understood, planned, table))
 
     async def _checked_table(
         self, version: Version, planned: Planned, changes: Sequence[ColumnChange], violations: list[Violation]
@@ -118,24 +138,22 @@ class Updates:
         differences = inherit(columns_of(before), outcome.columns, outcome.profile).warnings if before else ()
         return _Table(key, stored, outcome, (*outcome.notes, *differences))
 
-    async def _write(
-        self,
-        owner_id: UUID,
-        view: View,
-        change: DatasetChange,
-        planned: Planned | None = None,
-        table: "_Table | None" = None,
-    ) -> View:
+    async def _write(self, owner_id: UUID, view: View, wanted: "_Wanted") -> View:
         async with self._sessions.begin() as session:
             dataset = await repository.lock_own(session, owner_id, view.dataset.id)
             version = await repository.get_version(session, dataset.id, dataset.latest_version)
             if version is None:
                 raise DatasetChanged(dataset.id)
-            if planned is not None:
+            if wanted.planned is not None:
                 if version.number != view.version.number or version.columns != view.version.columns:
                     raise DatasetChanged(dataset.id)
-                await _change_columns(session, version, planned, table)
-            _change_dataset(dataset, change)
+                await _change_columns(session, version, wanted.planned, wanted.table)
+                _correct_personal_data(dataset, version, wanted.columns)
+            publishes = wanted.change.visibility is Visibility.PUBLIC and dataset.visibility is not Visibility.PUBLIC
+            _change_dataset(dataset, wanted.change)
+            if dataset.visibility is Visibility.PUBLIC and (publishes or wanted.planned is not None):
+                confirmed_by = owner_id if wanted.confirm_personal_data else None
+                await publishing.check_public(session, dataset, confirmed_by=confirmed_by)
         return View(dataset, version)
 
 
@@ -148,6 +166,8 @@ def _change_dataset(dataset: Dataset, change: DatasetChange) -> None:
     for name, value in change.model_dump(exclude_none=True).items():
         if name == "visibility" and value is not dataset.visibility:
             log.info("visibility_changed", dataset_id=str(dataset.id), visibility=value)
+            if value is not Visibility.PUBLIC:
+                publishing.forget_confirmation(dataset)
         setattr(dataset, name, value)
     dataset.updated_at = utc_now()
 
@@ -161,7 +181,17 @@ async def _change_columns(session: AsyncSession, version: Version, planned: Plan
         version.table_key, version.table_bytes, version.table_sha256 = table.key, *table.stored
         version.profile = table.outcome.profile
         version.warnings = list(table.warnings)
+        version.personal_data = [finding.model_dump(mode="json") for finding in table.outcome.personal_data]
     version.columns = [column.model_dump(mode="json") for column in columns]
+
+
+def _correct_personal_data(dataset: Dataset, version: Version, changes: Sequence[ColumnChange]) -> None:
+    said, violations = corrected(dataset.personal_data_by_hand, held_by(dataset, version), changes)
+    if violations:
+        raise InvalidRequest(violations)
+    if said != dataset.personal_data_by_hand:
+        dataset.personal_data_by_hand = said
+        log.info("personal_data_corrected", dataset_id=str(dataset.id), columns=[change.name for change in changes])
 
 
 def _read(model: type[InputT], values: Mapping[str, Any], prefix: str, violations: list[Violation]) -> InputT | None:

@@ -27,6 +27,7 @@ from services.dataset.ingestion.staging import (
 )
 from services.dataset.ingestion.storage import Columns, Storage, settle
 from services.dataset.ingestion.tasks import Outcome, Report, Task
+from services.dataset.personal_data.scan import scan
 
 TABLE_FILE = "table.parquet"
 _STAGED, _TABLE = "staged", "final"
@@ -62,6 +63,7 @@ def ingest(task: Task, report: Report) -> Outcome:
         columns=tuple(_with_nullable(columns, profile)),
         notes=tuple(reading.notes),
         profile=profile,
+        personal_data=tuple(scan(path)),
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from servicekit.column_types import ColumnType
 from services.dataset.columns import Column
+from services.dataset.personal_data.kinds import Finding
 
 Report = Callable[[str, float, int], None]
 """Takes a stage (`reading`, `profiling`, `storing`), the share done (0 to 1) and the rows read so far."""
@@ -52,3 +53,4 @@ class Outcome(BaseModel):
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
     profile: dict[str, Any]
+    personal_data: tuple[Finding, ...] = ()

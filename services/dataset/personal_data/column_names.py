@@ -1,12 +1,12 @@
 """What a column's name says of its content, in English, French, German, Spanish, Italian and Portuguese."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
 from services.dataset.personal_data.kinds import Kind
+from services.dataset.personal_data.words import folded, words
 
 PLAIN = 0.7
 """How sure the name alone makes, where it says nothing but the kind."""
@@ -128,12 +128,12 @@ _PHRASES: Mapping[Kind, Mapping[str, str]] = {
 }
 
 # What may stand beside a phrase and says only whose it is.
-_ROLES = frozenset(
+_ROLES = words(
     "customer client patient employee user contact person member owner guest passenger student home work business"
     " private billing shipping delivery mailing primary secondary main emergency personal applicant driver holder"
     " your my legal current kunde kunden patienten mitarbeiter rechnungs liefer du de la del der des di do cliente"
-    " paciente empleado paziente dipendente employe salarie usager usuario utente beneficiary debtor creditor sender"
-    " recipient author parent mother father spouse child subscriber account the alt other new old".split()
+    " paciente empleado paziente dipendente employe salarie usager usuario utente beneficiary debtor creditor"
+    " sender recipient author parent mother father spouse child subscriber account the alt other new old"
 )
 # The plain word for a name: of a person or of anything else; the values must tell.
 _AMBIGUOUS_NAMES: Mapping[str, str] = {
@@ -158,6 +158,21 @@ _AMBIGUOUS_NAMES: Mapping[str, str] = {
     "cliente": "es",
 }
 AMBIGUOUS = 0.3
+# What is called like people often, or after them; a column of such is none of people's names.
+_THINGS = frozenset(
+    words(
+        "company companies organization organisation employer brand make manufacturer model product item title"
+        " team club school university hospital hotel store shop restaurant airline carrier bank vendor supplier"
+        " publisher label country state region province county district city town place location station airport"
+        " port river island street color colour species breed genre category type kind class status month day"
+        " weekday season language currency file host domain url user username login nickname handle department job"
+        " occupation profession position role societe entreprise marque fabricant modele produit pays etat"
+        " departement ville lieu gare couleur mois jour metier fonction poste firma unternehmen marke hersteller"
+        " modell produkt land bundesland stadt ort farbe monat tag beruf empresa marca fabricante modelo producto"
+        " pais estado provincia ciudad lugar mes dia puesto azienda ditta societa produttore modello prodotto paese"
+        " regione citta comune luogo colore mese giorno lavoro"
+    )
+)
 # Kinds whose values look like many other things: their column must be called nothing but the kind.
 _PLAIN_ONLY = frozenset({Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME, Kind.CITY})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -188,16 +203,15 @@ def hints(column: str) -> dict[Kind, Hint]:
                 found[kind] = hint
     if not found.keys() & {Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME}:
         spoken = plain or words[-1:]
-        if len(spoken) == 1 and (language := _AMBIGUOUS_NAMES.get(spoken[0])):
+        if len(spoken) == 1 and spoken[0] in _AMBIGUOUS_NAMES:
             for kind in (Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME):
-                found[kind] = Hint(AMBIGUOUS, language)
+                found[kind] = Hint(AMBIGUOUS, _AMBIGUOUS_NAMES[spoken[0]])
     return found
 
 
-def folded(text: str) -> str:
-    """Lower case, without accents."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+def names_a_thing(column: str) -> bool:
+    """Whether a column is called what things, places or organisations are called."""
+    return not _THINGS.isdisjoint(_words(column))
 
 
 def _words(column: str) -> tuple[str, ...]:
@@ -215,7 +229,7 @@ def _phrases() -> dict[Kind, dict[tuple[str, ...], str]]:
     return {
         kind: {
             tuple(phrase.split()): language
-            for language, phrases in reversed(languages.items())  # what several share is the first one's
+            for language, phrases in reversed(list(languages.items()))  # what several share is the first one's
             for phrase in phrases.split("|")
         }
         for kind, languages in _PHRASES.items()

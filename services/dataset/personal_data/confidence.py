@@ -22,7 +22,7 @@ class Test:
 
 
 def value_confidence(test: Test, matching: int, examined: int) -> float:
-    """What the values alone say: strength, by the share beyond chance, by how unlikely so many matches are by chance."""
+    """What the values alone say: the strength, by the share beyond chance, by how unlikely chance is."""
     if not matching:
         return 0.0
     beyond = max(0.0, (matching / examined - test.chance) / (1 - test.chance))

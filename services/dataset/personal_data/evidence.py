@@ -32,7 +32,7 @@ class Evidence:
 Detector: TypeAlias = Callable[[Sample, Hints], Iterator[Evidence]]
 
 
-def weigh(  # noqa: PLR0913 - each is one thing that was counted
+def weigh(
     kind: Kind,
     sample: Sample,
     hint: Hint | None,
@@ -52,7 +52,7 @@ def weigh(  # noqa: PLR0913 - each is one thing that was counted
         hint: what the column's name says, if it speaks of the kind.
         test: how well matching values tell the kind.
         matching: values that pass the test.
-        looking: values that at least look like the kind, as all that pass do; only with a name that says so do they count.
+        looking: values that at least look like the kind, which counts only with a name that says so.
         by: what the test goes by.
         votes: locales that the values speak for.
         of_a_country: whether these come from the values' own country.

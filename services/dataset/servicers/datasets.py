@@ -126,6 +126,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             dataset_id_of(request.dataset_id),
             convert.change_fields(request),
             [convert.column_fields(update) for update in request.columns],
+            confirm_personal_data=request.confirm_personal_data,
         )
         return convert.dataset_to_proto(view)
 
@@ -168,7 +169,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         view = await self._ready(request.dataset_id, request.version)
         async with self._sessions() as session:
             profile = await repository.profile_of(session, view.version)
-        return convert.profile_to_proto(view.version, profile)
+        return convert.profile_to_proto(view, profile, caller().user_id)
 
     async def ListDatasetVersions(
         self, request: dataset_pb2.ListDatasetVersionsRequest, context: Context

@@ -11,6 +11,7 @@ from servicekit.ids import parse_id
 from servicekit.object_store import ObjectStore
 from servicekit.timestamps import to_timestamp, utc_now
 from services.dataset import convert, repository
+from services.dataset.repository import View
 from services.dataset.servicers.calls import Context, dataset_id_of
 
 
@@ -32,7 +33,7 @@ class SourceServicer(source_pb2_grpc.SourceServiceServicer):
             dataset_id=str(dataset.id),
             version=version.number,
             dataset_name=dataset.name,
-            columns=convert.columns_to_proto(version),
+            columns=convert.columns_to_proto(View(dataset, version)),
             row_count=version.row_count,
             table_bytes=version.table_bytes,
             table_sha256=version.table_sha256,

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from services.dataset.personal_data.column_names import folded
 from services.dataset.personal_data.confidence import Test
 from services.dataset.personal_data.countries import BY_LANGUAGE, locale_of
 from services.dataset.personal_data.evidence import Evidence, Hints, weigh
 from services.dataset.personal_data.kinds import Kind
 from services.dataset.personal_data.sampling import Sample
+from services.dataset.personal_data.words import folded
 
 _STREET = Test(strength=0.95, enough=0.5)
 _UNMISTAKABLE_POSTCODE = Test(strength=0.6, enough=0.9)
@@ -25,8 +25,8 @@ _HOUSE_NUMBER = re.compile(r"[0-9]{1,5}[a-z]?")
 _STREET_WORDS: Mapping[str, str] = {
     "en": "street st avenue ave road rd lane ln drive dr court ct boulevard blvd way terrace square highway hwy parkway"
     " pkwy crescent close gardens grove mews circle cir trail plaza broadway row hill rise walk alley",
-    "fr": "rue avenue av boulevard bd chemin allee allees impasse place quai route cours passage faubourg square sentier"
-    " chaussee ruelle esplanade rond-point",
+    "fr": "rue avenue av boulevard bd chemin allee allees impasse place quai route cours passage faubourg sentier"
+    " chaussee ruelle esplanade square",
     "de": "strasse str weg platz allee gasse ring damm ufer chaussee stieg hof graben",
     "es": "calle c avenida avda av plaza paseo camino carretera ronda pasaje travesia callejon glorieta rambla cuesta",
     "it": "via viale piazza corso largo vicolo strada piazzale borgo contrada lungomare salita stradone",
@@ -50,12 +50,14 @@ _POSTCODES: Mapping[str, re.Pattern[str]] = {
 }
 _LETTERED = frozenset({"GB", "CA"})
 _DIGITS_ONLY = re.compile(r"(?:[A-Z]{1,2}-)?[0-9]{4,6}")  # most countries; tells none
-_WITHIN = re.compile(r"\b(?:[0-9]{5}(?:-[0-9]{3,4})?|[0-9]{4}-[0-9]{3}|[0-9]{4}|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})\b")
+_WITHIN = re.compile(
+    r"\b(?:[0-9]{5}(?:-[0-9]{3,4})?|[0-9]{4}-[0-9]{3}|[0-9]{4}|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})\b"
+)
 _CITY = re.compile(r"[^\W\d_]+(?:[ '’.\-/()]{1,2}[^\W\d_]+){0,6}\.?")
 
 
 def examine(sample: Sample, hints: Hints) -> Iterator[Evidence]:
-    """Addresses as a whole or in parts. Cities are told by their column's name; whether they are of people, by others."""
+    """Addresses as a whole or in parts. Cities are told by their column's name alone."""
     yield from _postcodes(sample, hints)
     if sample.whole_numbers:
         return
@@ -70,7 +72,7 @@ def _postcodes(sample: Sample, hints: Hints) -> Iterator[Evidence]:
     countries: Counter[str] = Counter()
     plain = 0
     for value in sample.values:
-        if len(value) > 12:  # noqa: PLR2004 - the longest postcode with a country's letters
+        if len(value) > 12:
             continue
         text = value.upper()
         country = next((code for code, form in _POSTCODES.items() if form.fullmatch(text)), None)
@@ -129,7 +131,7 @@ def _address(value: str) -> _Address | None:
     if len(value) > _LONGEST:
         return None
     words = _WORD.findall(folded(value))
-    if not 2 <= len(words) <= _MOST_WORDS:  # noqa: PLR2004 - a street and its number
+    if not 2 <= len(words) <= _MOST_WORDS:
         return None
     languages = frozenset(language for word in words for language in _languages(word))
     if not languages:

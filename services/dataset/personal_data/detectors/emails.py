@@ -14,7 +14,9 @@ _TEST = Test(strength=0.99, enough=0.1)
 # no two parts can take the same character, so that matching takes linear time.
 _LOCAL = r"[\w!#$%&'*+/=?^`{|}~-]{1,64}(?:\.[\w!#$%&'*+/=?^`{|}~-]{1,64}){0,10}"
 _LABEL = r"[^\W_](?:[\w-]{0,61})"
-_ADDRESS = re.compile(rf"(?:mailto:)?{_LOCAL}@(?:{_LABEL}\.){{1,8}}(?:[^\W\d_]{{2,24}}|xn--[a-z0-9-]{{2,40}})", re.IGNORECASE)
+_ADDRESS = re.compile(
+    rf"(?:mailto:)?{_LOCAL}@(?:{_LABEL}\.){{1,8}}(?:[^\W\d_]{{2,24}}|xn--[a-z0-9-]{{2,40}})", re.IGNORECASE
+)
 _LONGEST = 254
 _NAMED = re.compile(r"[^<>@]{0,100}<([^<>]{3,254})>")
 

@@ -46,7 +46,10 @@ _NINO_FORM = re.compile(r"[A-Z]{2}[0-9]{6}[A-Z]")
 KNOWN = (
     # Sex, year, month, department, commune, order, two check digits of 97.
     NationalId(
-        "FR", re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}"), nir.is_valid, Test(0.98, chance=0.02, enough=0.5)
+        "FR",
+        re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}"),
+        nir.is_valid,
+        Test(0.98, chance=0.02, enough=0.5),
     ),
     # No check digit; the hyphens are its mark.
     NationalId(
@@ -57,7 +60,9 @@ KNOWN = (
         (PATTERN,),
         re.compile(r"[0-9]{3}([ -])[0-9]{2}\1[0-9]{4}"),
     ),
-    NationalId("GB", _NINO_FORM, lambda text: bool(_NINO.fullmatch(text)), Test(0.9, chance=0.1, enough=0.7), (PATTERN,)),
+    NationalId(
+        "GB", _NINO_FORM, lambda text: bool(_NINO.fullmatch(text)), Test(0.9, chance=0.1, enough=0.7), (PATTERN,)
+    ),
     # NHS number: one check digit of 11.
     NationalId("GB", re.compile(r"[0-9]{10}"), nhs.is_valid, Test(0.9, chance=0.1, enough=0.8)),
     # Tax id: one check digit of ten, and one digit that occurs two or three times.

@@ -15,7 +15,7 @@ _LARGEST_OF_A_VERSION = 60
 
 
 def examine(sample: Sample, hints: Hints) -> Iterator[Evidence]:
-    """Values that are an address of either version; those that may be a version number only with a name that says so."""
+    """Values that are an address of IPv4 or IPv6; what may be a version number counts only with others."""
     if sample.whole_numbers:
         return
     found = [address for value in sample.values if (address := _address(value)) is not None]
@@ -28,7 +28,7 @@ def examine(sample: Sample, hints: Hints) -> Iterator[Evidence]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    if len(text) > _LONGEST or not (text.count(".") == 3 or text.count(":") >= 2):  # noqa: PLR2004 - four parts; two
+    if len(text) > _LONGEST or not (text.count(".") == 3 or text.count(":") >= 2):
         return None
     try:
         return ipaddress.ip_address(text)

@@ -18,7 +18,10 @@ _NATIONAL = Test(strength=0.85, chance=0.1, enough=0.7)
 _REGIONS = ("US", "GB", "FR", "DE", "ES", "IT")
 _MOST_VALUES = 150  # reading one in every region takes about a millisecond
 
-_FORM = re.compile(r"\(?\+?[0-9(][0-9 ().\-/\u00a0\u2011]{5,26}[0-9](?: ?(?:x|ext\.?|poste|#) ?[0-9]{1,6})?", re.IGNORECASE)
+_FORM = re.compile(
+    r"\(?\+?[0-9(][0-9 ().\-/\u00a0\u2011]{5,26}[0-9](?: ?(?:x|ext\.?|poste|#) ?[0-9]{1,6})?", re.IGNORECASE
+)
+_EXTENSION = re.compile(r"[x#ep]", re.IGNORECASE)
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _INTERNATIONAL_FORM = re.compile(r"\+|00[1-9]|\(\+")
 # Dates, times, addresses of networks and decimal numbers are made of the same characters.
@@ -28,7 +31,9 @@ _SOMETHING_ELSE = re.compile(
 )
 # How numbers without a country's code are written in print, by region: digits alone aren't enough.
 _WRITTEN = {
-    "US": re.compile(r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[0-9]{3}[-. ][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]+)?"),
+    "US": re.compile(
+        r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[0-9]{3}[-. ][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]+)?"
+    ),
     "GB": re.compile(r"\(?0[1-9][0-9() -]{8,13}"),
     "FR": re.compile(r"0[1-9](?:[ .-]?[0-9]{2}){4}"),
     "DE": re.compile(r"\(?0[1-9][0-9]{1,4}\)?[ /-]{1,3}[0-9][0-9 -]{3,10}"),
@@ -69,7 +74,8 @@ def examine(sample: Sample, hints: Hints) -> Iterator[Evidence]:
 def _may_be_one(value: str) -> bool:
     if not _FORM.fullmatch(value) or _SOMETHING_ELSE.fullmatch(value):
         return False
-    digits = sum(character.isdigit() for character in re.split(r"[x#ep]", value, maxsplit=1, flags=re.IGNORECASE)[0])
+    number = _EXTENSION.split(value, maxsplit=1)[0]
+    digits = sum(map(str.isdigit, number))
     return _FEWEST_DIGITS <= digits <= _MOST_DIGITS
 
 
@@ -84,7 +90,7 @@ def _read(values: Sequence[str]) -> tuple[int, Counter[str]]:
     countries: Counter[str] = Counter()
     for value in values:
         number = _parsed(re.sub(r"^00", "+", value.lstrip("(")), None)
-        if number is not None and phonenumbers.is_possible_number(number):
+        if number is not None and number.country_code and phonenumbers.is_possible_number(number):
             read += 1
             countries[phonenumbers.region_code_for_country_code(number.country_code)] += 1
     return read, countries
