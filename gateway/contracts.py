@@ -1,7 +1,7 @@
 """What the gateway needs of the contracts: RPCs with their routes and roles, from the committed descriptor set."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,9 @@ class Rpc:
     response: str  # the same of the answer's
     streams_requests: bool
     streams_responses: bool
+    takes_raw_body: bool  # the body reaches it as it is, in one piece, whatever its type
     roles: frozenset[int]
+    scopes: tuple[str, ...]  # what a limited token needs one of
     bindings: tuple[Binding, ...]
 
     @property
@@ -84,6 +86,11 @@ class Rpc:
         return self.response == RAW_BODY
 
     @property
+    def is_event_stream(self) -> bool:
+        """Whether it answers with server-sent events, which a browser can only ask for with a ticket."""
+        return self.streams_responses and not self.is_raw and not self.streams_requests and not self.is_open
+
+    @property
     def is_streamed(self) -> bool:
         """Whether either side is a stream, so that no total time limit fits it."""
         return self.streams_requests or self.streams_responses
@@ -103,9 +110,14 @@ def routed_rpcs(files: descriptor_pb2.FileDescriptorSet) -> Sequence[Rpc]:
         ValueError: a routed RPC names no role.
     """
     rpcs = []
+    fields = {
+        f".{file.package}.{message.name}": {field.name: field.type_name for field in message.field}
+        for file in files.file
+        for message in file.message_type
+    }
     for file in files.file:
         for service in file.service:
-            methods = [_rpc(file.package, service.name, method) for method in service.method]
+            methods = [_rpc(file.package, service.name, method, fields) for method in service.method]
             if any(rpc.bindings for rpc in methods):
                 rpcs += [rpc for rpc in methods if rpc.roles != {access_pb2.ROLE_SERVICE}]
     for rpc in rpcs:
@@ -114,7 +126,14 @@ def routed_rpcs(files: descriptor_pb2.FileDescriptorSet) -> Sequence[Rpc]:
     return rpcs
 
 
-def _rpc(package: str, service: str, method: descriptor_pb2.MethodDescriptorProto) -> Rpc:
+def _rpc(
+    package: str,
+    service: str,
+    method: descriptor_pb2.MethodDescriptorProto,
+    fields: Mapping[str, Mapping[str, str]],  # types of fields by message and name
+) -> Rpc:
+    access = method.options.Extensions[access_pb2.access]
+    bindings = tuple(_bindings(method))
     return Rpc(
         service=f"{package}.{service}",
         name=method.name,
@@ -123,8 +142,11 @@ def _rpc(package: str, service: str, method: descriptor_pb2.MethodDescriptorProt
         response=method.output_type,
         streams_requests=method.client_streaming,
         streams_responses=method.server_streaming,
-        roles=frozenset(method.options.Extensions[access_pb2.access].roles),
-        bindings=tuple(_bindings(method)),
+        takes_raw_body=not method.client_streaming
+        and any(fields[method.input_type].get(binding.body) == RAW_BODY for binding in bindings),
+        roles=frozenset(access.roles),
+        scopes=tuple(access.scopes),
+        bindings=bindings,
     )
 
 

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import structlog
 from mirage.auth.v1 import token_pb2, token_pb2_grpc
 from servicekit.access import Role
 from servicekit.errors import Unauthenticated, Unavailable
+from servicekit.tickets import TicketedStream, stream_in, ticket_audience
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,13 @@ ALGORITHM = "ES256"
 CLOCK_SKEW_SECONDS = 5
 _KEYS_FRESH_SECONDS = 60.0  # a new key is published for at least this long before it signs
 _REFETCH_PAUSE_SECONDS = 1.0  # forged key ids must not become a flood of requests
+
+
+class TokenKind(Enum):
+    """What a token is given as."""
+
+    ACCESS = auto()  # good for every call that its role and scopes allow
+    TICKET = auto()  # good for one stream
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Caller:
     role: Role
     session_id: str = ""  # the session or the API key behind the token; empty for a service
     scopes: frozenset[str] | None = None  # what the token is limited to; None: to nothing
+    stream: TicketedStream | None = None  # the only call that a ticket is good for
     token: str = field(default="", repr=False)
 
     @property
@@ -67,10 +77,10 @@ def set_caller(current: Caller | None) -> None:
 
 
 class Authenticator(Protocol):
-    """Turns an access token into a caller."""
+    """Turns an access token, or a ticket, into a caller."""
 
-    async def authenticate(self, token: str) -> Caller:
-        """Checks a token.
+    async def authenticate(self, token: str, kind: TokenKind = TokenKind.ACCESS) -> Caller:
+        """Checks a token of this kind; one of another kind is not good.
 
         Raises:
             Unauthenticated: the token is not good.
@@ -86,16 +96,22 @@ class KeySource(Protocol):
         ...
 
 
+_EXPIRED = {
+    TokenKind.ACCESS: "The access token has expired. Renew it with the refresh token.",
+    TokenKind.TICKET: "The ticket has expired. POST /auth/stream-ticket gives a new one.",
+}
+
+
 class TokenVerifier:
     """Checks ES256 access tokens against a source of public keys (RFC 7519; RFC 8725 on what to insist on)."""
 
     def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._audience = audience
+        self._audiences = {TokenKind.ACCESS: audience, TokenKind.TICKET: ticket_audience(audience)}
 
-    async def authenticate(self, token: str) -> Caller:
-        """The caller that a token names.
+    async def authenticate(self, token: str, kind: TokenKind = TokenKind.ACCESS) -> Caller:
+        """The caller that a token names; a ticket's caller holds its stream.
 
         Raises:
             Unauthenticated: it is malformed, forged, expired or for somebody else.
@@ -116,13 +132,14 @@ class TokenVerifier:
                 key,
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
-                audience=self._audience,
+                audience=self._audiences[kind],
                 leeway=CLOCK_SKEW_SECONDS,
                 options={"require": ["iss", "aud", "sub", "role", "jti", "iat", "exp"]},
             )
-            return caller_of(claims, token)
+            caller = caller_of(claims, token)
+            return replace(caller, stream=stream_in(claims)) if kind is TokenKind.TICKET else caller
         except jwt.ExpiredSignatureError:
-            raise Unauthenticated("The access token has expired. Renew it with the refresh token.") from None
+            raise Unauthenticated(_EXPIRED[kind]) from None
         except (jwt.PyJWTError, ValueError) as error:
             raise _refused(type(error).__name__) from None
 

@@ -13,9 +13,10 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from servicekit import tickets
 from servicekit.access import AccessRules
 from servicekit.errors import InsufficientScope, PermissionDenied, ServiceError, Unauthenticated, Unavailable
-from servicekit.identity import Authenticator, set_caller
+from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class Call(NamedTuple):
 
     method: str  # /package.Service/Method
     metadata: dict[str, str]
+    request: Any = None  # the message, or an iterator over messages
 
 
 class RequestLog:
@@ -86,21 +88,18 @@ class Identification:
 
     @asynccontextmanager
     async def around(self, call: Call, _context: Context, /) -> AsyncIterator[None]:
-        """Checks the token, then the role, then the scope.
+        """Checks the token or the ticket, then the role, then the scope.
 
         Raises:
-            Unauthenticated: the RPC needs a token, and there is none or a bad one.
+            Unauthenticated: the RPC needs a token, and there is none or a bad one, or a ticket for another stream.
             PermissionDenied: the caller's role is not among those that the contract names.
             InsufficientScope: the caller's token is limited to scopes that the contract doesn't name.
         """
-        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
         if self._rules.is_open(call.method):
             # Whoever signs in may still carry an old token; an open call takes no notice of it.
             set_caller(None)
-        elif scheme.lower() != "bearer" or not token:
-            raise Unauthenticated
         else:
-            current = await self._authenticator.authenticate(token.strip())
+            current = await self._caller_of(call)
             structlog.contextvars.bind_contextvars(user_id=current.subject)
             if not self._rules.may_call(call.method, current.role):
                 log.warning("permission_denied", method=call.method, role=current.role)
@@ -111,6 +110,20 @@ class Identification:
                 raise InsufficientScope(needed)
             set_caller(current)
         yield
+
+    async def _caller_of(self, call: Call) -> Caller:
+        authorization = call.metadata.get("authorization", "")
+        ticket = call.metadata.get(tickets.HEADER, "")
+        if ticket and not authorization:
+            current = await self._authenticator.authenticate(ticket, TokenKind.TICKET)
+            if current.stream is None:  # an authenticator that knows no tickets
+                raise Unauthenticated
+            current.stream.require(call.method, call.request)
+            return current
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated
+        return await self._authenticator.authenticate(token.strip())
 
 
 class StandardInterceptor(grpc.aio.ServerInterceptor):
@@ -141,10 +154,10 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def _around(self, method: str, request: Any, context: Context) -> AsyncIterator[None]:
         """The order matters: what identification raises becomes a status, and the log knows that status."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        call = Call(method, metadata)
+        call = Call(method, metadata, request)
         async with (
             self._log.around(call, context),
             self._errors.around(call, context),
@@ -156,11 +169,11 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
         async def unary(request: Any, context: Context) -> Any:
-            async with self._around(method, context):
+            async with self._around(method, request, context):
                 return await behaviour(request, context)
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._around(method, context):
+            async with self._around(method, request, context):
                 async for response in behaviour(request, context):
                     yield response
 

@@ -49,8 +49,94 @@ _KEY_SET: Schema = {
     },
 }
 
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+_GRANT_TYPES = {
+    "password": "with `username` and `password`",
+    "refresh_token": "with `refresh_token`",
+    "urn:mirage:api-key": "with `api_key`",
+}
+
+# Forms that an RPC takes, by RPC.
+FORMS: dict[str, dict[str, Any]] = {
+    "TokenService.IssueToken": {
+        "schema": {
+            "type": "object",
+            "required": ["grant_type"],
+            "properties": {
+                "grant_type": {
+                    "type": "string",
+                    "enum": list(_GRANT_TYPES),
+                    "description": "; ".join(f"`{name}` {use}" for name, use in _GRANT_TYPES.items()),
+                },
+                "username": {"type": "string", "description": "The address of the account."},
+                "password": {"type": "string", "description": "Its password."},
+                "refresh_token": {"type": "string", "description": "The refresh token of the latest answer."},
+                "api_key": {"type": "string", "description": "The API key."},
+                "scope": {
+                    "type": "string",
+                    "description": "Scopes to limit the token to, separated by spaces.",
+                },
+            },
+        },
+        "example": {"grant_type": "urn:mirage:api-key", "api_key": "mirage_ak_…", "scope": "datasets:read"},
+    }
+}
+
+_TOKEN: Schema = {
+    "type": "object",
+    "description": "A successful answer (RFC 6749, section 5.1).",
+    "required": ["access_token", "token_type", "expires_in"],
+    "properties": {
+        "access_token": {"type": "string", "description": "A JWT for the `Authorization: Bearer` header."},
+        "token_type": {"type": "string", "const": "Bearer", "description": "Always `Bearer`."},
+        "expires_in": {"type": "integer", "minimum": 0, "description": "Seconds until it expires."},
+        "refresh_token": {"type": "string", "description": "Opaque; good for one use. None for an API key."},
+        "scope": {"type": "string", "description": "What the token is limited to; absent where it isn't."},
+    },
+}
+
+_TOKEN_ERROR: Schema = {
+    "type": "object",
+    "description": "A refusal (RFC 6749, section 5.2).",
+    "required": ["error", "error_description"],
+    "properties": {
+        "error": {
+            "type": "string",
+            "enum": [
+                "invalid_request", "invalid_client", "invalid_grant", "unsupported_grant_type", "invalid_scope",
+            ],
+            "description": "What is wrong, for programs.",
+        },
+        "error_description": {"type": "string", "description": "What is wrong, for people."},
+    },
+}  # fmt: skip
+
+
+def _token_error(description: str, error: str, text: str) -> dict[str, Any]:
+    example = {"error": error, "error_description": text}
+    return {"description": description, "content": {"application/json": {"schema": _TOKEN_ERROR, "example": example}}}
+
+
+# Errors outside the common shape, by RPC and status.
+OWN_ERRORS: dict[str, dict[str, Any]] = {
+    "TokenService.IssueToken": {
+        "400": _token_error(
+            "The form is wrong, or what it holds is not good for a token.",
+            "invalid_grant",
+            "The API key is not valid.",
+        ),
+        "401": _token_error(
+            "The caller said which client it is; there are no clients here, so that is wrong.",
+            "invalid_client",
+            "Leave client credentials out.",
+        ),
+    }
+}
+
 # Answers outside the envelope, by RPC.
 RAW_ANSWERS: dict[str, dict[str, Any]] = {
+    "TokenService.IssueToken": {"application/json": {"schema": _TOKEN}},
     "KeyService.GetKeySet": {"application/jwk-set+json": {"schema": _KEY_SET}},
     "DatasetService.ExportDataset": _files(*TABLE_TYPES),
     "JobService.DownloadTable": _files(*TABLE_TYPES, "application/zip"),
@@ -90,6 +176,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "old_password": "correct horse battery staple",
         "new_password": "a rather different sentence",
     },
+    "ApiKeyService.CreateApiKey": {
+        "name": "nightly import",
+        "scopes": ["datasets:write", "generation:read"],
+        "expire_time": "2027-01-31T12:00:00Z",
+    },
+    "StreamTicketService.CreateStreamTicket": {"stream": f"/generation/watch/{_DATASET}"},
     "AccountService.UpdateMe": {"display_name": "Ada Lovelace"},
     "AccountService.UpdateProfile": {
         "organisation": "Analytical Engines",

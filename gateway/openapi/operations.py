@@ -9,7 +9,16 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from gateway.contracts import Binding, Rpc
 from gateway.openapi.answers import STATUS, envelope
-from gateway.openapi.bodies import EXAMPLES, FORM_FIELDS, RAW_ANSWERS, RAW_HEADERS, upload_content
+from gateway.openapi.bodies import (
+    EXAMPLES,
+    FORM_FIELDS,
+    FORM_TYPE,
+    FORMS,
+    OWN_ERRORS,
+    RAW_ANSWERS,
+    RAW_HEADERS,
+    upload_content,
+)
 from gateway.openapi.schemas import Schemas
 from mirage.options.v1 import access_pb2
 
@@ -56,7 +65,7 @@ class Operations:
             "summary": summary,
             **({"description": "\n\n".join(notes)} if notes else {}),
             "operationId": rpc.name + (str(index + 1) if index else ""),
-            "security": [] if rpc.is_open else [{"access_token": []}],
+            "security": [] if rpc.is_open else [{"access_token": list(rpc.scopes)}],
         }
         if parameters := list(self._parameters(rpc, binding)):
             operation["parameters"] = parameters
@@ -65,6 +74,7 @@ class Operations:
         operation["responses"] = {"200": self._success(rpc)} | {
             STATUS[name]: {"$ref": f"#/components/responses/{name}"} for name in self._errors(rpc, binding)
         }
+        operation["responses"] |= OWN_ERRORS.get(rpc.title, {})
         return operation
 
     def _message(self, name: str) -> Descriptor:
@@ -95,6 +105,8 @@ class Operations:
             }
             description = self._schemas.comment(f"{message.full_name}.{binding.body}")
             return {"required": True, "description": description, "content": upload_content(form)}
+        if rpc.takes_raw_body:
+            return {"required": True, "content": {FORM_TYPE: FORMS[rpc.title]}}
         part = None if binding.body == "*" else message.fields_by_name[binding.body].message_type
         message = part or message  # the body is the whole request, or one field of it
         fields = {field.name for field in message.fields}.difference(binding.variables)
@@ -130,6 +142,6 @@ class Operations:
             names.append("NotFound")
         if binding.body:
             names += ["Conflict", "TooLarge"]
-        if binding.body and not rpc.is_upload:
+        if binding.body and not rpc.is_upload and not rpc.takes_raw_body:
             names.append("UnsupportedMediaType")
         return sorted(names, key=lambda name: STATUS[name])

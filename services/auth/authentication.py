@@ -5,27 +5,27 @@ from uuid import UUID
 
 from servicekit.access import Role
 from servicekit.database import Database
-from servicekit.identity import Caller, TokenVerifier
+from servicekit.identity import Caller, TokenKind, TokenVerifier
 from servicekit.timestamps import utc_now
 from services.auth import repository
 from services.auth.errors import SessionEnded
 
 
 class SessionAuthenticator:
-    """Turns an access token into a caller whose session is live and whose role is the one in force."""
+    """Turns an access token into a caller whose session or API key is live and whose role is the one in force."""
 
     def __init__(self, verifier: TokenVerifier, database: Database) -> None:
         self._verifier = verifier
         self._database = database
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, kind: TokenKind = TokenKind.ACCESS) -> Caller:
         """Checks a token. One query by primary key; none for a service's.
 
         Raises:
             Unauthenticated: the token is malformed, forged or expired.
-            SessionEnded: its session is over, or its account switched off or deleted.
+            SessionEnded: its session is over, its API key deleted, or its account switched off or deleted.
         """
-        caller = await self._verifier.authenticate(token)
+        caller = await self._verifier.authenticate(token, kind)
         if caller.role is Role.SERVICE:
             return caller
         try:

@@ -2,12 +2,14 @@
 
 from uuid import UUID
 
-from mirage.auth.v1 import account_pb2, administration_pb2, session_pb2, token_pb2
+from mirage.auth.v1 import account_pb2, administration_pb2, api_key_pb2, session_pb2, stream_ticket_pb2, token_pb2
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp
 from services.auth.inputs import ACTIVE, INACTIVE
-from services.auth.models import Profile, Session, User
+from services.auth.models import ApiKey, Profile, Session, User
+from services.auth.scopes import scope_text
 from services.auth.sessions import Grant
+from services.auth.streams import Ticket
 from services.auth.tokens import AccessToken
 
 
@@ -76,3 +78,38 @@ def grant_to_proto(grant: Grant) -> session_pb2.TokenPair:
 def service_token_to_proto(token: AccessToken) -> token_pb2.ServiceToken:
     """A service's token."""
     return token_pb2.ServiceToken(access_token=token.token, expires_in=token.expires_in_s)
+
+
+def api_key_to_proto(key: ApiKey, text: str | None = None) -> api_key_pb2.ApiKey:
+    """An API key; with its text only when it has just been made."""
+    return api_key_pb2.ApiKey(
+        key_id=str(key.id),
+        name=key.name,
+        scopes=key.scopes,
+        hint=key.hint,
+        create_time=to_timestamp(key.created_at),
+        expire_time=to_timestamp(key.expires_at),
+        last_use_time=to_timestamp(key.last_used_at),
+        last_use_address=key.last_used_address,
+        key=text,
+    )
+
+
+def api_key_token_to_proto(grant: Grant) -> api_key_pb2.ApiKeyToken:
+    """An access token made from an API key."""
+    return api_key_pb2.ApiKeyToken(
+        access_token=grant.access_token,
+        token_type="Bearer",  # noqa: S106 - the name of a scheme (RFC 6750)
+        expires_in=grant.expires_in_s,
+        scope=scope_text(grant.scopes or ()),
+    )
+
+
+def ticket_to_proto(ticket: Ticket) -> stream_ticket_pb2.StreamTicket:
+    """A ticket for a stream."""
+    return stream_ticket_pb2.StreamTicket(
+        ticket=ticket.text,
+        url=ticket.url,
+        expire_time=to_timestamp(ticket.expires_at),
+        expires_in=ticket.expires_in_s,
+    )

@@ -1,8 +1,10 @@
 """The auth service's errors: gRPC code, reason, metadata."""
 
+from collections.abc import Iterable
+
 from grpc import StatusCode
 
-from servicekit.errors import InvalidRequest, ServiceError, Unauthenticated, Violation
+from servicekit.errors import InvalidRequest, PermissionDenied, ServiceError, Unauthenticated, Violation
 
 
 class InvalidCredentials(Unauthenticated):
@@ -49,6 +51,46 @@ class RefreshTokenReused(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__("The refresh token was used before, so its session was ended. Sign in again.")
+
+
+class InvalidApiKey(Unauthenticated):
+    """The API key is unknown, has expired or was deleted."""
+
+    reason = "INVALID_API_KEY"
+
+    def __init__(self) -> None:
+        super().__init__("The API key is not valid: it is unknown, has expired or was deleted.")
+
+
+class ScopeNotHeld(PermissionDenied):
+    """What was asked for would go beyond what the caller's own token, session or key is limited to."""
+
+    reason = "SCOPE_NOT_HELD"
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        listed = " ".join(sorted(scopes))
+        super().__init__(f"Nobody can give a scope that they are not given: {listed}.")
+        self.metadata = {"scope": listed}
+
+
+class ApiKeyNotFound(ServiceError):
+    """The caller has no API key with this id."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "API_KEY_NOT_FOUND"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"API key {key_id} does not exist.", key_id=key_id)
+
+
+class TooManyApiKeys(ServiceError):
+    """The caller has as many API keys as a user may have."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "TOO_MANY_API_KEYS"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"You have {limit} API keys, which is as many as may be. Delete one first.", limit=str(limit))
 
 
 class InvalidClient(Unauthenticated):

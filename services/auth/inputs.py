@@ -41,7 +41,8 @@ def normalised_email(address: str) -> str:
 
 def email_key(address: str) -> str:
     """What two spellings of an address have in common; takes any text, since a stranger may try any."""
-    return unicodedata.normalize("NFC", address.strip()).lower()
+    # PostgreSQL can't hold the null character; no address has the one in its place.
+    return unicodedata.normalize("NFC", address.strip()).lower().replace("\0", "\ufffd")
 
 
 def password_faults(password: str, email: str) -> list[str]:

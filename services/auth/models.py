@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, Enum, ForeignKey, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit.access import Role
@@ -75,6 +75,7 @@ class Session(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_cause: Mapped[str | None]
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # what its tokens are limited to; None: to nothing
 
 
 class RefreshToken(Base):
@@ -87,3 +88,22 @@ class RefreshToken(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """A long-lived key for a program. A deleted one stays for a while, so that it can still be looked into."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_user_id_id", "user_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(unique=True)  # SHA-256
+    hint: Mapped[str]  # the key's last characters
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))  # sorted
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    last_used_address: Mapped[str]
+    deleted_at: Mapped[datetime | None]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.access import Role
 from services.auth.inputs import ACTIVE, UserFilter
-from services.auth.models import Profile, RefreshToken, Session, User
+from services.auth.models import ApiKey, Profile, RefreshToken, Session, User
 
 
 class SessionKey(NamedTuple):
@@ -98,12 +98,10 @@ def _active_administrator() -> ColumnElement[bool]:
 
 
 async def live_role(session: AsyncSession, owner_id: UUID, session_id: UUID, now: datetime) -> Role | None:
-    """The owner's role as it is now, if the session is live and the account active."""
-    statement = (
-        select(User.role)
-        .join(Session, Session.user_id == User.id)
-        .where(Session.id == session_id, User.id == owner_id, User.active, *_live(now))
-    )
+    """The owner's role as it is now, if the session, or the API key with this id, is live and the account active."""
+    live_session = exists().where(Session.id == session_id, Session.user_id == owner_id, *_live(now))
+    live_key = exists().where(ApiKey.id == session_id, ApiKey.user_id == owner_id, *live_keys(now))
+    statement = select(User.role).where(User.id == owner_id, User.active, or_(live_session, live_key))
     return await session.scalar(statement)
 
 
@@ -144,6 +142,11 @@ async def forget_sessions(session: AsyncSession, owner_id: UUID, before: datetim
     """Deletes what is left of the owner's sessions that were over before a moment."""
     over = func.least(Session.expires_at, func.coalesce(Session.ended_at, Session.expires_at))
     await session.execute(delete(Session).where(Session.user_id == owner_id, over < before))
+
+
+def live_keys(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What holds of API keys that can be used."""
+    return (ApiKey.deleted_at.is_(None), ApiKey.expires_at > now)
 
 
 def _live(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -1,5 +1,9 @@
 """What a token can be limited to: the scopes that the contracts name, and what each lets its holder do."""
 
+from collections.abc import Collection
+
+from services.auth.errors import ScopeNotHeld
+
 SCOPES = {
     "account:read": "read the account and its profile",
     "account:write": "change the account and its profile",
@@ -14,7 +18,7 @@ SCOPES = {
 }
 
 
-def scope_text(scopes: frozenset[str]) -> str:
+def scope_text(scopes: Collection[str]) -> str:
     """The scopes as one text, in order: how tokens and answers hold them (RFC 6749, section 3.3)."""
     return " ".join(sorted(scopes))
 
@@ -41,3 +45,16 @@ def known_scopes(scopes: frozenset[str]) -> frozenset[str]:
         shown = ", ".join(repr(scope[:50]) for scope in unknown[:5])
         raise ValueError(f"there is no scope {shown}; there are {', '.join(SCOPES)}")
     return scopes
+
+
+def narrowed(held: Collection[str] | None, wanted: Collection[str] | None) -> Collection[str] | None:
+    """The scopes that are wanted, or those that are held where none are; None is no limit.
+
+    Raises:
+        ScopeNotHeld: what is wanted goes beyond what is held.
+    """
+    if wanted is None:
+        return held
+    if held is not None and (beyond := set(wanted) - set(held)):
+        raise ScopeNotHeld(beyond)
+    return wanted

@@ -8,7 +8,10 @@ import grpc.aio
 from mirage.auth.v1 import (
     account_pb2_grpc,
     administration_pb2_grpc,
+    api_key_pb2_grpc,
+    oauth_pb2_grpc,
     session_pb2_grpc,
+    stream_ticket_pb2_grpc,
     token_pb2_grpc,
 )
 from servicekit.database import Database
@@ -17,22 +20,31 @@ from servicekit.server import Application
 from services.auth import identities, keys
 from services.auth.accounts import Accounts
 from services.auth.administration import Administration
+from services.auth.api_keys import ApiKeys, Limits
 from services.auth.authentication import SessionAuthenticator
+from services.auth.oauth import TokenEndpoint
 from services.auth.passwords import Passwords
 from services.auth.servicers.accounts import AccountServicer
 from services.auth.servicers.administration import AdministrationServicer
+from services.auth.servicers.api_keys import ApiKeyServicer
+from services.auth.servicers.oauth import TokenServicer
 from services.auth.servicers.sessions import SessionServicer
+from services.auth.servicers.streams import StreamTicketServicer
 from services.auth.servicers.tokens import KeyServicer, ServiceIdentityServicer
 from services.auth.sessions import Lifetimes, Sessions
 from services.auth.settings import Settings
+from services.auth.streams import StreamTickets
 from services.auth.tokens import AccessTokens
 
 SERVICE_NAMES = (
     "mirage.auth.v1.AccountService",
     "mirage.auth.v1.AdministrationService",
+    "mirage.auth.v1.ApiKeyService",
     "mirage.auth.v1.KeyService",
     "mirage.auth.v1.ServiceIdentityService",
     "mirage.auth.v1.SessionService",
+    "mirage.auth.v1.StreamTicketService",
+    "mirage.auth.v1.TokenService",
 )
 
 
@@ -52,6 +64,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
     passwords = Passwords(settings)
     accounts = Accounts(database, passwords)
     sessions = Sessions(database, passwords, access_tokens, lifetimes)
+    key_limits = Limits(keys=settings.max_api_keys, lifetime=settings.api_key_max_lifetime)
+    api_keys = ApiKeys(database, access_tokens, key_limits, settings.access_token_lifetime)
     verifier = TokenVerifier(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
 
     def register(server: grpc.aio.Server) -> None:
@@ -61,6 +75,13 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         session_pb2_grpc.add_SessionServiceServicer_to_server(
             SessionServicer(accounts, sessions, settings.trusted_proxies), server
+        )
+        api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(api_keys, settings.trusted_proxies), server)
+        oauth_pb2_grpc.add_TokenServiceServicer_to_server(
+            TokenServicer(TokenEndpoint(sessions, api_keys), settings.trusted_proxies), server
+        )
+        stream_ticket_pb2_grpc.add_StreamTicketServiceServicer_to_server(
+            StreamTicketServicer(StreamTickets(access_tokens)), server
         )
         token_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(signing_keys), server)
         token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(ServiceIdentityServicer(service_identities), server)

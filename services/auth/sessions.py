@@ -4,7 +4,7 @@ A session is a family of refresh tokens: each renewal uses one up and makes the 
 is in two hands, so the family ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,8 @@ from services.auth.inputs import Credentials, email_key
 from services.auth.models import RefreshToken, Session, User
 from services.auth.passwords import Passwords
 from services.auth.repository import SessionKey
-from services.auth.tokens import AccessTokens, new_refresh_token, refresh_token_hash
+from services.auth.scopes import narrowed
+from services.auth.tokens import AccessTokens, new_refresh_token, secret_hash
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Grant:
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in_s: int
+    scopes: Collection[str] | None = None  # what they are limited to; None: to nothing
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Sessions:
         self._access_tokens = access_tokens
         self._lifetimes = lifetimes
 
-    async def login(self, values: dict[str, Any], origin: Origin) -> Grant:
-        """Opens a session.
+    async def login(self, values: dict[str, Any], origin: Origin, scopes: Collection[str] | None = None) -> Grant:
+        """Opens a session, limited to the scopes; None limits it to nothing.
 
         The password is checked between two transactions, so that no database connection waits for a hash.
 
@@ -106,19 +108,20 @@ class Sessions:
             if verdict.upgraded_hash and user.password_hash == found.password_hash:
                 user.password_hash = verdict.upgraded_hash
             await repository.forget_sessions(session, user.id, now - _KEPT_AFTER_END)
-            grant = await self._open(session, user, origin, now)
+            grant = await self._open(session, user, origin, now, scopes)
         log.info("login_succeeded", user_id=str(user.id), client_address=origin.address)
         return grant
 
-    async def refresh(self, refresh_token: str, origin: Origin) -> Grant:
-        """Trades a refresh token for a new pair.
+    async def refresh(self, refresh_token: str, origin: Origin, scopes: Collection[str] | None = None) -> Grant:
+        """Trades a refresh token for a new pair; its access token is limited to the scopes, or as the session is.
 
         Raises:
             InvalidRefreshToken: it is unknown, too old, or its session is over.
             RefreshTokenReused: it was used before; its session is ended.
+            ScopeNotHeld: the session is limited to other scopes; the refresh token stays good.
         """
         async with self._database.sessions.begin() as session:
-            grant = await self._rotate(session, refresh_token, origin)
+            grant = await self._rotate(session, refresh_token, origin, scopes)
         if grant is None:  # only now: raising inside the transaction would undo the end of the session
             raise RefreshTokenReused
         return grant
@@ -160,10 +163,12 @@ class Sessions:
         last = shown[-1]
         return shown, encode_page_token(query, {"used": last.last_used_at.isoformat(), "id": str(last.id)})
 
-    async def _rotate(self, session: AsyncSession, refresh_token: str, origin: Origin) -> Grant | None:
+    async def _rotate(
+        self, session: AsyncSession, refresh_token: str, origin: Origin, scopes: Collection[str] | None
+    ) -> Grant | None:
         """Uses a refresh token up; None if it was used before."""
         now = utc_now()
-        found = await repository.lock_session_of_token(session, refresh_token_hash(refresh_token))
+        found = await repository.lock_session_of_token(session, secret_hash(refresh_token))
         if found is None:
             raise InvalidRefreshToken
         family, token, user = found
@@ -178,14 +183,17 @@ class Sessions:
                 client_address=origin.address,
             )
             return None
+        granted = narrowed(family.scopes, scopes)
         token.used_at = now
         family.last_used_at = now
         family.address = origin.address
         family.expires_at = now + self._lifetimes.refresh
         await repository.forget_expired_tokens(session, family.id, now)
-        return self._grant(session, user, family, now)
+        return self._grant(session, user, family, now, granted)
 
-    async def _open(self, session: AsyncSession, user: User, origin: Origin, now: datetime) -> Grant:
+    async def _open(
+        self, session: AsyncSession, user: User, origin: Origin, now: datetime, scopes: Collection[str] | None
+    ) -> Grant:
         family = Session(
             id=new_id(),
             user_id=user.id,
@@ -194,25 +202,33 @@ class Sessions:
             created_at=now,
             last_used_at=now,
             expires_at=now + self._lifetimes.refresh,
+            scopes=None if scopes is None else sorted(scopes),
         )
         session.add(family)
         await session.flush()  # before the token that refers to it
-        return self._grant(session, user, family, now)
+        return self._grant(session, user, family, now, scopes)
 
-    def _grant(self, session: AsyncSession, user: User, family: Session, now: datetime) -> Grant:
+    def _grant(
+        self, session: AsyncSession, user: User, family: Session, now: datetime, scopes: Collection[str] | None
+    ) -> Grant:
         refresh_token = new_refresh_token()
         session.add(
             RefreshToken(
-                token_hash=refresh_token_hash(refresh_token),
+                token_hash=secret_hash(refresh_token),
                 session_id=family.id,
                 created_at=now,
                 expires_at=family.expires_at,
             )
         )
         access = self._access_tokens.for_session(
-            user_id=user.id, role=user.role, session_id=family.id, now=now, lifetime=self._lifetimes.access
+            user_id=user.id,
+            role=user.role,
+            session_id=family.id,
+            now=now,
+            lifetime=self._lifetimes.access,
+            scopes=scopes,
         )
-        return Grant(access.token, refresh_token, access.expires_in_s)
+        return Grant(access.token, refresh_token, access.expires_in_s, scopes)
 
 
 def _end(session: Session, now: datetime, cause: str) -> bool:

@@ -29,6 +29,8 @@ class Settings(ServiceSettings, PasswordSettings):
     access_token_expire_minutes: int = Field(30, ge=1, le=1_440, examples=["30"])
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
     service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
+    max_api_keys: int = Field(20, ge=0, le=10_000, description="keys a user may have", examples=["20"])
+    api_key_max_expire_days: int = Field(365, ge=1, le=3_650, examples=["365"])
     trusted_proxies: int = Field(
         0, ge=0, le=10, description="proxies in front of the gateway that append to X-Forwarded-For", examples=["1"]
     )
@@ -48,6 +50,11 @@ class Settings(ServiceSettings, PasswordSettings):
     def refresh_token_lifetime(self) -> timedelta:
         """How long a session lasts unless it is renewed."""
         return timedelta(days=self.refresh_token_expire_days)
+
+    @property
+    def api_key_max_lifetime(self) -> timedelta:
+        """The longest time that an API key may be good."""
+        return timedelta(days=self.api_key_max_expire_days)
 
     @property
     def service_token_lifetime(self) -> timedelta:

@@ -1,5 +1,6 @@
 """The auth service under test: a real server on a real database, and people who use it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID, uuid4
@@ -11,8 +12,12 @@ from mirage.auth.v1 import (
     account_pb2,
     account_pb2_grpc,
     administration_pb2_grpc,
+    api_key_pb2,
+    api_key_pb2_grpc,
+    oauth_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
+    stream_ticket_pb2_grpc,
     token_pb2_grpc,
 )
 from servicekit.database import Database
@@ -68,6 +73,18 @@ class AuthService:
         return token_pb2_grpc.KeyServiceStub(self.channel)
 
     @cached_property
+    def api_keys(self) -> "api_key_pb2_grpc.ApiKeyServiceAsyncStub":
+        return api_key_pb2_grpc.ApiKeyServiceStub(self.channel)
+
+    @cached_property
+    def tokens(self) -> "oauth_pb2_grpc.TokenServiceAsyncStub":
+        return oauth_pb2_grpc.TokenServiceStub(self.channel)
+
+    @cached_property
+    def tickets(self) -> "stream_ticket_pb2_grpc.StreamTicketServiceAsyncStub":
+        return stream_ticket_pb2_grpc.StreamTicketServiceStub(self.channel)
+
+    @cached_property
     def identities(self) -> "token_pb2_grpc.ServiceIdentityServiceAsyncStub":
         return token_pb2_grpc.ServiceIdentityServiceStub(self.channel)
 
@@ -93,6 +110,17 @@ class AuthService:
         await appoint(self.database, passwords, email=email, display_name="Grace", password=PASSWORD)
         passwords.close()
         return await self.login(email)
+
+    async def api_key(
+        self, person: Person, scopes: Sequence[str], *, name: str = "a program", metadata: Metadata = ()
+    ) -> api_key_pb2.ApiKey:
+        """Somebody's new API key."""
+        request = api_key_pb2.CreateApiKeyRequest(name=name, scopes=scopes)
+        return await self.api_keys.CreateApiKey(request, metadata=metadata or person.metadata)
+
+    async def exchange(self, key: str, scope: str = "") -> api_key_pb2.ApiKeyToken:
+        """An access token for an API key."""
+        return await self.api_keys.ExchangeApiKey(api_key_pb2.ExchangeApiKeyRequest(api_key=key, scope=scope))
 
     async def refresh(self, refresh_token: str) -> session_pb2.TokenPair:
         """The next pair of tokens."""

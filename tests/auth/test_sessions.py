@@ -16,7 +16,7 @@ from servicekit.timestamps import utc_now
 from services.auth.models import RefreshToken, Session, User
 from services.auth.server import application
 from services.auth.settings import Settings
-from services.auth.tokens import refresh_token_hash
+from services.auth.tokens import secret_hash
 from tests.auth.platform import PASSWORD, AuthService, Person, bearer, claims_of, uuid_of
 from tests.support.errors import refused
 
@@ -63,7 +63,7 @@ async def test_refresh_tokens_are_stored_hashed(auth: AuthService) -> None:
     person = await auth.user()
     async with auth.database.sessions() as session:
         stored = (await session.scalars(select(RefreshToken.token_hash))).all()
-    assert stored == [refresh_token_hash(person.pair.refresh_token)]
+    assert stored == [secret_hash(person.pair.refresh_token)]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_old_sessions_and_tokens_are_forgotten(auth: AuthService) -> None:
     later = await auth.login("ada@example.org")
     async with auth.database.sessions.begin() as session:
         assert [str(found) for found in await session.scalars(select(Session.id))] == [later.session_id]
-        first = refresh_token_hash(later.pair.refresh_token)
+        first = secret_hash(later.pair.refresh_token)
     second = await auth.refresh(later.pair.refresh_token)
     async with auth.database.sessions.begin() as session:
         await session.execute(update(RefreshToken).where(RefreshToken.token_hash == first).values(expires_at=utc_now()))

@@ -19,7 +19,7 @@ from mirage.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
 from servicekit.access import Role
 from servicekit.errors import InvalidRequest, ServiceError, Unauthenticated, Unavailable, Violation
-from servicekit.identity import Caller
+from servicekit.identity import Caller, TokenKind
 from servicekit.server import Application, running
 from servicekit.settings import ServiceSettings
 from tests.support.servers import NO_DATABASE
@@ -89,9 +89,9 @@ class SmallPlatform:
         """Where it serves."""
         return f"http://{self.address}"
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, kind: TokenKind = TokenKind.ACCESS) -> Caller:
         """For the server's interceptor."""
-        if token not in self.good_tokens:
+        if kind is not TokenKind.ACCESS or token not in self.good_tokens:
             raise Unauthenticated("The access token has expired. Renew it with the refresh token.")
         return Caller(subject=str(USER_ID), role=Role.USER, token=token)
 

@@ -15,7 +15,10 @@ from grpc_status import rpc_status
 
 import mirage.auth.v1.account_pb2
 import mirage.auth.v1.administration_pb2
+import mirage.auth.v1.api_key_pb2
+import mirage.auth.v1.oauth_pb2
 import mirage.auth.v1.session_pb2
+import mirage.auth.v1.stream_ticket_pb2
 import mirage.auth.v1.token_pb2
 import mirage.dataset.v1.dataset_pb2
 import mirage.dataset.v1.source_pb2

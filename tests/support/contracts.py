@@ -41,8 +41,11 @@ def answering_nothing(service: ServiceDescriptor) -> grpc.GenericRpcHandler:
     )
 
 
-def call_of(channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[[str], Any]:
-    """A function that calls an RPC with an empty request and a token, and returns when it has ended."""
+def call_of(channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[..., Any]:
+    """A function that calls an RPC with an empty request and a token, and returns when it has ended.
+
+    Other metadata can be given behind the token.
+    """
     request = message_factory.GetMessageClass(method.input_type)
     response = message_factory.GetMessageClass(method.output_type)
     kind = f"{_arity(method.client_streaming)}_{_arity(method.server_streaming)}"
@@ -50,8 +53,8 @@ def call_of(channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[[st
         path_of(method), request_serializer=request.SerializeToString, response_deserializer=response.FromString
     )
 
-    async def call(token: str) -> None:
-        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    async def call(token: str, others: tuple[tuple[str, str], ...] = ()) -> None:
+        metadata = ((("authorization", f"Bearer {token}"),) if token else ()) + others
         argument = iter([request()]) if method.client_streaming else request()
         running = stub(argument, metadata=metadata, timeout=20)
         if method.server_streaming:
