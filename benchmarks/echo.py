@@ -11,10 +11,11 @@ import sys
 import grpc
 import grpc.aio
 from google.protobuf import json_format
-from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from mirage.generation.v1 import job_pb2
+from servicekit.readiness import READINESS
 
 
 async def serve(job: job_pb2.Job) -> None:
@@ -34,7 +35,9 @@ async def serve(job: job_pb2.Job) -> None:
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("mirage.generation.v1.JobService", {"GetJob": handler}),)
     )
-    health_pb2_grpc.add_HealthServicer_to_server(health_aio.HealthServicer(), server)  # the gateway asks first
+    health = health_aio.HealthServicer()
+    await health.set(READINESS, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)  # the gateway asks first
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await asyncio.to_thread(sys.stdin.read)

@@ -1,5 +1,6 @@
 """PostgreSQL through SQLAlchemy and asyncpg."""
 
+import asyncpg
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -42,6 +43,7 @@ class Database:
         # A row that was committed is still read afterwards, to make the answer.
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self.engine, expire_on_commit=False)
         self.dsn = asyncpg_dsn(url)
+        self._checking: asyncpg.Connection | None = None
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "Database":
@@ -57,6 +59,20 @@ class Database:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def check(self) -> None:
+        """Raises unless the database answers. It has a connection of its own: a pool in use isn't a database away."""
+        try:
+            if self._checking is None:
+                self._checking = await asyncpg.connect(self.dsn)
+            await self._checking.execute("SELECT 1")
+        except BaseException:
+            if self._checking is not None:
+                self._checking.terminate()
+                self._checking = None
+            raise
+
     async def close(self) -> None:
-        """Closes the pool."""
+        """Closes every connection."""
+        if self._checking is not None:
+            self._checking.terminate()
         await self.engine.dispose()

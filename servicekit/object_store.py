@@ -27,6 +27,7 @@ T = TypeVar("T")
 _PART_BYTES = 16 * 1024 * 1024  # of a multipart upload; as much is held in memory
 _MOST_STREAMS = 64  # stored at once; others wait
 _CHUNK_BYTES = 256 * 1024
+_CHECK_S = 2.0  # the time that a store that is well takes at most to say so
 _MISSING = ("NoSuchKey", "NoSuchObject", "NoSuchBucket")
 
 
@@ -49,6 +50,7 @@ class ObjectStore:
         self._client = _client(settings, settings.s3_endpoint)
         # A stream holds its thread for as long as its sender likes, so streams have threads of their own.
         self._uploads = ThreadPoolExecutor(_MOST_STREAMS, thread_name_prefix="object-store-upload")
+        self._checker = _client(settings, settings.s3_endpoint, timeout_s=_CHECK_S, retries=0)
         # Signing needs no connection: a client of its own signs for the address that others reach the store by.
         self._signer = _client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
 
@@ -56,6 +58,10 @@ class ObjectStore:
         """Makes the bucket unless it is there."""
         if not await self._in_thread(self._client.bucket_exists, self.bucket):
             await self._in_thread(self._client.make_bucket, self.bucket)
+
+    async def check(self) -> None:
+        """Raises unless the object store answers, soon and at the first try."""
+        await self._in_thread(self._checker.bucket_exists, self.bucket)
 
     async def put_stream(
         self, key: str, chunks: AsyncIterator[bytes], content_type: str = "application/octet-stream"
@@ -328,7 +334,7 @@ def content_disposition(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _client(settings: ObjectStoreSettings, endpoint: str) -> Minio:
+def _client(settings: ObjectStoreSettings, endpoint: str, *, timeout_s: float = 60, retries: int = 3) -> Minio:
     return Minio(
         endpoint,
         access_key=settings.s3_access_key.get_secret_value(),
@@ -336,8 +342,8 @@ def _client(settings: ObjectStoreSettings, endpoint: str) -> Minio:
         region=settings.s3_region,
         secure=settings.s3_secure,
         http_client=urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5, read=60),
+            timeout=urllib3.Timeout(connect=min(5, timeout_s), read=timeout_s),
             maxsize=_MOST_STREAMS,
-            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
+            retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
         ),
     )

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc.aio
 import structlog
@@ -16,6 +16,7 @@ from servicekit import logs
 from servicekit.access import AccessRules
 from servicekit.identity import Authenticator
 from servicekit.interceptors import StandardInterceptor
+from servicekit.readiness import READINESS, Check, Readiness
 from servicekit.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Application:
     service_names: Sequence[str]  # full names of the RPC services, such as `mirage.auth.v1.SessionService`
     register: Callable[[grpc.aio.Server], None]  # adds the servicers
     authenticator: Authenticator
+    needs: Mapping[str, Check] = field(default_factory=dict)  # what must answer for the service to be of use
 
 
 ApplicationContext = AbstractAsyncContextManager[Application]
@@ -58,11 +60,21 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
         await server.start()
         for name in ("", *parts.service_names):
             await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        readiness = Readiness(parts.needs, lambda ready: _tell(health, ready=ready))
+        await readiness.look()
+        looking = asyncio.create_task(readiness.keep_looking())
         try:
             yield f"{settings.grpc_host}:{port}"
         finally:
+            looking.cancel()
+            await asyncio.wait({looking})
             await health.enter_graceful_shutdown()
             await server.stop(settings.shutdown_grace_seconds)
+
+
+async def _tell(health: health_aio.HealthServicer, *, ready: bool) -> None:
+    status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+    await health.set(READINESS, status)
 
 
 async def serve_until_signal(service: str, settings: ServiceSettings, application: ApplicationContext) -> None:

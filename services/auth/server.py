@@ -87,7 +87,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(ServiceIdentityServicer(service_identities), server)
 
     try:
-        yield Application(SERVICE_NAMES, register, SessionAuthenticator(verifier, database))
+        yield Application(
+            SERVICE_NAMES, register, SessionAuthenticator(verifier, database), {"database": database.check}
+        )
     finally:
         passwords.close()
         await database.close()

@@ -71,7 +71,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await stack.enter_async_context(_ingesting(settings, database, ingestor, stopping))
         tidying = asyncio.create_task(keep_tidy(sessions, store))
         stack.push_async_callback(_cancelled, tidying)
-        yield Application(SERVICE_NAMES, register, verifier)
+        yield Application(SERVICE_NAMES, register, verifier, {"database": database.check, "object store": store.check})
 
 
 def ingestion_limits(settings: Settings) -> Limits:

@@ -48,6 +48,20 @@ def test_unhealthy_while_a_service_is_away(gateway: RunningEnvoy, client: httpx.
         until(lambda: client.get("/health").status_code == 200, "the news that it is back")
 
 
+def test_unhealthy_while_a_service_lacks_something(
+    gateway: RunningEnvoy, client: httpx.Client, upstream: Upstream
+) -> None:
+    """When what a service stands on is away, health is 503; calls still reach the service, which can say more."""
+    upstream.on(LOGIN, failing(grpc.StatusCode.UNAVAILABLE, "DATABASE_AWAY", "The database can't be reached."))
+    upstream.lack()
+    try:
+        until(lambda: client.get("/health").status_code == 503, "the news that something is away")
+        assert error_of(client.post("/auth/login", json={}))["code"] == "DATABASE_AWAY"
+    finally:
+        upstream.serve()
+        until(lambda: client.get("/health").status_code == 200, "the news that it is back")
+
+
 def test_unhealthy_while_one_service_of_several_is_away(
     tmp_path: Path, upstream: Upstream, tokens: Tokens, settings_for: Callable[..., GatewaySettings]
 ) -> None:
@@ -61,7 +75,10 @@ def test_unhealthy_while_one_service_of_several_is_away(
             dataset.refuse()
             until(lambda: httpx.get(f"{envoy.url}/health").status_code == 503, "the news that a service is away")
             assert httpx.get(f"{envoy.url}/auth/me", headers=headers).status_code == 200
-            assert httpx.get(f"{envoy.url}/datasets", headers=headers).status_code == 503
+            until(
+                lambda: httpx.get(f"{envoy.url}/datasets", headers=headers).status_code == 503,
+                "the same news of where calls go, checked by itself",
+            )
 
 
 def test_service_that_dies(

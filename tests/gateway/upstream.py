@@ -24,6 +24,7 @@ import mirage.dataset.v1.dataset_pb2
 import mirage.dataset.v1.source_pb2
 import mirage.generation.v1.job_pb2
 import mirage.generation.v1.model_pb2  # noqa: F401 - imported for the descriptors that they register
+from servicekit.readiness import READINESS
 
 # What an RPC does: takes the request, or an iterator of them, and the context; returns the answer, or an iterator.
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
@@ -72,7 +73,7 @@ class Upstream:
 
     def serve(self) -> None:
         """Tells the gateway that all is well."""
-        self.health.set("", health_pb2.HealthCheckResponse.SERVING)
+        self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self) -> None:
         """Ends the server at once, with every call that is running."""
@@ -80,7 +81,15 @@ class Upstream:
 
     def refuse(self) -> None:
         """Tells the gateway that requests aren't taken just now."""
-        self.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def lack(self) -> None:
+        """Tells the gateway that something that the services stand on is away; calls are still taken."""
+        self.health.set(READINESS, health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def _tell(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        for name in ("", READINESS):
+            self.health.set(name, status)
 
 
 class _Handlers(grpc.GenericRpcHandler):
