@@ -47,7 +47,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await store.ensure_bucket()
         workspace = stack.enter_context(open_workspace())
         limits = ingestion_limits(settings)
-        runner = IngestionRunner()
+        runner = IngestionRunner(
+            memory_limit_bytes=settings.ingestion_memory_bytes, time_limit_s=settings.ingestion_timeout_seconds
+        )
         stack.push_async_callback(runner.close)
         await runner.start()
         stopping = asyncio.Event()
@@ -81,6 +83,7 @@ def ingestion_limits(settings: Settings) -> Limits:
         max_columns=settings.max_columns,
         max_unpacked_bytes=settings.max_unpacked_bytes,
         max_unpack_ratio=settings.max_unpack_ratio,
+        memory_bytes=settings.ingestion_memory_bytes,
     )
 
 

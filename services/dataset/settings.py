@@ -37,6 +37,12 @@ class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     ingestion_slots: int = Field(
         default_factory=_half_of_the_cores, ge=1, le=256, description="files read in at once", examples=["2"]
     )
+    ingestion_memory_limit_mb: int = Field(
+        2048, ge=256, le=1_000_000, description="of resident memory while one file is read in", examples=["2048"]
+    )
+    ingestion_timeout_seconds: float = Field(
+        1800.0, gt=0, description="a file that takes longer to read in fails", examples=["1800"]
+    )
     ingestion_heartbeat_seconds: float = Field(
         30.0, gt=0, description="a process silent for longer has lost its files to others", examples=["30"]
     )
@@ -65,6 +71,11 @@ class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     def max_unpacked_bytes(self) -> int:
         """The largest content of a packed file."""
         return self.max_unpacked_size_mb * _MEBIBYTE
+
+    @property
+    def ingestion_memory_bytes(self) -> int:
+        """The most memory that reading a file in may take."""
+        return self.ingestion_memory_limit_mb * _MEBIBYTE
 
     @property
     def upload_time_s(self) -> float:

@@ -1,7 +1,8 @@
 """Runs ingestions in child processes, so that neither their work nor their end touches the process that serves.
 
 A child takes one task after another, for starting one costs half a second. One that has grown large is let go after its
-task, and so is one that was ended in the middle of a task: because its caller was cancelled, or its memory used up.
+task, and so is one that was ended in the middle of a task: because its caller was cancelled, or its memory or its time
+used up.
 """
 
 import asyncio
@@ -41,10 +42,14 @@ class _Gone(Exception):
 
 
 class IngestionRunner:
-    """Child processes that read files in. `memory_limit_bytes` is the most that one may have resident."""
+    """Child processes that read files in.
 
-    def __init__(self, *, memory_limit_bytes: int = 2 * 1024**3) -> None:
+    `memory_limit_bytes` is the most that one may have resident, `time_limit_s` the longest that a file may take.
+    """
+
+    def __init__(self, *, memory_limit_bytes: int = 2 * 1024**3, time_limit_s: float = 1800.0) -> None:
         self._memory_limit_bytes = memory_limit_bytes
+        self._time_limit_s = time_limit_s
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
 
@@ -61,7 +66,7 @@ class IngestionRunner:
         """Reads a file in. When it is cancelled, the child is gone before it returns.
 
         Raises:
-            Fault: the file can't be read, or takes too much memory.
+            Fault: the file can't be read, or takes too much memory or time.
             TypesDontFit: a type set by hand doesn't hold every value.
             IngestionCrashed: something went wrong on our side.
         """
@@ -83,8 +88,12 @@ class IngestionRunner:
     async def _ask(self, child: "_Child", task: Task, report: Report) -> Outcome:
         kept = False
         try:
-            message = await child.work(task, report, self._memory_limit_bytes)
+            async with asyncio.timeout(self._time_limit_s):
+                message = await child.work(task, report, self._memory_limit_bytes)
             kept = message.peak_bytes < _LARGE_BYTES
+        except TimeoutError:
+            log.warning("ingestion_out_of_time", limit_s=self._time_limit_s)
+            raise _too_much_time(self._time_limit_s) from None
         finally:
             if kept:
                 self._idle.append(child)
@@ -209,4 +218,12 @@ def _fault_of(gone: _Gone) -> Fault:
 def _too_much_memory() -> Fault:
     return Fault(
         Reason.NEEDS_TOO_MUCH_MEMORY, "Reading the file takes more memory than is allowed: save it as CSV or Parquet."
+    )
+
+
+def _too_much_time(limit_s: float) -> Fault:
+    return Fault(
+        Reason.TAKES_TOO_LONG,
+        f"Reading the file took longer than the {limit_s:,.0f} seconds allowed: upload fewer rows or columns, or ask "
+        "for a higher limit.",
     )

@@ -23,6 +23,8 @@ class Limits(BaseModel):
     max_columns: int = 2_000
     max_unpacked_bytes: int = 5_000_000_000
     max_unpack_ratio: int = 200
+    memory_bytes: int = 2 * 1024**3
+    """What the process that reads may have; more is seen, and ends it."""
     database_memory_bytes: int = 268_435_456
     """What DuckDB may take; beyond it works on disk."""
 

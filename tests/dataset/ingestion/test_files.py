@@ -65,9 +65,11 @@ def test_a_workbook(read: Ingest) -> None:
 
 
 def test_cells_beyond_the_header(read: Ingest) -> None:
-    """A cell without a column's name above it is told by its row."""
-    with pytest.raises(Fault, match=r"Row 3 .* beyond the 2 columns"):
-        read(_workbook([["a", "b"], [1, 2], [1, 2, 3]]))
+    """Cells without a column's name above them are told by their rows in the sheet, the first ten of them."""
+    with pytest.raises(Fault, match=r"Row 4 of the sheet has cells beyond the 2 columns"):
+        read(_workbook([["a", "b"], [1, 2], [], [1, 2, 3]]))
+    with pytest.raises(Fault, match=r"Rows 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 of the sheet have .* \(and perhaps more\)"):
+        read(_workbook([["a", "b"], *[[1, 2, 3]] * 12]))
 
 
 def test_damaged_and_other_archives(read: Ingest) -> None:
@@ -93,6 +95,33 @@ def test_a_workbook_that_unpacks_too_large(read: Ingest) -> None:
     with pytest.raises(Fault) as fault:
         read(content.getvalue(), Limits(max_unpacked_bytes=15_000_000))
     assert fault.value.reason is Reason.UNPACKS_TOO_LARGE
+
+
+def test_a_workbook_that_takes_too_much_memory(read: Ingest) -> None:
+    """A sheet is judged by how many cells it has and how far they reach, before it is read."""
+    many = _workbook([["a", "b"], *[[row, row] for row in range(3000)]])
+    far = _workbook([["a"], [1]])
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(far)) as before, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(b'r="A2"', b'r="XFD1048576"'))
+    for workbook, limit in ((many, 500_000), (content.getvalue(), 2 * 1024**3)):
+        with pytest.raises(Fault, match=r"takes about [0-9,]+ MB of memory, more than the [0-9,]+ MB allowed") as fault:
+            read(workbook, Limits(memory_bytes=limit))
+        assert fault.value.reason is Reason.NEEDS_TOO_MUCH_MEMORY
+    assert read(many, Limits(memory_bytes=5_000_000)).table.num_rows == 3000
+
+
+def test_a_workbook_that_lies_about_its_size(read: Ingest) -> None:
+    """A part that unpacks to more than the archive says is seen by its checksum."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("xl/worksheets/sheet1.xml", b"<c " * 100_000)
+    lying = content.getvalue().replace((300_000).to_bytes(4, "little"), (300).to_bytes(4, "little"))
+    with pytest.raises(Fault, match=r"damaged in its part xl/worksheets/sheet1.xml") as fault:
+        read(lying)
+    assert fault.value.reason is Reason.UNREADABLE
 
 
 def test_an_empty_workbook(read: Ingest) -> None:

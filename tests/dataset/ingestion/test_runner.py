@@ -120,6 +120,15 @@ async def test_memory_is_limited(tmp_path: Path) -> None:
     assert not _child_ids(runner)
 
 
+async def test_time_is_limited(tmp_path: Path) -> None:
+    """A file that keeps its reader busy for too long fails with a reason, and the reader is gone."""
+    runner = IngestionRunner(time_limit_s=0.2)
+    with pytest.raises(Fault, match=r"took longer than") as fault:
+        await runner.ingest(_large(tmp_path), _silent)
+    assert fault.value.reason is Reason.TAKES_TOO_LONG
+    assert not _child_ids(runner)
+
+
 async def test_a_child_that_dies(runner: IngestionRunner, tmp_path: Path) -> None:
     """A child that dies over a file is told as a fault of the file; one that died before it is replaced."""
     await runner.ingest(_task(tmp_path, "first", "a\n1\n"), _silent)

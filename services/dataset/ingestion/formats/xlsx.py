@@ -1,8 +1,6 @@
 """Excel workbooks (.xlsx): the first visible sheet that holds anything."""
 
 import datetime as dt
-import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,12 @@ from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 from servicekit.column_types import ColumnType
 from servicekit.tabular import xlsx as written
 from services.dataset.ingestion.faults import Fault, Reason, named, unreadable
+from services.dataset.ingestion.formats.archive import inspect
 from services.dataset.ingestion.names import check_number, settled
 from services.dataset.ingestion.reading import Reading, batch_rows, internals
 from services.dataset.ingestion.tasks import Limits
-from services.dataset.ingestion.unpack import allowed_size, too_large
 
-_WORKBOOK = "xl/workbook.xml"
-_PROPERTIES = "docProps/custom.xml"
-_MOST_PROPERTIES_BYTES = 1_000_000
+_MOST_NAMED = 10  # rows that are wrong
 _DECLARED = {
     written.INTEGER: ColumnType.INTEGER,
     written.FLOAT: ColumnType.FLOAT,
@@ -37,19 +33,22 @@ Cell = Any
 def read(source: Path, limits: Limits) -> Reading:
     """Reads a workbook. The sheet's first row that isn't empty is the header; empty rows are left out.
 
+    A sheet is in memory as a whole while it is read, so one that would take more than it may is refused beforehand.
+
     Numbers, booleans, dates and times are what their cells are; text stays text though it may look like a number.
 
     Raises:
-        Fault: it is no workbook, damaged, too large unpacked, or has no sheet with rows.
+        Fault: it is no workbook, damaged, too large unpacked or in memory, or has no sheet with rows; while batches are
+            read: rows have cells beyond the header, the first ten of which are named.
     """
-    declared = _inspect(source, limits)
+    declared = inspect(source, limits)
     reading = Reading("xlsx", iter(()))
     try:
         workbook = CalamineWorkbook.from_path(source)
         rows = _rows(workbook, reading.notes)
     except python_calamine.CalamineError as error:
         raise unreadable("The workbook is damaged: open it in Excel or LibreOffice and save it again.") from error
-    header = next(rows, None)
+    _, header = next(rows, (0, None))
     if header is None:
         raise Fault(Reason.EMPTY, "No sheet of the workbook holds anything: one should have a header and rows.")
     width = max((position for position, cell in enumerate(header, start=1) if cell != ""), default=0)
@@ -65,29 +64,8 @@ def read(source: Path, limits: Limits) -> Reading:
     return reading
 
 
-def _inspect(source: Path, limits: Limits) -> str:
-    """Checks the archive before anything of it is unpacked; returns the types that Mirage noted, a letter a column."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            if _WORKBOOK not in archive.namelist():
-                raise Fault(
-                    Reason.UNSUPPORTED,
-                    "The file is a zip archive but no Excel workbook: unpack it and upload the table that is in it.",
-                )
-            most = allowed_size(source, limits)
-            if sum(entry.file_size for entry in archive.infolist()) > most:
-                raise too_large(most)
-            if _PROPERTIES not in archive.namelist() or archive.getinfo(_PROPERTIES).file_size > _MOST_PROPERTIES_BYTES:
-                return ""
-            properties = archive.read(_PROPERTIES).decode("utf-8", errors="replace")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise unreadable("The workbook is damaged or encrypted: save it again without a password.") from error
-    pattern = rf'name="{re.escape(written.TYPES_PROPERTY)}\.(\d+)"\s*>\s*<vt:lpwstr>([a-z]+)</vt:lpwstr>'
-    return "".join(letters for _, letters in sorted(re.findall(pattern, properties), key=lambda found: int(found[0])))
-
-
-def _rows(workbook: CalamineWorkbook, notes: list[str]) -> Iterator[list[Cell]]:
-    """The rows of the first sheet that has any, without empty ones."""
+def _rows(workbook: CalamineWorkbook, notes: list[str]) -> Iterator[tuple[int, list[Cell]]]:
+    """The rows of the first sheet that has any, without empty ones, and their numbers in the sheet."""
     sheets = [
         sheet.name
         for sheet in workbook.sheets_metadata
@@ -98,25 +76,31 @@ def _rows(workbook: CalamineWorkbook, notes: list[str]) -> Iterator[list[Cell]]:
         if sheet.height:
             if sheets[position + 1 :]:
                 notes.append(f"Only the sheet {named([name])} was read, not {named(sheets[position + 1 :])}.")
-            return (row for row in sheet.iter_rows() if any(cell != "" for cell in row))
+            rows = enumerate(sheet.iter_rows(), start=1)
+            return ((number, row) for number, row in rows if any(cell != "" for cell in row))
     return iter(())
 
 
-def _batches(rows: Iterator[list[Cell]], width: int, reading: Reading) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[tuple[int, list[Cell]]], width: int, reading: Reading) -> Iterator[pa.RecordBatch]:
     kinds: list[set[type]] = [set() for _ in range(width)]
     names = internals(width)
     pending: list[list[Cell]] = []
-    number = 1
-    for number, row in enumerate(rows, start=2):
+    beyond: list[str] = []
+    for number, row in rows:
         if any(cell != "" for cell in row[width:]):
-            raise unreadable(
-                f"Row {number:,} of the table (empty rows not counted) has a cell beyond the {width} columns "
-                "of the header: give that column a name."
-            )
+            beyond.append(f"{number:,}")
+        if len(beyond) == _MOST_NAMED:
+            break
         pending.append(row[:width] + [""] * (width - len(row)))
         if len(pending) >= batch_rows(width):
             yield _batch(pending, names, kinds)
             pending = []
+    if beyond:
+        these = (
+            f"Row {beyond[0]} of the sheet has" if len(beyond) == 1 else f"Rows {', '.join(beyond)} of the sheet have"
+        )
+        more = " (and perhaps more)" if len(beyond) == _MOST_NAMED else ""
+        raise unreadable(f"{these} cells beyond the {width} columns of the header{more}: give those columns a name.")
     if pending:
         yield _batch(pending, names, kinds)
     reading.text_only = {position for position, found in enumerate(kinds) if found == {str}}
