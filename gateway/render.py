@@ -77,6 +77,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         settings=settings,
         rpcs=rpcs,
         upload_bindings=upload_bindings,
+        raw_bindings=[binding for rpc in rpcs if rpc.takes_raw_body for binding in rpc.bindings],
         pages=write_pages(directory / "docs"),
         prefix=_PREFIX,
         health_path=HEALTH_PATH,

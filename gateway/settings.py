@@ -63,6 +63,11 @@ class GatewaySettings(BaseSettings):
     tls_key_file: Path | None = Field(None, examples=["/etc/mirage/tls.key"])
 
     @property
+    def ticket_audience(self) -> str:
+        """The audience of tickets for streams."""
+        return f"{self.token_audience}/streams"
+
+    @property
     def upstreams(self) -> dict[str, tuple[str, int]]:
         """Host and port of each service behind the gateway, by its name."""
         return {

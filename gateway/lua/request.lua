@@ -3,8 +3,8 @@
 
 -- Only the gateway and what stands behind it may set these.
 local SPOOFABLE = {
-  "forwarded", "x-client-address", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-upload-length", "x-user-id",
-  "x-user-role", "x-user-roles",
+  "forwarded", "x-client-address", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-stream-ticket", "x-upload-length",
+  "x-user-id", "x-user-role", "x-user-roles",
 }
 -- These steer gRPC. A REST client has no business with them: a deadline of its own would end an upload that waits.
 local GRPC_ONLY = { "grpc-accept-encoding", "grpc-encoding", "grpc-previous-rpc-attempts", "grpc-timeout", "te" }
@@ -48,6 +48,26 @@ local function remove_envoy_headers(headers)
   remove_all(headers, names)
 end
 
+-- A browser's EventSource sends no token: its ticket comes in the query. It goes on as a header, so that no path that is
+-- written down anywhere has it. A second one stays and is refused, as every parameter that a route doesn't know.
+local function take_ticket(headers)
+  local bare, query = (headers:get(":path") or "/"):match("^([^?]*)%?(.*)$")
+  local ticket
+  local others = {}
+  for parameter in (query or ""):gmatch("[^&]+") do
+    local value = not ticket and parameter:match("^ticket=(.*)$")
+    if value then
+      ticket = value
+    else
+      others[#others + 1] = parameter
+    end
+  end
+  if ticket then
+    headers:replace(":path", #others > 0 and bare .. "?" .. table.concat(others, "&") or bare)
+    headers:add("x-stream-ticket", ticket)
+  end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   remove_all(headers, SPOOFABLE)
@@ -67,6 +87,9 @@ function envoy_on_request(handle)
   end
   remove_all(headers, GRPC_ONLY)
   local method = headers:get(":method")
+  if method == "GET" then
+    take_ticket(headers)
+  end
   if method ~= "POST" and method ~= "PUT" and method ~= "PATCH" then
     return
   end
@@ -75,7 +98,7 @@ function envoy_on_request(handle)
     if length then
       headers:add("x-upload-length", length)
     end
-  elseif is_wrong_media(headers, media) then
+  elseif not handle:metadata():get("raw_body") and is_wrong_media(headers, media) then
     handle:respond({ [":status"] = "415" }, "")
   end
 end

@@ -8,6 +8,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from servicekit.identity import ALGORITHM, TokenVerifier
+from servicekit.tickets import CLAIM, TicketedStream, ticket_audience
 
 ISSUER = "mirage"
 AUDIENCE = "mirage-api"
@@ -37,6 +38,11 @@ class Tokens:
     def administrator(self, user_id: UUID | str | None = None, **claims: Any) -> str:
         """An administrator's token; a new person where none is named."""
         return self.token("administrator", str(user_id or uuid4()), sid=str(uuid4()), **claims)
+
+    def ticket(self, method: str, fields: dict[str, str], **claims: Any) -> str:
+        """A ticket for the stream of `/package.Service/Method` whose request holds these fields."""
+        stream = TicketedStream(method, fields)
+        return self.user(**{"aud": ticket_audience(AUDIENCE), CLAIM: stream.claim, **claims})
 
     def service(self, name: str, **claims: Any) -> str:
         """A service's token."""
