@@ -143,7 +143,7 @@ def _rpc(
         streams_requests=method.client_streaming,
         streams_responses=method.server_streaming,
         takes_raw_body=not method.client_streaming
-        and any(fields[method.input_type].get(binding.body) == RAW_BODY for binding in bindings),
+        and any(fields.get(method.input_type, {}).get(binding.body) == RAW_BODY for binding in bindings),
         roles=frozenset(access.roles),
         scopes=tuple(access.scopes),
         bindings=bindings,
