@@ -37,6 +37,13 @@ def local_replies(
 ) -> Sequence[LocalReply]:
     """Every kind of error that Envoy makes, the first that fits counts."""
     return (
+        # What the transcoder can't read although the script `check` let it pass; its own text names types of contracts.
+        LocalReply(
+            400,
+            "INVALID_REQUEST",
+            "The request can't be read: its body or its parameters are not of the form that the route takes.",
+            condition=_details_contain("grpc_json_transcode"),
+        ),
         LocalReply(400, "INVALID_REQUEST", _ENVOYS_OWN_TEXT),
         LocalReply(
             401,
@@ -50,6 +57,9 @@ def local_replies(
         LocalReply(403, "UNAUTHENTICATED", _SIGN_IN, condition=_details_contain("jwt_authn"), becomes=401),
         LocalReply(403, "PERMISSION_DENIED", "This is not allowed."),
         LocalReply(404, "ROUTE_NOT_FOUND", "There is no such route. /docs has all of them."),
+        LocalReply(
+            405, "METHOD_NOT_ALLOWED", "This route doesn't take this method. The header Allow has those it takes."
+        ),
         LocalReply(408, "TIMEOUT", "The request took too long to arrive."),
         LocalReply(
             413,
@@ -91,3 +101,14 @@ def _details_contain(text: str) -> dict[str, Any]:
             },
         }
     }
+
+
+CHECKED: dict[str, Any] = {
+    "and_filter": {
+        "filters": [
+            LocalReply(400, "CHECKED", "").filter,
+            _details_contain("lua_response"),
+        ]
+    }
+}
+"""The access log filter that picks out what the script `check` refused; the body is an error in JSON already."""

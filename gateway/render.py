@@ -14,7 +14,8 @@ from typing import Any
 import jinja2
 
 from gateway.contracts import DESCRIPTOR_SET, Rpc, read_descriptor_set, routed_rpcs
-from gateway.local_replies import HEALTH_PATH, LOCAL_REPLY_TYPE, local_replies
+from gateway.local_replies import CHECKED, HEALTH_PATH, LOCAL_REPLY_TYPE, local_replies
+from gateway.lua_tables import lua_tables
 from gateway.pages import write_pages
 from gateway.settings import GatewaySettings
 
@@ -22,6 +23,8 @@ _HERE = Path(__file__).parent
 
 # Every route is served as written, below /api and below /api/v1.
 _PREFIX = "(?:/api(?:/v1)?)?"
+
+_ADDRESSES = (r"\d{1,3}(?:\.\d{1,3}){3}", r"\[[0-9a-f:.]+\]")
 
 _MEBIBYTE = 1024 * 1024
 # Boundaries, part headers and gRPC frames of an upload; the dataset service counts the file itself to the byte.
@@ -61,19 +64,23 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     The configuration names its files by their absolute paths, so the directory stays where it is.
 
     Raises:
-        ValueError: the contracts route to a service whose address isn't among the settings.
+        ValueError: the contracts route to a service whose address isn't among the settings, or the directory's name is
+            one that scripts can't be read from.
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    rpcs = routed_rpcs(read_descriptor_set())
+    files = read_descriptor_set()
+    rpcs = routed_rpcs(files)
     _require_upstreams(rpcs, settings)
     shutil.copyfile(DESCRIPTOR_SET, directory / "descriptors.binpb")
-    for script in (_HERE / "lua").glob("*.lua"):
-        shutil.copyfile(script, directory / script.name)
+    scripts = directory / "lua"
+    shutil.copytree(_HERE / "lua", scripts, dirs_exist_ok=True)
+    (scripts / "contracts.lua").write_text(lua_tables(files, rpcs), encoding="utf-8")
     uploads = [rpc for rpc in rpcs if rpc.is_upload]
     upload_bindings = [binding for rpc in uploads for binding in rpc.bindings]
     configuration = _template().render(
         directory=directory,
+        lua_path=_lua_path(scripts),
         settings=settings,
         rpcs=rpcs,
         upload_bindings=upload_bindings,
@@ -81,7 +88,9 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         pages=write_pages(directory / "docs"),
         prefix=_PREFIX,
         health_path=HEALTH_PATH,
+        health_hosts=_health_hosts(settings.allowed_hosts),
         local_reply_type=LOCAL_REPLY_TYPE,
+        checked=CHECKED,
         local_replies=local_replies(
             max_request_size_mb=settings.max_request_size_mb,
             max_file_size_mb=settings.max_file_size_mb,
@@ -102,6 +111,29 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     path = directory / "envoy.yaml"
     path.write_text(configuration, encoding="utf-8")
     return path
+
+
+def _lua_path(scripts: Path) -> str:
+    """A line of Lua by which scripts find each other.
+
+    Raises:
+        ValueError: the directory's name has a character that means something in such a line.
+    """
+    if wrong := set(str(scripts)) & set("?;]"):
+        raise ValueError(f"the scripts can't be read from {scripts}: its name holds {' '.join(sorted(wrong))}")
+    return f"package.path = [[{scripts}/?.lua]] "
+
+
+def _health_hosts(allowed: Sequence[str]) -> str:
+    """A regular expression (RE2) for the hosts by which the platform's health may be asked: all allowed, any address.
+
+    An address needs no entry among the allowed hosts: no name of somebody else's can be made to mean it, and a probe of
+    a cluster or a load balancer knows nothing else.
+    """
+    if "*" in allowed:
+        return ".*"
+    names = [re.escape(host) if host[0] != "*" else f".+{re.escape(host[1:])}" for host in allowed]
+    return rf"(?i)({'|'.join([*names, *_ADDRESSES])})(:\d+)?"
 
 
 def _require_upstreams(rpcs: Sequence[Rpc], settings: GatewaySettings) -> None:

@@ -3,19 +3,29 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 import grpc.aio
 import structlog
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from servicekit import tickets
 from servicekit.access import AccessRules
-from servicekit.errors import InsufficientScope, PermissionDenied, ServiceError, Unauthenticated, Unavailable
+from servicekit.errors import (
+    InsufficientScope,
+    InvalidRequest,
+    PermissionDenied,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+)
 from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
 
@@ -24,6 +34,10 @@ log = structlog.get_logger(__name__)
 DOMAIN = "mirage"
 # The gateway answers 503 where the details are larger than what fits into HTTP/2 headers.
 _MAX_DETAIL_BYTES = 2400
+_MAX_MESSAGE_BYTES = 1000
+_MAX_VIOLATION_BYTES = 400  # of its field, and of its description
+
+_UNREADABLE = "must be the RPC's message, its texts UTF-8, with nothing nested deeper than a hundred levels"
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"  # generic in its type stubs only
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -34,7 +48,7 @@ class Call(NamedTuple):
 
     method: str  # /package.Service/Method
     metadata: dict[str, str]
-    request: Any = None  # the message, or an iterator over messages
+    request: Callable[[], Any]  # gives the message, or an iterator over messages; raises InvalidRequest
 
 
 class RequestLog:
@@ -118,7 +132,7 @@ class Identification:
             current = await self._authenticator.authenticate(ticket, TokenKind.TICKET)
             if current.stream is None:  # an authenticator that knows no tickets
                 raise Unauthenticated
-            current.stream.require(call.method, call.request)
+            current.stream.require(call.method, call.request())
             return current
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -154,7 +168,7 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     @asynccontextmanager
-    async def _around(self, method: str, request: Any, context: Context) -> AsyncIterator[None]:
+    async def _around(self, method: str, request: Callable[[], Any], context: Context) -> AsyncIterator[None]:
         """The order matters: what identification raises becomes a status, and the log knows that status."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         call = Call(method, metadata, request)
@@ -167,14 +181,18 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Any) -> Handler:
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        # gRPC would say INTERNAL of a message that it can't read, as if that were our fault; so it is read in here.
+        read = _reader(handler.request_deserializer, streams=handler.request_streaming)
 
-        async def unary(request: Any, context: Context) -> Any:
+        async def unary(content: Any, context: Context) -> Any:
+            request = cache(partial(read, content))
             async with self._around(method, request, context):
-                return await behaviour(request, context)
+                return await behaviour(request(), context)
 
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        async def stream(content: Any, context: Context) -> AsyncIterator[Any]:
+            request = cache(partial(read, content))
             async with self._around(method, request, context):
-                async for response in behaviour(request, context):
+                async for response in behaviour(request(), context):
                     yield response
 
         make: Any = {
@@ -185,26 +203,57 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         }[handler.request_streaming, handler.response_streaming]
         wrapped: Handler = make(
             stream if handler.response_streaming else unary,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
         return wrapped
 
 
+def _reader(deserialize: Callable[[bytes], Any] | None, *, streams: bool) -> Callable[[Any], Any]:
+    """Makes messages of what came over the wire: of one, or of each in a stream.
+
+    What it makes raises InvalidRequest where the bytes are no such message, or one that is nested too deeply.
+    """
+
+    def read(content: bytes) -> Any:
+        try:
+            return deserialize(content) if deserialize else content
+        except (DecodeError, ValueError):
+            raise InvalidRequest([Violation("request", _UNREADABLE)]) from None
+
+    async def read_each(contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for content in contents:
+            yield read(content)
+
+    return read_each if streams else read
+
+
 def status_of(error: ServiceError) -> status_pb2.Status:
     """The status of an error: one ErrorInfo, and a BadRequest where fields are wrong (google.rpc, error model)."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.code.name), message=error.message[:1000])
+    status = status_pb2.Status(
+        code=code_pb2.Code.Value(error.code.name), message=shortened(error.message, _MAX_MESSAGE_BYTES)
+    )
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
-        for index, (field, description) in enumerate(error.violations):
-            if bad_request.ByteSize() + len(field) + len(description) > _MAX_DETAIL_BYTES - status.ByteSize():
+        for index, violation in enumerate(error.violations):
+            field, description = (shortened(part, _MAX_VIOLATION_BYTES) for part in violation)
+            more = len(field.encode()) + len(description.encode())
+            if bad_request.ByteSize() + more > _MAX_DETAIL_BYTES - status.ByteSize():
                 rest = len(error.violations) - index
                 bad_request.field_violations.add(field="…", description=f"and {rest} more wrong fields")
                 break
             bad_request.field_violations.add(field=field, description=description)
         _attach(status, bad_request)
     return status
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """A text cut to so many bytes of UTF-8, with an ellipsis where it was cut."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= most_bytes:
+        return encoded.decode()
+    return encoded[: most_bytes - 3].decode(errors="ignore") + "…"
 
 
 def _attach(status: status_pb2.Status, detail: Any) -> None:

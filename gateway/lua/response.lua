@@ -2,6 +2,8 @@
 -- Envoy's own errors: they have that shape already, and a charset in their type that the transcoder never writes.
 -- An error in a script would let the answer through as it is, so nothing here may raise: absent values are defaulted.
 
+local text = require("text")
+
 -- Codes of errors that carry no reason of their own, by gRPC code.
 local CODES = {
   "CANCELLED", "UNKNOWN", "INVALID_REQUEST", "TIMEOUT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
@@ -27,20 +29,6 @@ local function take(headers, name)
   return value
 end
 
-local function json_string(text)
-  local escaped = text:gsub('[%c"\\]', function(character)
-    return string.format("\\u%04x", character:byte())
-  end)
-  return '"' .. escaped .. '"'
-end
-
-local function percent_decoded(text)
-  local decoded = text:gsub("%%(%x%x)", function(digits)
-    return string.char(tonumber(digits, 16))
-  end)
-  return decoded
-end
-
 -- RFC 3339 in UTC, with milliseconds.
 local function now(handle)
   local milliseconds = handle:timestamp()
@@ -50,8 +38,8 @@ end
 -- What a service said in its trailers, as the transcoder would have written it.
 local function status_of_trailers(headers)
   local code = tonumber(take(headers, "grpc-status") or "") or 2
-  local message = percent_decoded(take(headers, "grpc-message") or "")
-  return string.format('{"code":%d,"message":%s,"details":[]}', code, json_string(message))
+  local message = text.percent_decoded(take(headers, "grpc-message") or "")
+  return string.format('{"code":%d,"message":%s,"details":[]}', code, text.json(message))
 end
 
 -- The reason of the ErrorInfo. Quotes inside other strings are escaped, so only a real detail can match.
@@ -78,7 +66,7 @@ local function shape_success(handle, message)
     data = "{}"
   end
   buffer:setBytes(
-    '{"success":true,"data":' .. data .. ',"message":' .. json_string(message) .. ',"timestamp":"' .. now(handle) .. '"}'
+    '{"success":true,"data":' .. data .. ',"message":' .. text.json(message) .. ',"timestamp":"' .. now(handle) .. '"}'
   )
 end
 
@@ -114,9 +102,19 @@ local function announce_length(handle, headers, length)
   end
 end
 
-local function is_grpc_request(handle)
+-- What the scripts on the way in have noted of the request.
+local function is_noted(handle, what)
   local noted = handle:streamInfo():dynamicMetadata():get("gateway")
-  return noted ~= nil and noted.grpc == true
+  return noted ~= nil and noted[what] == true
+end
+
+-- What HEAD gets of an answer: all but the body. Nothing may make a body of none, as compression does.
+local function drop_body(handle)
+  local buffer, body = body_of(handle)
+  local headers = handle:headers()
+  buffer:setBytes("")
+  headers:replace("content-length", tostring(#body))
+  headers:replace("cache-control", "no-store, no-transform")
 end
 
 function envoy_on_response(handle)
@@ -124,7 +122,10 @@ function envoy_on_response(handle)
   local status = tonumber(headers:get(":status") or "") or 500
   local content_type = headers:get("content-type") or ""
   local is_grpc = content_type:sub(1, 16) == "application/grpc"
-  if is_grpc and (status == 200 or is_grpc_request(handle)) then
+  if is_grpc and (status == 200 or is_noted(handle, "grpc")) then
+    return
+  elseif content_type == "" and headers:get("grpc-status") and is_noted(handle, "grpc") then
+    headers:replace("content-type", "application/grpc-web+proto") -- lost on the way from the script that refused it
     return
   end
 
@@ -160,5 +161,8 @@ function envoy_on_response(handle)
     shape_success(handle, message)
   else
     shape_error(handle, fallback)
+  end
+  if is_noted(handle, "head") then
+    drop_body(handle)
   end
 end

@@ -1,5 +1,7 @@
 """Errors on the wire: code, reason, details; and nothing of what is inside."""
 
+from typing import Any
+
 import grpc
 import grpc.aio
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from servicekit.errors import InvalidRequest, ServiceError, Violation
 from servicekit.identity import caller
+from tests.support.errors import refused
 from tests.support.servers import serving
 from tests.support.tokens import Tokens
 
@@ -112,3 +115,38 @@ async def test_caller_is_known(tokens: Tokens) -> None:
         headers = (("authorization", f"Bearer {tokens.administrator(user_id)}"), ("x-user-id", "somebody else"))
         me = await stub.GetMe(account_pb2.GetMeRequest(), metadata=headers)
     assert (me.user_id, me.role) == (user_id, "administrator")
+
+
+def _nested(levels: int) -> bytes:
+    """Preferences with lists in lists, on the wire."""
+    content = b"\x08\x00"  # Value.null_value
+    for _ in range(levels):
+        content = _field(6, _field(1, content))  # Value.list_value, ListValue.values
+    number = account_pb2.UpdateProfileRequest.DESCRIPTOR.fields_by_name["preferences"].number
+    return _field(number, _field(1, _field(1, b"a") + _field(2, content)))  # Struct.fields: an entry's key and value
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes on the wire."""
+    length, size = b"", len(content)
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+async def test_unreadable_messages(tokens: Tokens) -> None:
+    """Bytes that are no such message, texts that aren't UTF-8 and bottomless nesting are the caller's fault."""
+
+    def register(server: grpc.aio.Server) -> None:
+        account_pb2_grpc.add_AccountServiceServicer_to_server(_Echoing(), server)  # type: ignore[abstract]  # the rest isn't called
+
+    async with serving([_SERVICE], register, tokens.verifier) as channel:
+        for path, content in (
+            ("GetMe", b"\xff\xff"),
+            ("UpdateMe", b"\x0a\x02\xff\xfe"),
+            ("UpdateProfile", _nested(200)),
+        ):
+            call: Any = channel.unary_unary(f"/{_SERVICE}/{path}")
+            async with refused("INVALID_REQUEST", grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+                await call(content, metadata=(("authorization", f"Bearer {tokens.user()}"),))
+            assert set(refusal.violations) == {"request"}

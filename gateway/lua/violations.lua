@@ -1,0 +1,100 @@
+-- Wrong fields of a request: gathered, and told as services tell theirs.
+
+local text = require("text")
+
+local MOST_TOLD = 50
+local LONGEST_MESSAGE = 1000
+-- A name that is farther from every known one is another word, not a slip.
+local FARTHEST_SLIP = 3
+
+local violations = {}
+violations.__index = violations
+
+function violations.none()
+  return setmetatable({ list = {}, count = 0 }, violations)
+end
+
+function violations:add(field, description)
+  self.count = self.count + 1
+  if self.count <= MOST_TOLD then
+    self.list[self.count] = { field = field, description = description }
+  end
+end
+
+-- Steps from one word to another: letters changed, put in, left out, or swapped with the next (optimal string alignment).
+local function distance(one, other)
+  local before, last = {}, {}
+  for j = 0, #other do
+    last[j] = j
+  end
+  for i = 1, #one do
+    local row = { [0] = i }
+    for j = 1, #other do
+      local cost = one:byte(i) == other:byte(j) and 0 or 1
+      local steps = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + cost)
+      local is_swap = i > 1 and j > 1 and one:byte(i) == other:byte(j - 1) and one:byte(i - 1) == other:byte(j)
+      if is_swap then
+        steps = math.min(steps, before[j - 2] + 1)
+      end
+      row[j] = steps
+    end
+    before, last = last, row
+  end
+  return last[#other]
+end
+
+-- What says that a name isn't known, with the nearest of those that are, or all of them.
+local function not_known(name, known)
+  local names = {}
+  for each in pairs(known) do
+    names[#names + 1] = each
+  end
+  table.sort(names)
+  if #names == 0 then
+    return "is not known here; nothing is taken here"
+  end
+  local nearest, steps
+  local plain = name:lower():gsub("[^a-z0-9]", "")
+  if #name <= 64 then
+    for _, each in ipairs(names) do
+      local far = distance(plain, (each:gsub("_", "")))
+      if far <= math.min(FARTHEST_SLIP, math.floor(#each / 2)) and (not steps or far < steps) then
+        nearest, steps = each, far
+      end
+    end
+  end
+  if nearest then
+    return "is not known here; did you mean " .. nearest .. "?"
+  end
+  return "is not known here; known are " .. table.concat(names, ", ")
+end
+
+-- A field that nobody knows; `known` has those that are known as its keys.
+function violations:add_unknown(field, name, known)
+  -- To look for the nearest name takes a while, so it isn't done for what won't be told.
+  self:add(field, self.count < MOST_TOLD and not_known(name, known) or "")
+end
+
+-- The error of an answer: code, message and details, as a JSON object.
+function violations:error()
+  local texts, entries, length = {}, {}, 0
+  local function entry(field, description)
+    entries[#entries + 1] = '{"field":' .. text.json(field) .. ',"description":' .. text.json(description) .. "}"
+  end
+  for _, each in ipairs(self.list) do
+    length = length + #each.field + #each.description + 4
+    if length <= LONGEST_MESSAGE then
+      texts[#texts + 1] = each.field .. ": " .. each.description
+    end
+    entry(each.field, each.description)
+  end
+  if self.count > #self.list then
+    entry("…", "and " .. (self.count - #self.list) .. " more wrong fields")
+  end
+  local types = "type.googleapis.com/google.rpc."
+  return '{"code":"INVALID_REQUEST","message":' .. text.json(table.concat(texts, "; ")) .. ',"details":['
+    .. '{"@type":"' .. types .. 'ErrorInfo","reason":"INVALID_REQUEST","domain":"mirage","metadata":{}},'
+    .. '{"@type":"' .. types .. 'BadRequest","field_violations":[' .. table.concat(entries, ",") .. "]}]}"
+end
+
+return violations
