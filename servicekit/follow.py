@@ -6,8 +6,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from servicekit.errors import InvalidRequest, Violation
+import structlog
+
+from servicekit.errors import InvalidRequest, Unavailable, Violation
 from servicekit.listen import Listener
+from servicekit.patience import DATABASE_ERRORS
+
+log = structlog.get_logger(__name__)
+
+_AWAY_PAUSE_S = 1.0
+
+
+class StreamMoved(Unavailable):
+    """The process that sends a stream stops; another, or its successor, goes on from the last event's token."""
+
+    reason = "STREAM_MOVED"
+
+    def __init__(self) -> None:
+        super().__init__("service")
+        self.message = "This stream ends because the service is restarted. Watch on from its last resume_token."
 
 
 class Event(Protocol):
@@ -38,6 +55,9 @@ async def follow(
 ) -> AsyncIterator[Sequence[EventT]]:
     """Yields the events after a sequence number as they come, in batches; an empty batch is a heartbeat.
 
+    While the database is away nothing comes but heartbeats. Where the process stops, a last heartbeat tells where to
+    go on.
+
     Args:
         fetch: reads the events after a sequence number, in order, with a session of its own.
         listener: hears the announcements.
@@ -45,16 +65,30 @@ async def follow(
         key: the payload of the announcements: the object's id.
         after: the sequence number to begin behind.
         heartbeat_s: after how many idle seconds a heartbeat is due.
+
+    Raises:
+        StreamMoved: the process stops before the last event.
     """
     # Subscribed first, read second: what is announced in between is read, not missed.
     async with listener.subscribe(channel, key) as subscription:
         while True:
-            events = await fetch(after)
+            try:
+                events = await fetch(after)
+            except DATABASE_ERRORS as error:
+                log.warning("events_not_read", error=type(error).__name__)
+                if not await subscription.wait(_AWAY_PAUSE_S):
+                    yield ()
+                if not listener.winding_down:
+                    continue
+                events = ()
             if events:
                 after = events[-1].seq
                 yield events
                 if events[-1].last:
                     return
+            elif listener.winding_down:
+                yield ()
+                raise StreamMoved
             elif not await subscription.wait(heartbeat_s):
                 yield ()
 

@@ -45,6 +45,7 @@ class Listener:
         self._subscribers: defaultdict[tuple[str, str], set[Subscription]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self.winding_down = False  # whether subscribers should come to an end
 
     async def __aenter__(self) -> "Listener":
         connection = await self._connect()
@@ -68,6 +69,16 @@ class Listener:
             subscribers.discard(subscription)
             if not subscribers:
                 self._subscribers.pop((channel, key), None)
+
+    def wind_down(self) -> None:
+        """Asks every subscriber to come to an end, because the process stops."""
+        self.winding_down = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for subscribers in list(self._subscribers.values()):
+            for subscription in subscribers:
+                subscription.wake()
 
     async def _connect(self) -> asyncpg.Connection:
         connection = await asyncpg.connect(self._dsn, timeout=10)
@@ -93,8 +104,6 @@ class Listener:
                     with attempt:
                         connection = await self._connect()
                 log.info("listener_back")
-                for subscribers in list(self._subscribers.values()):
-                    for subscription in subscribers:
-                        subscription.wake()
+                self._wake_all()
         finally:
             await connection.close(timeout=2)

@@ -36,6 +36,7 @@ class Application:
     service_names: Sequence[str]  # full names of the RPC services, such as `mirage.auth.v1.SessionService`
     register: Callable[[grpc.aio.Server], None]  # adds the servicers
     authenticator: Authenticator
+    wind_down: Callable[[], None] = lambda: None  # asks what has no end of its own to come to one
     needs: Mapping[str, Check] = field(default_factory=dict)  # what must answer for the service to be of use
 
 
@@ -45,7 +46,7 @@ ApplicationContext = AbstractAsyncContextManager[Application]
 
 @asynccontextmanager
 async def running(settings: ServiceSettings, application: ApplicationContext) -> AsyncIterator[str]:
-    """Serves while the block runs; yields the address, `host:port`. On leaving: NOT_SERVING, grace, stop."""
+    """Serves while the block runs; yields the address, `host:port`. On leaving: streams end, grace, stop."""
     async with application as parts:
         server = grpc.aio.server(
             interceptors=[StandardInterceptor(parts.authenticator, AccessRules(parts.service_names))],
@@ -69,6 +70,7 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
             looking.cancel()
             await asyncio.wait({looking})
             await health.enter_graceful_shutdown()
+            parts.wind_down()
             await server.stop(settings.shutdown_grace_seconds)
 
 

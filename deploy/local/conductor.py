@@ -22,7 +22,7 @@ class PlatformFailed(Exception):
 
 
 class Conductor:
-    """A supervised list of parts, in the order in which they start."""
+    """A supervised list of parts, in the order in which they stop, reversed."""
 
     def __init__(self, parts: Sequence[Part], supervisor: Supervisor, logs: Path, report: Report) -> None:
         """`logs` is where each part's output goes, under its program's name."""
@@ -67,6 +67,9 @@ class Conductor:
         """Stops all parts in the reverse order and the supervisor; returns when no process is left."""
         with suppress(OSError):
             states = await self._supervisor.states()
+            for part in self._parts:
+                if states[part.program.name].is_up:
+                    await part.prepare_to_stop()
             for part in reversed(self._parts):
                 if states[part.program.name].state != "STOPPED":
                     began = time.monotonic()

@@ -24,4 +24,5 @@ class Part:
     prepare: Callable[[], Awaitable[None]] = _nothing  # not done again when it is restarted
     starts_after: tuple[str, ...] = ()  # programs that must be ready before it is started
     complete: Callable[[], Awaitable[None]] = _nothing  # once it serves, before it counts as ready
+    prepare_to_stop: Callable[[], Awaitable[None]] = _nothing  # before any part is stopped
     start_timeout_seconds: float = _START_TIMEOUT_SECONDS

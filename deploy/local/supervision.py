@@ -57,7 +57,7 @@ class Supervisor:
         log_rotation_size_mb: int,
         log_backup_count: int,
     ) -> None:
-        """Keeps programs in the order in which they start; they stop in the reverse order."""
+        """Keeps programs; they stop in the reverse of their order."""
         self._programs = programs
         self._home = home
         self._socket = home.sockets / "supervisor.sock"

@@ -92,6 +92,19 @@ class DatasetChanged(ServiceError):
         )
 
 
+class StillReading(ServiceError):
+    """The upload is kept and will be read in, but this process stops before."""
+
+    code, reason = StatusCode.UNAVAILABLE, "DATASET_STILL_READING"
+
+    def __init__(self, dataset_id: object) -> None:
+        super().__init__(
+            f"The upload is kept as dataset {dataset_id} and will be read in, but the service is restarted while you "
+            "wait. Watch the dataset, or send the same upload again under the same idempotency key.",
+            dataset_id=str(dataset_id),
+        )
+
+
 class IngestionFailed(ServiceError):
     """The file was uploaded whole but could not be read in; code, reason and message say why."""
 

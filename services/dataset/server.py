@@ -73,7 +73,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await stack.enter_async_context(_ingesting(settings, database, ingestor, stopping))
         tidying = asyncio.create_task(keep_tidy(sessions, store))
         stack.push_async_callback(_cancelled, tidying)
-        yield Application(SERVICE_NAMES, register, verifier, {"database": database.check, "object store": store.check})
+        needs = {"database": database.check, "object store": store.check}
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
 
 
 def ingestion_limits(settings: Settings) -> Limits:

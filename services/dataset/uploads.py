@@ -17,7 +17,7 @@ from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
 from services.dataset import deletion, events, repository
 from services.dataset.arrivals import Arrival, NewDataset, NewVersion, Received
-from services.dataset.errors import ChecksumMismatch, DatasetChanged, DatasetNotFound, UploadTooSlow
+from services.dataset.errors import ChecksumMismatch, DatasetChanged, DatasetNotFound, StillReading, UploadTooSlow
 from services.dataset.failures import error_of
 from services.dataset.models import IdempotencyKey, loose_objects
 from services.dataset.repository import View
@@ -142,13 +142,19 @@ class Uploads:
         return View(dataset, version)
 
     async def _until_settled(self, ticket: Ticket) -> None:
-        """Returns when the version is ready, has failed, or is gone."""
+        """Returns when the version is ready, has failed, or is gone.
+
+        Raises:
+            StillReading: this process stops before.
+        """
         async with self._listener.subscribe(events.CHANNEL, str(ticket.dataset_id)) as subscription:
             while True:
                 async with self._sessions() as session:
                     version = await repository.get_version(session, ticket.dataset_id, ticket.version)
                 if version is None or version.state is not State.PROCESSING:
                     return
+                if self._listener.winding_down:
+                    raise StillReading(ticket.dataset_id)
                 await subscription.wait(_LOOK_S)
 
 

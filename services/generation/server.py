@@ -79,7 +79,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             job_pb2_grpc.add_DependentServiceServicer_to_server(DependentServicer(sessions, dispatcher, store), server)
             model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
 
-        yield Application(SERVICE_NAMES, register, verifier, {"database": database.check, "object store": store.check})
+        needs = {"database": database.check, "object store": store.check}
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
 
 
 def request_limits(settings: Settings) -> RequestLimits:

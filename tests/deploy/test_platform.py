@@ -251,8 +251,8 @@ def test_second_start_finds_everything(tmp_path: Path) -> None:
             output, _ = starter.communicate(timeout=_DEADLINE_SECONDS)
         assert starter.returncode == 0
         stopped = [line.split("  ")[1] for line in output.splitlines() if " stopped " in line]
-        assert stopped[0] == "gateway"
-        assert stopped[-1] == "PostgreSQL"
+        assert stopped[0] == "generation worker"
+        assert stopped[-3:] == ["gateway", "object store", "PostgreSQL"]
         assert not processes_of(home)
     assert not [path for path in (home / "secrets").rglob("*") if path.stat().st_mode & 0o077]
     assert len(ports) == 1, "signed URLs outlive a restart"

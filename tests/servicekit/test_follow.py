@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from servicekit.database import asyncpg_dsn
 from servicekit.errors import InvalidRequest
-from servicekit.follow import decode_resume_token, encode_resume_token, follow
+from servicekit.follow import StreamMoved, decode_resume_token, encode_resume_token, follow
 from servicekit.listen import Listener
 from tests.support.postgres import PostgresForTests
 
@@ -97,6 +97,37 @@ async def test_survives_a_lost_connection(log: _Log, listener: Listener) -> None
     assert ended
     await log.add(last=True)
     assert await asyncio.wait_for(following, 30) == [1, 2]
+
+
+async def test_survives_a_database_away(log: _Log, listener: Listener) -> None:
+    """While events can't be read there are heartbeats; what came meanwhile is told once they can be."""
+    await log.add(last=True)
+    away = 2
+
+    async def fetch(after: int) -> Sequence[_Event]:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise ConnectionRefusedError
+        return await log.fetch(after)
+
+    batches = [batch async for batch in follow(fetch, listener, "test_events", log.key)]
+    assert [[event.seq for event in batch] for batch in batches] == [[], [], [1]]
+
+
+async def test_ends_when_the_process_stops(log: _Log, listener: Listener) -> None:
+    """Where the process stops, what happened until then is told, and a last heartbeat; then the stream moves."""
+    await log.add()
+    seen: list[list[int]] = []
+
+    async def collect() -> None:
+        async for batch in follow(log.fetch, listener, "test_events", log.key, heartbeat_s=30):
+            seen.append([event.seq for event in batch])
+            listener.wind_down()
+
+    with pytest.raises(StreamMoved):
+        await asyncio.wait_for(collect(), 30)
+    assert seen == [[1], []]
 
 
 def test_resume_token() -> None:
