@@ -88,7 +88,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
     try:
         yield Application(
-            SERVICE_NAMES, register, SessionAuthenticator(verifier, database), {"database": database.check}
+            SERVICE_NAMES, register, SessionAuthenticator(verifier, database), needs={"database": database.check}
         )
     finally:
         passwords.close()
