@@ -16,6 +16,15 @@ NAMING = {
 }
 """Names of indexes and constraints, so that migrations can name what they drop."""
 
+DATABASE_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What asyncpg raises when the database is not to be reached; OSError is also a TimeoutError."""
+
 
 def metadata() -> MetaData:
     """The MetaData of a service's models."""

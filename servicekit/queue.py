@@ -25,6 +25,7 @@ from pgqueuer.queries import Queries
 from sqlalchemy import column, delete, exists, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.database import DATABASE_AWAY
 from servicekit.ids import new_id
 from servicekit.lease import Lease
 from servicekit.timestamps import utc_now
@@ -44,15 +45,6 @@ _LOG = table("pgqueuer_log", column("created"))
 _LONGEST_NAP = timedelta(seconds=5)  # between two looks for rows that a dead consumer left
 _BUSY_NAP = timedelta(seconds=1)  # between two looks while every slot is taken; a freed slot wakes at once
 _AWAY_PAUSE_S = 1.0
-
-_AWAY = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
-"""What the database says when it is not to be reached."""
 
 Handler = Callable[[QueueRow], Awaitable[None]]
 
@@ -89,7 +81,7 @@ class _ConsumerQueries(Queries):
             return await super().dequeue(
                 batch_size, entrypoints, queue_manager_id, global_concurrency_limit, heartbeat_timeout
             )
-        except _AWAY as error:
+        except DATABASE_AWAY as error:
             log.warning("queue_away", error=type(error).__name__)
             await asyncio.sleep(_AWAY_PAUSE_S)
             return []
@@ -125,7 +117,7 @@ class _ConsumerDriver(AsyncpgPoolDriver):
 async def _unless_away(answer: Awaitable[T], otherwise: T) -> T:
     try:
         return await answer
-    except _AWAY:
+    except DATABASE_AWAY:
         return otherwise
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit import queue
 from servicekit.loose_objects import LooseObjects
+from servicekit.point_reads import PointReads
 from servicekit.timestamps import utc_now
 from services.generation.errors import JobNotFound, ModelNotFound
 from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObject, Model
@@ -35,6 +36,23 @@ async def find_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
         JobNotFound: there is none, or it is somebody else's.
     """
     return _found(await session.scalar(select(Job).where(Job.id == job_id, Job.owner_id == owner_id)), job_id)
+
+
+_SHOWN = ", ".join(column.name for column in Job.__table__.columns if column.name not in {"column_specs", "details"})
+_SHOW_JOB = f"SELECT {_SHOWN} FROM jobs WHERE id = $1 AND owner_id = $2"  # noqa: S608 - our own names
+
+
+async def show_job(reads: PointReads, owner_id: UUID, job_id: UUID) -> Job:
+    """What callers see of an owner's job: no row of a session, and without the columns' specifications and details.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+        Unavailable: the database can't be reached.
+    """
+    row = await reads.row(_SHOW_JOB, job_id, owner_id)
+    if row is None:
+        raise JobNotFound(job_id)
+    return Job(**{**row, "state": JobState(row["state"])})
 
 
 async def lock_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:

@@ -11,6 +11,7 @@ from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
+from servicekit.point_reads import PointReads
 from servicekit.server import Application
 from services.generation import convert, events
 from services.generation.dispatch import Dispatcher
@@ -42,6 +43,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         sessions = database.sessions
+        reads = await stack.enter_async_context(PointReads.from_settings(settings))
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
         auth = await stack.enter_async_context(open_channel(settings.auth_address))
         verifier = TokenVerifier(RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience)
@@ -62,6 +64,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         jobs = JobServicer(
             sessions,
+            reads,
             Planner(SourceClient(datasets), limits),
             dispatcher,
             ApprovalRule(settings.require_approval, settings.auto_approve_below_rows),

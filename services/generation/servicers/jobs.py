@@ -13,6 +13,7 @@ from servicekit.follow import decode_resume_token
 from servicekit.identity import caller
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore, content_disposition
+from servicekit.point_reads import PointReads
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation import convert, downloads, jobs, lists, repository
@@ -30,6 +31,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     def __init__(
         self,
         sessions: async_sessionmaker[AsyncSession],
+        reads: PointReads,
         planner: Planner,
         dispatcher: Dispatcher,
         approval: ApprovalRule,
@@ -39,6 +41,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         heartbeat_s: float,
     ) -> None:
         self._sessions = sessions
+        self._reads = reads
         self._planner = planner
         self._dispatcher = dispatcher
         self._approval = approval
@@ -77,9 +80,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
 
     async def GetJob(self, request: job_pb2.GetJobRequest, context: Context) -> job_pb2.Job:
         """Returns one job."""
-        async with self._sessions() as session:
-            job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
-        return convert.job_to_proto(job)
+        return convert.job_to_proto(await repository.show_job(self._reads, caller().user_id, job_id_of(request.job_id)))
 
     async def WatchJob(self, request: job_pb2.WatchJobRequest, context: Context) -> AsyncIterator[job_pb2.JobEvent]:
         """Streams a job's events from a point on."""

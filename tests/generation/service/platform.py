@@ -111,9 +111,9 @@ class Client:
         return job
 
     async def events(self, job_id: str, resume_token: str = "") -> list[job_pb2.JobEvent]:
-        """Every event behind a token until the stream closes."""
+        """Every event behind a token until the stream closes, heartbeats left out: a busy machine gives time for them."""
         watch = job_pb2.WatchJobRequest(job_id=job_id, resume_token=resume_token)
-        return [event async for event in self.jobs.WatchJob(watch)]
+        return [event async for event in self.jobs.WatchJob(watch) if event.kind != "heartbeat"]
 
     async def ended(self, job_id: str) -> job_pb2.Job:
         """The job once it has ended."""
