@@ -82,6 +82,11 @@ class ServiceIdentity:
                 await self._renew()
         return self._token
 
+    def discard(self, token: str) -> None:
+        """Drops a token that was refused, so that the next one is new."""
+        if token == self._token:
+            self._renew_at = float("-inf")
+
     async def _renew(self) -> None:
         request = token_pb2.IssueServiceTokenRequest(
             client_id=self._settings.service_client_id,

@@ -3,6 +3,7 @@
 Only the error interceptor turns them into a status; everything else raises.
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -62,6 +63,15 @@ class Unauthenticated(ServiceError):
         super().__init__(message)
 
 
+class TokenRevoked(Unauthenticated):
+    """The access token was good, and is no longer: its session or key is over, or its account has changed."""
+
+    reason = "TOKEN_REVOKED"
+
+    def __init__(self) -> None:
+        super().__init__("The access token was revoked. Renew it with the refresh token, or sign in again.")
+
+
 class PermissionDenied(ServiceError):
     """The caller is known, but this call is not for their role."""
 
@@ -82,6 +92,22 @@ class InsufficientScope(PermissionDenied):
         need = f"one with the scope {' or '.join(scopes)}" if scopes else "one without limits, as signing in gives it"
         super().__init__(f"Your token may not make this call: it needs {need}.")
         self.metadata = {"scope": " ".join(scopes)}
+
+
+class RateLimited(ServiceError):
+    """Too many attempts; the caller is told when to come back."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "RATE_LIMIT_EXCEEDED"
+
+    def __init__(self, limit: int, retry_after_s: float) -> None:
+        """Takes how many attempts may be made at once, and the seconds until the next one is let in."""
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        super().__init__(
+            f"Too many attempts. Try again in {self.retry_after_s} seconds.",
+            limit=str(limit),
+            retry_after_seconds=str(self.retry_after_s),
+        )
 
 
 class Unavailable(ServiceError):

@@ -1,12 +1,14 @@
 """Who calls: access tokens, and the caller of the RPC that is being served."""
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import grpc.aio
@@ -15,7 +17,9 @@ import structlog
 
 from mirage.auth.v1 import token_pb2, token_pb2_grpc
 from servicekit.access import Role
-from servicekit.errors import Unauthenticated, Unavailable
+from servicekit.errors import TokenRevoked, Unauthenticated, Unavailable
+from servicekit.revocations import Revocations
+from servicekit.security import SecurityEvent, report
 from servicekit.tickets import TicketedStream, stream_in, ticket_audience
 
 log = structlog.get_logger(__name__)
@@ -23,6 +27,14 @@ log = structlog.get_logger(__name__)
 ALGORITHM = "ES256"
 CLOCK_SKEW_SECONDS = 5
 _KEYS_FRESH_SECONDS = 60.0  # a new key is published for at least this long before it signs
+_VERIFIED_TOKENS_KEPT = 10_000
+_FAULTS: Mapping[type[Exception], str] = {
+    jwt.InvalidSignatureError: "signature",
+    jwt.InvalidAudienceError: "audience",
+    jwt.InvalidIssuerError: "issuer",
+    jwt.ImmatureSignatureError: "not yet valid",
+    jwt.MissingRequiredClaimError: "missing claim",
+}
 _REFETCH_PAUSE_SECONDS = 1.0  # forged key ids must not become a flood of requests
 
 
@@ -43,6 +55,7 @@ class Caller:
     scopes: frozenset[str] | None = None  # what the token is limited to; None: to nothing
     stream: TicketedStream | None = None  # the only call that a ticket is good for
     token: str = field(default="", repr=False)
+    issued_at: float = 0.0  # when the token was, in seconds since 1970
 
     @property
     def user_id(self) -> UUID:
@@ -87,6 +100,10 @@ class Authenticator(Protocol):
         """
         ...
 
+    def until_revoked(self, current: Caller, revoked: Callable[[], None], /) -> AbstractContextManager[None]:
+        """Calls `revoked` if the caller's token is revoked while the block runs."""
+        ...
+
 
 class KeySource(Protocol):
     """Where public signing keys come from."""
@@ -102,28 +119,76 @@ _EXPIRED = {
 }
 
 
-class TokenVerifier:
-    """Checks ES256 access tokens against a source of public keys (RFC 7519; RFC 8725 on what to insist on)."""
+class _Verified(NamedTuple):
+    """A token that was found good."""
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
+    caller: Caller
+    key_id: str
+    expires_at: float
+
+
+class TokenVerifier:
+    """Checks ES256 access tokens against a source of public keys (RFC 7519; RFC 8725 on what to insist on).
+
+    What was found good is kept by the token's hash, so that a token's signature is checked once and not at every call.
+    That it hasn't expired, that its key is still published and that it isn't revoked is checked at every call.
+    """
+
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str, revocations: Revocations | None = None) -> None:
+        """Without `revocations` a token is good until it expires: for who looks at sessions and accounts itself."""
         self._keys = keys
         self._issuer = issuer
         self._audiences = {TokenKind.ACCESS: audience, TokenKind.TICKET: ticket_audience(audience)}
+        self._revocations = revocations
+        self._verified: dict[tuple[TokenKind, bytes], _Verified] = {}
 
     async def authenticate(self, token: str, kind: TokenKind = TokenKind.ACCESS) -> Caller:
         """The caller that a token names; a ticket's caller holds its stream.
 
         Raises:
             Unauthenticated: it is malformed, forged, expired or for somebody else.
-            Unavailable: the keys can't be fetched.
+            TokenRevoked: its session or key is over, or its account has changed.
+            Unavailable: the keys, or at the start the revocations, can't be fetched.
         """
+        digest = kind, hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        verified = self._verified.get(digest)
+        if verified is None:
+            verified = await self._verify(token, kind)
+            if len(self._verified) >= _VERIFIED_TOKENS_KEPT:
+                del self._verified[next(iter(self._verified))]  # the oldest
+            self._verified[digest] = verified
+        elif verified.expires_at + CLOCK_SKEW_SECONDS <= time.time():
+            del self._verified[digest]
+            raise _expired(kind)
+        elif await self._keys.key(verified.key_id) is None:
+            del self._verified[digest]
+            raise _refused("unknown key")
+        await self._refuse_revoked(verified.caller)
+        return verified.caller
+
+    def until_revoked(self, current: Caller, revoked: Callable[[], None], /) -> AbstractContextManager[None]:
+        """Calls `revoked` if the caller's token is revoked while the block runs."""
+        if self._revocations is None or current.role is Role.SERVICE:
+            return nullcontext()
+        return self._revocations.watching(current, revoked)
+
+    async def _refuse_revoked(self, current: Caller) -> None:
+        if self._revocations is None or current.role is Role.SERVICE:
+            return
+        await self._revocations.known()
+        if self._revocations.refuses(current):
+            report(SecurityEvent.TOKEN_REVOKED, subject=current.subject, session_id=current.session_id)
+            raise TokenRevoked
+
+    async def _verify(self, token: str, kind: TokenKind) -> _Verified:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise _refused("malformed") from None
         if header.get("alg") != ALGORITHM:
             raise _refused("algorithm")
-        key = await self._keys.key(str(header.get("kid", "")))
+        key_id = str(header.get("kid", ""))
+        key = await self._keys.key(key_id)
         if key is None:
             raise _refused("unknown key")
         try:
@@ -137,11 +202,13 @@ class TokenVerifier:
                 options={"require": ["iss", "aud", "sub", "role", "jti", "iat", "exp"]},
             )
             caller = caller_of(claims, token)
-            return replace(caller, stream=stream_in(claims)) if kind is TokenKind.TICKET else caller
+            if kind is TokenKind.TICKET:
+                caller = replace(caller, stream=stream_in(claims))
+            return _Verified(caller, key_id, float(claims["exp"]))
         except jwt.ExpiredSignatureError:
-            raise Unauthenticated(_EXPIRED[kind]) from None
-        except (jwt.PyJWTError, ValueError) as error:
-            raise _refused(type(error).__name__) from None
+            raise _expired(kind) from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise _refused(_FAULTS.get(type(error), type(error).__name__)) from None
 
 
 def caller_of(claims: Mapping[str, Any], token: str) -> Caller:
@@ -155,7 +222,12 @@ def caller_of(claims: Mapping[str, Any], token: str) -> Caller:
     if role is not Role.SERVICE:
         UUID(subject)
     return Caller(
-        subject=subject, role=role, session_id=str(claims.get("sid", "")), scopes=_scopes_of(claims), token=token
+        subject=subject,
+        role=role,
+        session_id=str(claims.get("sid", "")),
+        scopes=_scopes_of(claims),
+        token=token,
+        issued_at=float(claims["iat"]),
     )
 
 
@@ -169,8 +241,12 @@ def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str] | None:
     return frozenset(scope.split())
 
 
-def _refused(why: str) -> Unauthenticated:
-    log.warning("token_refused", why=why)
+def _expired(kind: TokenKind) -> Unauthenticated:
+    return Unauthenticated(_EXPIRED[kind])
+
+
+def _refused(cause: str) -> Unauthenticated:
+    report(SecurityEvent.TOKEN_FORGED, cause=cause)
     return Unauthenticated("The access token is not valid. Sign in again.")
 
 

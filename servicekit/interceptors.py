@@ -1,5 +1,6 @@
 """What surrounds every RPC, unary or streaming: request ids and logs, errors, identity and permission."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,13 +23,17 @@ from servicekit.errors import (
     InsufficientScope,
     InvalidRequest,
     PermissionDenied,
+    RateLimited,
     ServiceError,
+    TokenRevoked,
     Unauthenticated,
     Unavailable,
     Violation,
 )
 from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
+from servicekit.origin import address_of, set_client_address
+from servicekit.security import SecurityEvent, report
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +55,7 @@ class Call(NamedTuple):
     method: str  # /package.Service/Method
     metadata: dict[str, str]
     request: Callable[[], Any]  # gives the message, or an iterator over messages; raises InvalidRequest
+    streams: bool = False  # whether the answer is a stream, which may last
 
 
 class RequestLog:
@@ -60,6 +67,7 @@ class RequestLog:
         request_id = call.metadata.get("x-request-id") or str(new_id())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        set_client_address(address_of(call.metadata, context.peer()))
         started = time.perf_counter()
         try:
             yield
@@ -102,10 +110,11 @@ class Identification:
 
     @asynccontextmanager
     async def around(self, call: Call, _context: Context, /) -> AsyncIterator[None]:
-        """Checks the token or the ticket, then the role, then the scope.
+        """Checks the token or the ticket, then the role, then the scope; ends a stream when they are revoked.
 
         Raises:
             Unauthenticated: the RPC needs a token, and there is none or a bad one, or a ticket for another stream.
+            TokenRevoked: the token was revoked, be it while the stream ran.
             PermissionDenied: the caller's role is not among those that the contract names.
             InsufficientScope: the caller's token is limited to scopes that the contract doesn't name.
         """
@@ -116,13 +125,17 @@ class Identification:
             current = await self._caller_of(call)
             structlog.contextvars.bind_contextvars(user_id=current.subject)
             if not self._rules.may_call(call.method, current.role):
-                log.warning("permission_denied", method=call.method, role=current.role)
+                report(SecurityEvent.ROLE_DENIED, method=call.method, role=current.role, subject=current.subject)
                 raise PermissionDenied
             needed = self._rules.scopes_for(call.method)
             if current.scopes is not None and not current.scopes & needed:
-                log.warning("scope_insufficient", method=call.method, session_id=current.session_id)
+                report(SecurityEvent.SCOPE_DENIED, method=call.method, session_id=current.session_id)
                 raise InsufficientScope(needed)
             set_caller(current)
+            if call.streams:
+                async with self._until_revoked(current):
+                    yield
+                return
         yield
 
     async def _caller_of(self, call: Call) -> Caller:
@@ -138,6 +151,19 @@ class Identification:
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated
         return await self._authenticator.authenticate(token.strip())
+
+    @asynccontextmanager
+    async def _until_revoked(self, current: Caller) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                with self._authenticator.until_revoked(current, lambda: scope.reschedule(loop.time())):
+                    yield
+        except TimeoutError:
+            if scope.expired():
+                raise TokenRevoked from None
+            raise
 
 
 class StandardInterceptor(grpc.aio.ServerInterceptor):
@@ -168,10 +194,12 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     @asynccontextmanager
-    async def _around(self, method: str, request: Callable[[], Any], context: Context) -> AsyncIterator[None]:
+    async def _around(
+        self, method: str, request: Callable[[], Any], context: Context, *, streams: bool
+    ) -> AsyncIterator[None]:
         """The order matters: what identification raises becomes a status, and the log knows that status."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        call = Call(method, metadata, request)
+        call = Call(method, metadata, request, streams)
         async with (
             self._log.around(call, context),
             self._errors.around(call, context),
@@ -186,12 +214,12 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(content: Any, context: Context) -> Any:
             request = cache(partial(read, content))
-            async with self._around(method, request, context):
+            async with self._around(method, request, context, streams=False):
                 return await behaviour(request(), context)
 
         async def stream(content: Any, context: Context) -> AsyncIterator[Any]:
             request = cache(partial(read, content))
-            async with self._around(method, request, context):
+            async with self._around(method, request, context, streams=True):
                 async for response in behaviour(request(), context):
                     yield response
 
@@ -229,11 +257,13 @@ def _reader(deserialize: Callable[[bytes], Any] | None, *, streams: bool) -> Cal
 
 
 def status_of(error: ServiceError) -> status_pb2.Status:
-    """The status of an error: one ErrorInfo, and a BadRequest where fields are wrong (google.rpc, error model)."""
+    """The status of an error: one ErrorInfo, a BadRequest where fields are wrong, a RetryInfo where it is too early."""
     status = status_pb2.Status(
         code=code_pb2.Code.Value(error.code.name), message=shortened(error.message, _MAX_MESSAGE_BYTES)
     )
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    if isinstance(error, RateLimited):
+        _attach(status, error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_after_s)))
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
         for index, violation in enumerate(error.violations):

@@ -63,7 +63,10 @@ def _arranged(service: str) -> structlog.typing.Processor:
     """Puts the fields into the platform's common shape: fixed ones first, the rest as metadata, no secret."""
 
     def arrange(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["message"] = event.pop("event", "")
+        name = event.pop("event", "")
+        if event.get("security"):  # whoever watches for these asks for them by name
+            event["event"] = name
+        event["message"] = name
         event["module"] = event.pop("logger", "")
         event.setdefault("request_id", None)
         event.setdefault("user_id", None)

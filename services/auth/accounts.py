@@ -12,13 +12,16 @@ from servicekit.database import Database
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.identity import Caller
 from servicekit.ids import new_id
+from servicekit.origin import network_of
+from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository
+from services.auth import repository, revocations
 from services.auth.errors import EmailTaken, SessionEnded, WrongPassword
 from services.auth.inputs import AccountChange, PasswordChange, ProfileChange, Registration, email_key
 from services.auth.models import Profile, User
 from services.auth.passwords import Passwords
+from services.auth.throttling import CONFIRMATION, REGISTRATION, Throttle, address_bucket
 
 log = structlog.get_logger(__name__)
 
@@ -26,18 +29,23 @@ log = structlog.get_logger(__name__)
 class Accounts:
     """The use cases around one's own account."""
 
-    def __init__(self, database: Database, passwords: Passwords) -> None:
+    def __init__(self, database: Database, passwords: Passwords, throttle: Throttle) -> None:
         self._database = database
         self._passwords = passwords
+        self._throttle = throttle
 
-    async def register(self, values: dict[str, Any]) -> User:
-        """Makes an account.
+    async def register(self, values: dict[str, Any], address: str) -> User:
+        """Makes an account, for somebody at a network address.
+
+        That an account exists is told: whoever registers could tell by signing in afterwards. The work is the same.
 
         Raises:
             InvalidRequest: naming every wrong field.
+            RateLimited: too many registrations from there.
             EmailTaken: another account has the address.
         """
         registration = validated(Registration, values)
+        await self._throttle.admit(address_bucket(REGISTRATION, address))
         password_hash = await self._passwords.hash(registration.password)
         account = new_account(
             registration.email, registration.display_name, password_hash, role=Role.USER, now=utc_now()
@@ -45,6 +53,7 @@ class Accounts:
         async with self._database.sessions.begin() as session:
             user = await repository.add_user(session, account)
         if user is None:
+            report(SecurityEvent.ADDRESS_TAKEN)
             raise EmailTaken
         log.info("account_registered", user_id=str(user.id))
         return user
@@ -54,11 +63,12 @@ class Accounts:
         async with self._database.sessions() as session:
             return _still_there(await repository.get_user(session, caller.user_id))
 
-    async def update_me(self, caller: Caller, values: dict[str, Any]) -> User:
-        """Changes the caller's account; what is absent stays. A new address needs the password.
+    async def update_me(self, caller: Caller, values: dict[str, Any], address: str) -> User:
+        """Changes the caller's account; what is absent stays. A new e-mail address needs the password.
 
         Raises:
             InvalidRequest: naming every wrong field.
+            RateLimited: too many wrong passwords from this network address.
             WrongPassword: the password is not the one in force.
             EmailTaken: another account has the new address.
         """
@@ -68,7 +78,7 @@ class Accounts:
         if moves:
             if change.password is None:
                 raise InvalidRequest([Violation("password", "is needed to change the address")])
-            await self._confirm(before, change.password, field="password")
+            await self._confirm(before, change.password, address, field="password")
         async with self._database.sessions.begin() as session:
             user = _still_there(await repository.lock_user(session, caller.user_id))
             if change.display_name is not None:
@@ -86,16 +96,17 @@ class Accounts:
                 raise EmailTaken from None
         return user
 
-    async def change_password(self, caller: Caller, values: dict[str, Any]) -> int:
+    async def change_password(self, caller: Caller, values: dict[str, Any], address: str) -> int:
         """Sets a new password and ends the caller's other sessions; returns how many were ended.
 
         Raises:
             InvalidRequest: naming every wrong field.
+            RateLimited: too many wrong passwords from this network address.
             WrongPassword: the old password is not the one in force.
         """
         before = await self.me(caller)
         change = validated(PasswordChange, {**values, "email": before.email})
-        await self._confirm(before, change.old_password, field="old_password")
+        await self._confirm(before, change.old_password, address, field="old_password")
         password_hash = await self._passwords.hash(change.new_password)
         async with self._database.sessions.begin() as session:
             user = _still_there(await repository.lock_user(session, caller.user_id))
@@ -105,7 +116,7 @@ class Accounts:
             user.password_hash = password_hash
             user.password_changed_at = now
             user.updated_at = now
-            ended = await repository.end_sessions(
+            ended = await revocations.end_sessions(
                 session, user.id, now, "password_changed", keep=UUID(caller.session_id)
             )
         log.info("password_changed", ended_sessions=ended)
@@ -136,10 +147,14 @@ class Accounts:
             profile.updated_at = utc_now()
         return profile
 
-    async def _confirm(self, user: User, password: str, *, field: str) -> None:
+    async def _confirm(self, user: User, password: str, address: str, *, field: str) -> None:
+        """Checks the password that somebody repeats, who may be another person at an open session."""
+        bucket = CONFIRMATION.of(str(user.id), network_of(address))
+        await self._throttle.admit(bucket)
         if not (await self._passwords.verify(password, user.password_hash)).correct:
-            log.warning("password_confirmation_failed", field=field)
+            report(SecurityEvent.PASSWORD_CONFIRMATION_FAILED, subject=str(user.id), field=field)
             raise WrongPassword(field)
+        await self._throttle.forgive(bucket)
 
 
 def new_account(email: str, display_name: str, password_hash: str, *, role: Role, now: datetime) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from servicekit.ids import parse_id
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository
+from services.auth import repository, revocations
 from services.auth.accounts import new_account
 from services.auth.errors import LastAdministrator, UserNotFound
 from services.auth.inputs import Registration, RoleChange, UserFilter, email_key
@@ -79,6 +79,7 @@ class Administration:
         async with self._changing(user_id) as (session, user):
             await _ensure_another_administrator(session, user)
             await repository.delete_user(session, user)
+            await revocations.revoke_user(session, user.id, "account_deleted", for_good=True)
         log.info("account_deleted", target_user_id=user_id)
 
     async def set_active(self, user_id: str, active: bool | None) -> User:
@@ -98,11 +99,13 @@ class Administration:
                 await repository.end_sessions(session, user.id, now, "account_deactivated")
             user.active = wanted
             user.updated_at = now
+            if not wanted:
+                await revocations.revoke_user(session, user.id, "account_deactivated")
         log.info("account_activated" if wanted else "account_deactivated", target_user_id=user_id)
         return user
 
     async def set_role(self, user_id: str, role: str) -> User:
-        """Sets an account's role. A demoted administrator's sessions end, so that no token keeps the old role.
+        """Sets an account's role. Tokens that carry the old one are revoked; a demoted administrator's sessions end.
 
         Raises:
             InvalidRequest: there is no such role.
@@ -119,6 +122,7 @@ class Administration:
                 await repository.end_sessions(session, user.id, now, "role_changed")
             user.role = wanted
             user.updated_at = now
+            await revocations.revoke_user(session, user.id, "role_changed")
         log.info("account_role_set", target_user_id=user_id, role=wanted.value)
         return user
 
@@ -168,6 +172,7 @@ async def appoint(
             user.password_hash = password_hash
             user.password_changed_at = now
             await repository.end_sessions(session, user.id, now, "password_changed")
+        await revocations.revoke_user(session, user.id, "appointed")
     return Appointment(user, created=False, generated_password="")
 
 

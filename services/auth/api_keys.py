@@ -17,10 +17,11 @@ from servicekit.errors import InvalidRequest, Violation
 from servicekit.identity import Caller
 from servicekit.ids import new_id, parse_id
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
+from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
 from services.auth import api_key_repository as keys
-from services.auth import repository
+from services.auth import repository, revocations
 from services.auth.api_key_inputs import NewApiKey
 from services.auth.errors import (
     AccountInactive,
@@ -33,6 +34,7 @@ from services.auth.errors import (
 from services.auth.models import ApiKey
 from services.auth.scopes import narrowed
 from services.auth.sessions import Grant, Origin
+from services.auth.throttling import API_KEY, Throttle, address_bucket
 from services.auth.tokens import AccessTokens, new_api_key, secret_hash
 
 log = structlog.get_logger(__name__)
@@ -63,9 +65,15 @@ class ApiKeys:
     """The use cases around API keys."""
 
     def __init__(
-        self, database: Database, access_tokens: AccessTokens, limits: Limits, token_lifetime: timedelta
+        self,
+        database: Database,
+        access_tokens: AccessTokens,
+        limits: Limits,
+        token_lifetime: timedelta,
+        throttle: Throttle,
     ) -> None:
         self._database = database
+        self._throttle = throttle
         self._access_tokens = access_tokens
         self._limits = limits
         self._token_lifetime = token_lifetime
@@ -129,27 +137,32 @@ class ApiKeys:
             if row.deleted_at is not None:
                 return
             row.deleted_at = utc_now()
+            await revocations.revoke_sessions(session, [row.id], "api_key_deleted")
         log.info("api_key_deleted", key_id=key_id)
 
     async def exchange(self, text: str, origin: Origin, scopes: Collection[str] | None = None) -> Grant:
         """Trades a key for an access token, limited to the scopes; None is all of the key's.
 
         Raises:
+            RateLimited: too many keys that are none came from this network address.
             InvalidApiKey: it is unknown, has expired or was deleted.
             AccountInactive: its owner is switched off.
             ScopeNotHeld: the key lacks one of the scopes.
         """
+        bucket = address_bucket(API_KEY, origin.address)
+        await self._throttle.admit(bucket)
         now = utc_now()
         async with self._database.sessions.begin() as session:
             found = await keys.use_key(session, secret_hash(text), now, origin.address)
             if found is None:
-                log.warning("api_key_refused", cause="unknown_expired_or_deleted", client_address=origin.address)
+                report(SecurityEvent.API_KEY_REFUSED, cause="unknown_expired_or_deleted")
                 raise InvalidApiKey
             key, owner = found
             if not owner.active:
-                log.warning("api_key_refused", cause="inactive", key_id=str(key.id), client_address=origin.address)
+                report(SecurityEvent.API_KEY_REFUSED, cause="inactive", subject=str(owner.id), key_id=str(key.id))
                 raise AccountInactive
             granted = narrowed(key.scopes, scopes)
+        await self._throttle.forgive(bucket)
         token = self._access_tokens.for_session(
             user_id=owner.id,
             role=owner.role,

@@ -1,11 +1,14 @@
 """How auth itself checks a token: by its own keys, and by the session behind it, which only auth can see."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from uuid import UUID
 
 from servicekit.access import Role
 from servicekit.database import Database
 from servicekit.identity import Caller, TokenKind, TokenVerifier
+from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from services.auth import repository
 from services.auth.errors import SessionEnded
@@ -35,5 +38,10 @@ class SessionAuthenticator:
         async with self._database.sessions() as session:
             role = await repository.live_role(session, caller.user_id, session_id, utc_now())
         if role is None:
+            report(SecurityEvent.TOKEN_REVOKED, subject=caller.subject, session_id=caller.session_id)
             raise SessionEnded
         return replace(caller, role=role)
+
+    def until_revoked(self, _current: Caller, _revoked: Callable[[], None], /) -> AbstractContextManager[None]:
+        """Watches for nothing: no stream of auth's is for people."""
+        return nullcontext()

@@ -2,11 +2,20 @@
 
 from uuid import UUID
 
-from mirage.auth.v1 import account_pb2, administration_pb2, api_key_pb2, session_pb2, stream_ticket_pb2, token_pb2
+from mirage.auth.v1 import (
+    account_pb2,
+    administration_pb2,
+    api_key_pb2,
+    revocation_pb2,
+    session_pb2,
+    stream_ticket_pb2,
+    token_pb2,
+)
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp
 from services.auth.inputs import ACTIVE, INACTIVE
-from services.auth.models import ApiKey, Profile, Session, User
+from services.auth.models import ApiKey, Profile, Revocation, RevocationKind, Session, User
+from services.auth.revocations import Batch
 from services.auth.scopes import scope_text
 from services.auth.sessions import Grant
 from services.auth.streams import Ticket
@@ -112,4 +121,29 @@ def ticket_to_proto(ticket: Ticket) -> stream_ticket_pb2.StreamTicket:
         url=ticket.url,
         expire_time=to_timestamp(ticket.expires_at),
         expires_in=ticket.expires_in_s,
+    )
+
+
+_KINDS = {
+    RevocationKind.SESSION: revocation_pb2.REVOCATION_KIND_SESSION,
+    RevocationKind.USER: revocation_pb2.REVOCATION_KIND_USER,
+}
+
+
+def revocations_to_proto(batch: Batch) -> revocation_pb2.RevocationBatch:
+    """Some revocations."""
+    return revocation_pb2.RevocationBatch(
+        revocations=[_revocation_to_proto(revocation) for revocation in batch.revocations],
+        resume_token=str(batch.seq),
+        restart=batch.restart,
+        complete=batch.complete,
+    )
+
+
+def _revocation_to_proto(revocation: Revocation) -> revocation_pb2.Revocation:
+    return revocation_pb2.Revocation(
+        kind=_KINDS[revocation.kind],
+        subject_id=str(revocation.subject_id),
+        issued_until=to_timestamp(revocation.issued_until),
+        expire_time=to_timestamp(revocation.expires_at),
     )

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
-
+from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from services.auth.errors import ConfigurationError, InvalidClient
 from services.auth.tokens import AccessToken, AccessTokens
-
-log = structlog.get_logger(__name__)
 
 _MIN_SECRET_LENGTH = 16
 
@@ -36,7 +33,7 @@ class ServiceIdentities:
         # Compared even if nobody has this id, and as digests of one length, so that time tells nothing.
         matches = hmac.compare_digest(expected or _digest(""), _digest(client_secret))
         if expected is None or not matches:
-            log.warning("service_login_failed", known=expected is not None)
+            report(SecurityEvent.SERVICE_SIGN_IN_FAILED, subject=client_id if expected is not None else None)
             raise InvalidClient
         return self._access_tokens.for_service(client_id=client_id, now=utc_now(), lifetime=self._lifetime)
 

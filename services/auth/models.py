@@ -1,15 +1,23 @@
 """The auth service's rows."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Enum, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit.access import Role
 from servicekit.database import metadata
+
+
+class RevocationKind(StrEnum):
+    """What a revocation is about."""
+
+    SESSION = "session"  # a session or an API key: a token's `sid`
+    USER = "user"  # an account: a token's `sub`
 
 
 class Base(DeclarativeBase):
@@ -19,6 +27,9 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
         datetime: DateTime(timezone=True),
         str: Text,
+        RevocationKind: Enum(
+            RevocationKind, native_enum=False, length=20, values_callable=lambda kinds: [kind.value for kind in kinds]
+        ),
         Role: Enum(Role, native_enum=False, length=20, values_callable=lambda roles: [role.value for role in roles]),
     }
 
@@ -107,3 +118,29 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str]
     deleted_at: Mapped[datetime | None]
+
+
+class Revocation(Base):
+    """Access tokens that are refused before they expire; kept until the last of them has expired."""
+
+    __tablename__ = "revocations"
+    __table_args__ = (CheckConstraint("kind IN ('session', 'user')", name="kind"),)
+
+    # In the order of commits, since whoever adds one holds a lock until then: no reader misses one that comes late.
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[RevocationKind]
+    subject_id: Mapped[UUID]
+    issued_until: Mapped[datetime]  # tokens issued later are good
+    cause: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Throttle(Base):
+    """How much somebody has tried lately."""
+
+    __tablename__ = "throttles"
+
+    key_hash: Mapped[bytes] = mapped_column(primary_key=True)  # SHA-256 of the rule and whom it counts
+    # When all attempts are forgotten (the theoretical arrival time of the generic cell rate algorithm).
+    clear_at: Mapped[datetime] = mapped_column(index=True)

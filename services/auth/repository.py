@@ -4,17 +4,18 @@ Locks are taken in one order, accounts before their sessions, so that two change
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.access import Role
+from servicekit.timestamps import utc_now
 from services.auth.inputs import ACTIVE, UserFilter
-from services.auth.models import ApiKey, Profile, RefreshToken, Session, User
+from services.auth.models import ApiKey, Profile, RefreshToken, Revocation, RevocationKind, Session, Throttle, User
 
 
 class SessionKey(NamedTuple):
@@ -128,14 +129,13 @@ async def lock_session(session: AsyncSession, owner_id: UUID, session_id: UUID) 
 
 async def end_sessions(
     session: AsyncSession, owner_id: UUID, now: datetime, cause: str, *, keep: UUID | None = None
-) -> int:
-    """Ends the owner's live sessions, all but `keep`; returns how many."""
+) -> Sequence[UUID]:
+    """Ends the owner's live sessions, all but `keep`; returns which, so that their tokens can be revoked."""
     statement = update(Session).where(Session.user_id == owner_id, *_live(now)).values(ended_at=now, end_cause=cause)
     if keep is not None:
         statement = statement.where(Session.id != keep)
-    result = await session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)  # noqa: S101 - what an UPDATE returns, told to the type checker
-    return result.rowcount
+    statement = statement.execution_options(synchronize_session=False)
+    return (await session.scalars(statement.returning(Session.id))).all()
 
 
 async def forget_sessions(session: AsyncSession, owner_id: UUID, before: datetime) -> None:
@@ -180,3 +180,103 @@ async def forget_expired_tokens(session: AsyncSession, session_id: UUID, now: da
     await session.execute(
         delete(RefreshToken).where(RefreshToken.session_id == session_id, RefreshToken.expires_at <= now)
     )
+
+
+# Revocations
+
+# Any number, as long as nothing else in this schema locks it.
+_REVOCATIONS_LOCK = 7_013_411
+REVOCATIONS_CHANNEL = "auth_revocations"
+
+
+async def add_revocations(
+    session: AsyncSession,
+    kind: RevocationKind,
+    subject_ids: Sequence[UUID],
+    *,
+    issued_until: datetime,
+    cause: str,
+    expires_at: datetime,
+) -> None:
+    """Adds revocations, and announces them when the transaction commits.
+
+    Whoever adds some holds a lock until then, so numbers are in the order of commits. It comes after every other lock.
+    """
+    if not subject_ids:
+        return
+    await session.flush()  # what is to be locked for other changes is locked before
+    await session.execute(select(func.pg_advisory_xact_lock(_REVOCATIONS_LOCK)))
+    rows = [
+        {
+            "kind": kind,
+            "subject_id": subject_id,
+            "issued_until": issued_until,
+            "cause": cause,
+            "created_at": utc_now(),
+            "expires_at": expires_at,
+        }
+        for subject_id in subject_ids
+    ]
+    await session.execute(insert(Revocation), rows)
+    await session.execute(select(func.pg_notify(REVOCATIONS_CHANNEL, "")))
+
+
+async def revocations_after(session: AsyncSession, seq: int, now: datetime, limit: int) -> Sequence[Revocation]:
+    """The revocations behind a number that still matter, in order."""
+    statement = (
+        select(Revocation)
+        .where(Revocation.seq > seq, Revocation.expires_at > now)
+        .order_by(Revocation.seq)
+        .limit(limit)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def last_revocation(session: AsyncSession) -> int:
+    """The number of the last revocation that is kept; 0 if none is."""
+    return await session.scalar(select(func.max(Revocation.seq))) or 0
+
+
+async def forget_revocations(session: AsyncSession, now: datetime) -> None:
+    """Deletes the revocations of tokens that have expired; the last one stays, to number the next from."""
+    last = select(func.max(Revocation.seq)).scalar_subquery()
+    await session.execute(delete(Revocation).where(Revocation.expires_at <= now, Revocation.seq < last))
+
+
+# Throttles
+
+
+async def count_attempt(
+    session: AsyncSession, key_hash: bytes, interval: timedelta, tolerance: timedelta
+) -> timedelta | None:
+    """Counts an attempt in a bucket, by the database's clock; returns how long to wait if there is no room."""
+    now = func.clock_timestamp()
+    statement = (
+        insert(Throttle)
+        .values(key_hash=key_hash, clear_at=now + interval)
+        .on_conflict_do_update(
+            index_elements=[Throttle.key_hash],
+            set_={"clear_at": func.greatest(Throttle.clear_at, now) + interval},
+            where=Throttle.clear_at <= now + tolerance,
+        )
+        .returning(Throttle.clear_at)
+    )
+    if await session.scalar(statement) is not None:
+        return None
+    ahead = select(func.extract("epoch", Throttle.clear_at - now)).where(Throttle.key_hash == key_hash)
+    return max(timedelta(seconds=float(await session.scalar(ahead) or 0)) - tolerance, timedelta(0))
+
+
+async def give_attempt_back(session: AsyncSession, key_hash: bytes, interval: timedelta) -> None:
+    """Takes one attempt out of a bucket."""
+    await session.execute(
+        update(Throttle)
+        .where(Throttle.key_hash == key_hash)
+        .values(clear_at=Throttle.clear_at - interval)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def forget_attempts(session: AsyncSession) -> None:
+    """Deletes the buckets in which nothing counts any more."""
+    await session.execute(delete(Throttle).where(Throttle.clear_at < func.clock_timestamp()))

@@ -1,7 +1,9 @@
 """The auth service's composition root: everything is wired here."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc.aio
 
@@ -10,12 +12,14 @@ from mirage.auth.v1 import (
     administration_pb2_grpc,
     api_key_pb2_grpc,
     oauth_pb2_grpc,
+    revocation_pb2_grpc,
     session_pb2_grpc,
     stream_ticket_pb2_grpc,
     token_pb2_grpc,
 )
 from servicekit.database import Database
 from servicekit.identity import TokenVerifier
+from servicekit.listen import Listener
 from servicekit.server import Application
 from services.auth import identities, keys
 from services.auth.accounts import Accounts
@@ -24,16 +28,20 @@ from services.auth.api_keys import ApiKeys, Limits
 from services.auth.authentication import SessionAuthenticator
 from services.auth.oauth import TokenEndpoint
 from services.auth.passwords import Passwords
+from services.auth.repository import REVOCATIONS_CHANNEL
+from services.auth.revocations import keep_tidy
 from services.auth.servicers.accounts import AccountServicer
 from services.auth.servicers.administration import AdministrationServicer
 from services.auth.servicers.api_keys import ApiKeyServicer
 from services.auth.servicers.oauth import TokenServicer
+from services.auth.servicers.revocations import RevocationServicer
 from services.auth.servicers.sessions import SessionServicer
 from services.auth.servicers.streams import StreamTicketServicer
 from services.auth.servicers.tokens import KeyServicer, ServiceIdentityServicer
 from services.auth.sessions import Lifetimes, Sessions
 from services.auth.settings import Settings
 from services.auth.streams import StreamTickets
+from services.auth.throttling import Throttle
 from services.auth.tokens import AccessTokens
 
 SERVICE_NAMES = (
@@ -41,6 +49,7 @@ SERVICE_NAMES = (
     "mirage.auth.v1.AdministrationService",
     "mirage.auth.v1.ApiKeyService",
     "mirage.auth.v1.KeyService",
+    "mirage.auth.v1.RevocationService",
     "mirage.auth.v1.ServiceIdentityService",
     "mirage.auth.v1.SessionService",
     "mirage.auth.v1.StreamTicketService",
@@ -55,41 +64,55 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
     Raises:
         ConfigurationError: a file that a setting names can't be used.
     """
-    signing_keys = keys.load_or_create(settings.signing_keys_dir)
-    secrets = identities.load_secrets(settings.service_secrets_file)
-    access_tokens = AccessTokens(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
-    service_identities = identities.ServiceIdentities(secrets, access_tokens, settings.service_token_lifetime)
-    lifetimes = Lifetimes(access=settings.access_token_lifetime, refresh=settings.refresh_token_lifetime)
-    database = Database.from_settings(settings)
-    passwords = Passwords(settings)
-    accounts = Accounts(database, passwords)
-    sessions = Sessions(database, passwords, access_tokens, lifetimes)
-    key_limits = Limits(keys=settings.max_api_keys, lifetime=settings.api_key_max_lifetime)
-    api_keys = ApiKeys(database, access_tokens, key_limits, settings.access_token_lifetime)
-    verifier = TokenVerifier(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
+    async with AsyncExitStack() as stack:
+        signing_keys = keys.load_or_create(settings.signing_keys_dir)
+        secrets = identities.load_secrets(settings.service_secrets_file)
+        access_tokens = AccessTokens(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
+        service_identities = identities.ServiceIdentities(secrets, access_tokens, settings.service_token_lifetime)
+        lifetimes = Lifetimes(access=settings.access_token_lifetime, refresh=settings.refresh_token_lifetime)
+        database = Database.from_settings(settings)
+        stack.push_async_callback(database.close)
+        listener = await stack.enter_async_context(Listener(database.dsn, REVOCATIONS_CHANNEL))
+        await stack.enter_async_context(_beside(keep_tidy(database)))
+        passwords = Passwords(settings)
+        stack.callback(passwords.close)
+        throttle = Throttle(database, enabled=settings.throttles)
+        accounts = Accounts(database, passwords, throttle)
+        sessions = Sessions(database, passwords, access_tokens, lifetimes, throttle)
+        key_limits = Limits(keys=settings.max_api_keys, lifetime=settings.api_key_max_lifetime)
+        api_keys = ApiKeys(database, access_tokens, key_limits, settings.access_token_lifetime, throttle)
+        verifier = TokenVerifier(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
 
-    def register(server: grpc.aio.Server) -> None:
-        account_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(accounts), server)
-        administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
-            AdministrationServicer(Administration(database)), server
-        )
-        session_pb2_grpc.add_SessionServiceServicer_to_server(
-            SessionServicer(accounts, sessions, settings.trusted_proxies), server
-        )
-        api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(api_keys, settings.trusted_proxies), server)
-        oauth_pb2_grpc.add_TokenServiceServicer_to_server(
-            TokenServicer(TokenEndpoint(sessions, api_keys), settings.trusted_proxies), server
-        )
-        stream_ticket_pb2_grpc.add_StreamTicketServiceServicer_to_server(
-            StreamTicketServicer(StreamTickets(access_tokens)), server
-        )
-        token_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(signing_keys), server)
-        token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(ServiceIdentityServicer(service_identities), server)
+        def register(server: grpc.aio.Server) -> None:
+            account_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(accounts), server)
+            administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
+                AdministrationServicer(Administration(database)), server
+            )
+            api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(api_keys), server)
+            oauth_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(TokenEndpoint(sessions, api_keys)), server)
+            revocation_pb2_grpc.add_RevocationServiceServicer_to_server(
+                RevocationServicer(database, listener, settings.revocation_heartbeat_seconds), server
+            )
+            session_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(accounts, sessions), server)
+            stream_ticket_pb2_grpc.add_StreamTicketServiceServicer_to_server(
+                StreamTicketServicer(StreamTickets(access_tokens)), server
+            )
+            token_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(signing_keys), server)
+            token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(
+                ServiceIdentityServicer(service_identities), server
+            )
 
-    try:
         yield Application(
             SERVICE_NAMES, register, SessionAuthenticator(verifier, database), needs={"database": database.check}
         )
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does some work for as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
     finally:
-        passwords.close()
-        await database.close()
+        task.cancel()
+        await asyncio.wait({task})

@@ -18,9 +18,10 @@ from servicekit.errors import InvalidRequest, Violation
 from servicekit.identity import Caller
 from servicekit.ids import new_id, parse_id
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
+from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository
+from services.auth import repository, revocations
 from services.auth.errors import (
     AccountInactive,
     InvalidCredentials,
@@ -33,6 +34,7 @@ from services.auth.models import RefreshToken, Session, User
 from services.auth.passwords import Passwords
 from services.auth.repository import SessionKey
 from services.auth.scopes import narrowed
+from services.auth.throttling import REFRESH, Throttle, address_bucket, sign_in_buckets
 from services.auth.tokens import AccessTokens, new_refresh_token, secret_hash
 
 log = structlog.get_logger(__name__)
@@ -71,37 +73,47 @@ class Sessions:
     """The use cases around sessions."""
 
     def __init__(
-        self, database: Database, passwords: Passwords, access_tokens: AccessTokens, lifetimes: Lifetimes
+        self,
+        database: Database,
+        passwords: Passwords,
+        access_tokens: AccessTokens,
+        lifetimes: Lifetimes,
+        throttle: Throttle,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._access_tokens = access_tokens
         self._lifetimes = lifetimes
+        self._throttle = throttle
 
     async def login(self, values: dict[str, Any], origin: Origin, scopes: Collection[str] | None = None) -> Grant:
         """Opens a session, limited to the scopes; None limits it to nothing.
 
-        The password is checked between two transactions, so that no database connection waits for a hash.
+        The password is checked between two transactions, so that no database connection waits for a hash. Until then
+        the work is the same whether or not there is such an account.
 
         Raises:
             InvalidRequest: a field is empty or absurdly long.
+            RateLimited: too many passwords were tried for this account from this network address.
             InvalidCredentials: no account has this address and this password.
             AccountInactive: the password is right, but the account is switched off.
         """
         credentials = validated(Credentials, values)
+        buckets = sign_in_buckets(email_key(credentials.email), origin.address)
+        await self._throttle.admit(*buckets)
         async with self._database.sessions() as session:
             found = await repository.user_by_email(session, email_key(credentials.email))
         verdict = await self._passwords.verify(credentials.password, found.password_hash if found else None)
         if found is None or not verdict.correct:
-            _log_failed_login(found.id if found else None, "wrong_password" if found else "unknown_account", origin)
+            _report_failed_sign_in(found.id if found else None, "wrong_password" if found else "unknown_account")
             raise InvalidCredentials
         async with self._database.sessions.begin() as session:
             user = await repository.lock_user(session, found.id)
             if user is None or user.password_changed_at != found.password_changed_at:
-                _log_failed_login(found.id, "changed_meanwhile", origin)
+                _report_failed_sign_in(found.id, "changed_meanwhile")
                 raise InvalidCredentials
             if not user.active:
-                _log_failed_login(found.id, "inactive", origin)
+                _report_failed_sign_in(found.id, "inactive")
                 raise AccountInactive
             now = utc_now()
             user.last_login_at = now
@@ -109,6 +121,7 @@ class Sessions:
                 user.password_hash = verdict.upgraded_hash
             await repository.forget_sessions(session, user.id, now - _KEPT_AFTER_END)
             grant = await self._open(session, user, origin, now, scopes)
+        await self._throttle.forgive(*buckets)
         log.info("login_succeeded", user_id=str(user.id), client_address=origin.address)
         return grant
 
@@ -119,11 +132,15 @@ class Sessions:
             InvalidRefreshToken: it is unknown, too old, or its session is over.
             RefreshTokenReused: it was used before; its session is ended.
             ScopeNotHeld: the session is limited to other scopes; the refresh token stays good.
+            RateLimited: too many tokens that are none came from this network address.
         """
+        bucket = address_bucket(REFRESH, origin.address)
+        await self._throttle.admit(bucket)
         async with self._database.sessions.begin() as session:
             grant = await self._rotate(session, refresh_token, origin, scopes)
         if grant is None:  # only now: raising inside the transaction would undo the end of the session
             raise RefreshTokenReused
+        await self._throttle.forgive(bucket)
         return grant
 
     async def logout(self, caller: Caller, *, everywhere: bool) -> int:
@@ -131,9 +148,9 @@ class Sessions:
         now = utc_now()
         async with self._database.sessions.begin() as session:
             if everywhere:
-                return await repository.end_sessions(session, caller.user_id, now, "logout_everywhere")
+                return await revocations.end_sessions(session, caller.user_id, now, "logout_everywhere")
             current = await repository.lock_session(session, caller.user_id, UUID(caller.session_id))
-            return int(current is not None and _end(current, now, "logout"))
+            return int(current is not None and await _end(session, current, now, "logout"))
 
     async def end(self, caller: Caller, session_id: str) -> None:
         """Ends one of the caller's sessions; one that is over stays as it is.
@@ -146,7 +163,7 @@ class Sessions:
             found = await repository.lock_session(session, caller.user_id, wanted)
             if found is None:
                 raise SessionNotFound(session_id)
-            _end(found, utc_now(), "ended_by_owner")
+            await _end(session, found, utc_now(), "ended_by_owner")
 
     async def page(self, caller: Caller, page_size: int, page_token: str) -> tuple[Sequence[Session], str]:
         """The caller's live sessions, the latest used first, and the token of the next page."""
@@ -175,13 +192,8 @@ class Sessions:
         if family.ended_at is not None or token.expires_at <= now or not user.active:
             raise InvalidRefreshToken
         if token.used_at is not None:
-            _end(family, now, "refresh_token_reused")
-            log.warning(
-                "refresh_token_reused",
-                user_id=str(user.id),
-                session_id=str(family.id),
-                client_address=origin.address,
-            )
+            await _end(session, family, now, "refresh_token_reused")
+            report(SecurityEvent.REFRESH_TOKEN_REUSED, subject=str(user.id), session_id=str(family.id))
             return None
         granted = narrowed(family.scopes, scopes)
         token.used_at = now
@@ -231,18 +243,19 @@ class Sessions:
         return Grant(access.token, refresh_token, access.expires_in_s, scopes)
 
 
-def _end(session: Session, now: datetime, cause: str) -> bool:
-    """Ends a session; returns whether it was live until now."""
-    if session.ended_at is not None:
+async def _end(session: AsyncSession, family: Session, now: datetime, cause: str) -> bool:
+    """Ends a session with its tokens; returns whether it was live until now."""
+    if family.ended_at is not None:
         return False
-    session.ended_at = now
-    session.end_cause = cause
+    family.ended_at = now
+    family.end_cause = cause
+    await revocations.revoke_sessions(session, [family.id], cause)
     return True
 
 
-def _log_failed_login(user_id: UUID | None, cause: str, origin: Origin) -> None:
+def _report_failed_sign_in(user_id: UUID | None, cause: str) -> None:
     # Neither the address that was tried nor the password: people type the one into the field of the other.
-    log.warning("login_failed", cause=cause, user_id=str(user_id) if user_id else None, client_address=origin.address)
+    report(SecurityEvent.SIGN_IN_FAILED, cause=cause, subject=str(user_id) if user_id else None)
 
 
 def _session_key(key: dict[str, Any] | None) -> SessionKey | None:

@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, FilePath
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from servicekit.settings import ServiceSettings
+
+LONGEST_TOKEN_MINUTES = 1_440
+"""What no access token outlives, whatever the settings are."""
 
 
 class PasswordSettings(BaseSettings):
@@ -26,13 +30,20 @@ class CommandSettings(ServiceSettings, PasswordSettings):
 class Settings(ServiceSettings, PasswordSettings):
     """What the service reads."""
 
-    access_token_expire_minutes: int = Field(30, ge=1, le=1_440, examples=["30"])
+    access_token_expire_minutes: int = Field(30, ge=1, le=LONGEST_TOKEN_MINUTES, examples=["30"])
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
     service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
     max_api_keys: int = Field(20, ge=0, le=10_000, description="keys a user may have", examples=["20"])
     api_key_max_expire_days: int = Field(365, ge=1, le=3_650, examples=["365"])
-    trusted_proxies: int = Field(
-        0, ge=0, le=10, description="proxies in front of the gateway that append to X-Forwarded-For", examples=["1"]
+    rate_limits: str = Field(
+        "", description="off lets everybody try passwords and keys without a limit, for load tests", examples=["off"]
+    )
+    revocation_heartbeat_seconds: float = Field(
+        1.0,
+        gt=0,
+        le=2,
+        description="between signs of life to services that follow revocations",
+        examples=["1"],
     )
     signing_keys_dir: Path = Field(
         description="PEM files, made on first start where there is none", examples=["/var/lib/mirage/keys"]
@@ -40,6 +51,17 @@ class Settings(ServiceSettings, PasswordSettings):
     service_secrets_file: FilePath = Field(
         description="a JSON object: client id to secret", examples=["/etc/mirage/service-secrets.json"]
     )
+
+    @model_validator(mode="after")
+    def _limited_in_production(self) -> Self:
+        if self.environment == "production" and not self.throttles:
+            raise ValueError("RATE_LIMITS=off is refused with ENVIRONMENT=production")
+        return self
+
+    @property
+    def throttles(self) -> bool:
+        """Whether attempts are limited."""
+        return self.rate_limits.strip().lower() != "off"
 
     @property
     def access_token_lifetime(self) -> timedelta:

@@ -75,7 +75,8 @@ class AccessTokens:
             "aud": self._audience,
             **subject,
             "jti": str(new_id()),
-            "iat": now,
+            # To the microsecond, as a NumericDate may be: a token issued right after a revocation is good.
+            "iat": now.timestamp(),
             "exp": now + lifetime,
         }
         token = jwt.encode(claims, key.private_key, algorithm=ALGORITHM, headers={"kid": key.key_id})

@@ -12,6 +12,7 @@ from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
+from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from servicekit.workspace import open_workspace
 from services.dataset import events
@@ -40,8 +41,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         sessions = database.sessions
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
         auth = await stack.enter_async_context(open_channel(settings.auth_address))
-        verifier = TokenVerifier(RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience)
         identity = ServiceIdentity(auth, settings)
+        revocations = await stack.enter_async_context(followed_revocations(auth, identity))
+        verifier = TokenVerifier(
+            RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
+        )
         generation = await stack.enter_async_context(peer_channel(settings.generation_address, identity))
         store = ObjectStore(settings, "dataset")
         await store.ensure_bucket()

@@ -12,6 +12,7 @@ from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
+from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.generation import convert, events
 from services.generation.dispatch import Dispatcher
@@ -46,8 +47,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         reads = await stack.enter_async_context(PointReads.from_settings(settings))
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
         auth = await stack.enter_async_context(open_channel(settings.auth_address))
-        verifier = TokenVerifier(RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience)
         identity = ServiceIdentity(auth, settings)
+        revocations = await stack.enter_async_context(followed_revocations(auth, identity))
+        verifier = TokenVerifier(
+            RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
+        )
         datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, identity))
         store = ObjectStore(settings, "generation")
         await store.ensure_bucket()

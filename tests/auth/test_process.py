@@ -187,7 +187,7 @@ async def test_logs_hold_no_secret(auth: AuthService, capsys: pytest.CaptureFixt
     async with refused("REFRESH_TOKEN_REUSED"):
         await auth.refresh(person.pair.refresh_token)
     logged = capsys.readouterr().out
-    failures = [line for line in logged.splitlines() if "login_failed" in line]
+    failures = [line for line in logged.splitlines() if "sign_in_failed" in line]
     assert ["wrong_password" in failures[0], person.user_id in failures[0]] == [True, True]
     assert "unknown_account" in failures[1]
     assert "refresh_token_reused" in logged

@@ -10,12 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from mirage.auth.v1 import session_pb2
-from servicekit.database import Database
-from servicekit.server import running
 from servicekit.timestamps import utc_now
 from services.auth.models import RefreshToken, Session, User
-from services.auth.server import application
-from services.auth.settings import Settings
 from services.auth.tokens import secret_hash
 from tests.auth.platform import PASSWORD, AuthService, Person, bearer, claims_of, uuid_of
 from tests.support.errors import refused
@@ -45,7 +41,7 @@ async def test_login_gives_a_token_of_the_contract(auth: AuthService) -> None:
     assert header["kid"]
     assert set(claims) == {"iss", "aud", "sub", "sid", "role", "jti", "iat", "exp"}
     assert (claims["sub"], claims["role"]) == (user.user_id, "user")
-    assert int(str(claims["exp"])) - int(str(claims["iat"])) == person.pair.expires_in == 30 * 60
+    assert int(str(claims["exp"])) - int(float(str(claims["iat"]))) == person.pair.expires_in == 30 * 60
     assert person.pair.token_type == "Bearer"
     assert "." not in person.pair.refresh_token
 
@@ -200,17 +196,6 @@ async def test_sessions_tell_devices_apart(auth: AuthService) -> None:
     assert newest.user_agent.startswith("grpc-python")
     assert newest.address == "127.0.0.1"
     assert newest.expire_time.seconds - newest.create_time.seconds == pytest.approx(7 * 86_400, abs=2)
-
-
-async def test_addresses_behind_proxies(settings: Settings, database: Database) -> None:
-    """Behind a trusted proxy the address is the one that the outermost of ours saw."""
-    behind_one = settings.model_copy(update={"trusted_proxies": 1})
-    async with running(behind_one, application(behind_one)) as address, grpc.aio.insecure_channel(address) as channel:
-        auth = AuthService(channel, behind_one, database)
-        user = await auth.register()
-        hops = ("6.6.6.6, 203.0.113.9, 10.0.0.2", "10.0.0.2")
-        people = [await auth.login(user.email, metadata=(("x-forwarded-for", header),)) for header in hops]
-        assert [session.address for session in await sessions_of(auth, people[0])] == ["127.0.0.1", "203.0.113.9"]
 
 
 async def test_renewing_moves_a_session_up(auth: AuthService) -> None:

@@ -1,5 +1,6 @@
 """The auth service as other services call it, small and by hand but honest: a real server that publishes real keys."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
 from jwt.algorithms import ECAlgorithm
 
-from mirage.auth.v1 import token_pb2, token_pb2_grpc
+from mirage.auth.v1 import revocation_pb2, revocation_pb2_grpc, token_pb2, token_pb2_grpc
 from servicekit.errors import Unauthenticated
 from servicekit.server import Application, running
 from servicekit.settings import ServiceSettings
@@ -20,11 +21,24 @@ SECRET = "service-secret-0123456789"
 """The secret of every service."""
 
 
-class AuthPeer(token_pb2_grpc.KeyServiceServicer, token_pb2_grpc.ServiceIdentityServiceServicer):
-    """Publishes the tests' signing key and gives services their tokens."""
+class AuthPeer(
+    revocation_pb2_grpc.RevocationServiceServicer,
+    token_pb2_grpc.KeyServiceServicer,
+    token_pb2_grpc.ServiceIdentityServiceServicer,
+):
+    """Publishes the tests' signing key, gives services their tokens, and has nothing revoked."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
+
+    async def WatchRevocations(
+        self, request: revocation_pb2.WatchRevocationsRequest, context: Any
+    ) -> AsyncIterator[revocation_pb2.RevocationBatch]:
+        """Nothing, and signs of life."""
+        yield revocation_pb2.RevocationBatch(restart=True, complete=True)
+        while True:
+            await asyncio.sleep(1)
+            yield revocation_pb2.RevocationBatch(complete=True)
 
     async def GetKeySet(self, request: token_pb2.GetKeySetRequest, context: Any) -> HttpBody:
         """The key set."""
@@ -47,10 +61,11 @@ async def serving_auth(tokens: Tokens) -> AsyncIterator[str]:
     peer = AuthPeer(tokens)
 
     def register(server: grpc.aio.Server) -> None:
+        revocation_pb2_grpc.add_RevocationServiceServicer_to_server(peer, server)
         token_pb2_grpc.add_KeyServiceServicer_to_server(peer, server)
         token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(peer, server)
 
-    names = ("mirage.auth.v1.KeyService", "mirage.auth.v1.ServiceIdentityService")
+    names = ("mirage.auth.v1.KeyService", "mirage.auth.v1.RevocationService", "mirage.auth.v1.ServiceIdentityService")
     async with serving_peer(Application(names, register, tokens.verifier)) as address:
         yield address
 

@@ -42,7 +42,7 @@ def answering_nothing(service: ServiceDescriptor) -> grpc.GenericRpcHandler:
 
 
 def call_of(channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[..., Any]:
-    """A function that calls an RPC with an empty request and a token, and returns when it has ended.
+    """A function that calls an RPC with an empty request and a token, and returns when it has answered.
 
     Other metadata can be given behind the token.
     """
@@ -58,8 +58,9 @@ def call_of(channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[...
         argument = iter([request()]) if method.client_streaming else request()
         running = stub(argument, metadata=metadata, timeout=20)
         if method.server_streaming:
-            async for _ in running:
-                pass
+            async for _ in running:  # one answer tells that the caller was let in; some streams never end
+                running.cancel()
+                break
         else:
             await running
 

@@ -2,6 +2,7 @@
 
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from servicekit.identity import caller
+from servicekit.origin import client_address
 from servicekit.structs import from_struct
 from services.auth import convert
 from services.auth.accounts import Accounts
@@ -21,7 +22,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def UpdateMe(self, request: account_pb2.UpdateMeRequest, context: Context) -> account_pb2.User:
         """Changes the caller's account."""
         present = {field.name: value for field, value in request.ListFields()}
-        return convert.user_to_proto(await self._accounts.update_me(caller(), present))
+        return convert.user_to_proto(await self._accounts.update_me(caller(), present, client_address()))
 
     async def GetProfile(self, request: account_pb2.GetProfileRequest, context: Context) -> account_pb2.Profile:
         """Returns the caller's details."""

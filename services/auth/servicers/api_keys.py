@@ -15,9 +15,8 @@ from services.auth.servicers.origin import Context, origin_of
 class ApiKeyServicer(api_key_pb2_grpc.ApiKeyServiceServicer):
     """Long-lived keys for programs."""
 
-    def __init__(self, api_keys: ApiKeys, trusted_proxies: int) -> None:
+    def __init__(self, api_keys: ApiKeys) -> None:
         self._api_keys = api_keys
-        self._trusted_proxies = trusted_proxies
 
     async def CreateApiKey(self, request: api_key_pb2.CreateApiKeyRequest, context: Context) -> api_key_pb2.ApiKey:
         """Makes a key."""
@@ -53,7 +52,7 @@ class ApiKeyServicer(api_key_pb2_grpc.ApiKeyServiceServicer):
             scopes = scopes_in(request.scope) if request.scope else None
         except ValueError as error:
             raise InvalidRequest([Violation("scope", str(error))]) from None
-        origin = origin_of(context, self._trusted_proxies)
+        origin = origin_of(context)
         return convert.api_key_token_to_proto(await self._api_keys.exchange(request.api_key, origin, scopes))
 
 

@@ -18,9 +18,8 @@ _HEADERS = (("x-raw-body", "1"), ("cache-control", "no-store"), ("pragma", "no-c
 class TokenServicer(oauth_pb2_grpc.TokenServiceServicer):
     """The OAuth 2 token endpoint."""
 
-    def __init__(self, endpoint: TokenEndpoint, trusted_proxies: int) -> None:
+    def __init__(self, endpoint: TokenEndpoint) -> None:
         self._endpoint = endpoint
-        self._trusted_proxies = trusted_proxies
 
     async def IssueToken(self, request: oauth_pb2.IssueTokenRequest, context: Context) -> httpbody_pb2.HttpBody:
         """Trades what the form holds for tokens.
@@ -30,7 +29,7 @@ class TokenServicer(oauth_pb2_grpc.TokenServiceServicer):
         metadata = dict(context.invocation_metadata() or ())
         try:
             form = parsed_form(request.body.content_type, request.body.data)
-            origin = origin_of(context, self._trusted_proxies)
+            origin = origin_of(context)
             grant = await self._endpoint.grant(form, str(metadata.get("authorization", "")), origin)
         except OAuthRefusal as refusal:
             headers = (*_HEADERS, ("x-http-code", str(refusal.status)), *refusal.headers)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from mirage.auth.v1 import account_pb2, session_pb2, session_pb2_grpc
 from servicekit.identity import caller
+from servicekit.origin import client_address
 from services.auth import convert
 from services.auth.accounts import Accounts
 from services.auth.servicers.origin import Context, origin_of
@@ -13,26 +14,23 @@ from services.auth.sessions import Sessions
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     """Signing up, in and out, and devices."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, trusted_proxies: int) -> None:
+    def __init__(self, accounts: Accounts, sessions: Sessions) -> None:
         self._accounts = accounts
         self._sessions = sessions
-        self._trusted_proxies = trusted_proxies
 
     async def Register(self, request: session_pb2.RegisterRequest, context: Context) -> account_pb2.User:
         """Creates an account."""
         values = {"email": request.email, "password": request.password, "display_name": request.display_name}
-        return convert.user_to_proto(await self._accounts.register(values))
+        return convert.user_to_proto(await self._accounts.register(values, client_address()))
 
     async def Login(self, request: session_pb2.LoginRequest, context: Context) -> session_pb2.TokenPair:
         """Opens a session."""
         values = {"email": request.email, "password": request.password}
-        return convert.grant_to_proto(await self._sessions.login(values, origin_of(context, self._trusted_proxies)))
+        return convert.grant_to_proto(await self._sessions.login(values, origin_of(context)))
 
     async def Refresh(self, request: session_pb2.RefreshRequest, context: Context) -> session_pb2.TokenPair:
         """Renews a pair of tokens."""
-        return convert.grant_to_proto(
-            await self._sessions.refresh(request.refresh_token, origin_of(context, self._trusted_proxies))
-        )
+        return convert.grant_to_proto(await self._sessions.refresh(request.refresh_token, origin_of(context)))
 
     async def Logout(self, request: session_pb2.LogoutRequest, context: Context) -> session_pb2.LogoutResponse:
         """Ends this session or all of them."""
@@ -44,7 +42,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     ) -> session_pb2.ChangePasswordResponse:
         """Sets a new password."""
         values = {"old_password": request.old_password, "new_password": request.new_password}
-        ended = await self._accounts.change_password(caller(), values)
+        ended = await self._accounts.change_password(caller(), values, client_address())
         return session_pb2.ChangePasswordResponse(ended_sessions=ended)
 
     async def ListSessions(
