@@ -17,6 +17,13 @@ from servicekit.settings import PeerSettings
 
 _RENEW_BEFORE_SECONDS = 60.0
 _CALL_TIMEOUT_SECONDS = 10.0
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 30_000),
+    # A peer that is back is found within a second, however long it was away.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
 
 
 class PeerError(ServiceError):
@@ -129,11 +136,9 @@ class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
 
 def open_channel(address: str) -> grpc.aio.Channel:
     """A channel to a service at `host:port`, without credentials."""
-    return grpc.aio.insecure_channel(address, options=(("grpc.keepalive_time_ms", 30_000),))
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)
 
 
 def peer_channel(address: str, identity: ServiceIdentity) -> grpc.aio.Channel:
     """A channel to another service on which unary calls are made in this service's own name."""
-    return grpc.aio.insecure_channel(
-        address, options=(("grpc.keepalive_time_ms", 30_000),), interceptors=[_OwnName(identity)]
-    )
+    return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=[_OwnName(identity)])

@@ -155,7 +155,7 @@ async def _follow(channel: grpc.aio.Channel, identity: ServiceIdentity, revocati
                 metadata=(("authorization", f"Bearer {token}"),),
             )
             try:
-                while batch := await asyncio.wait_for(_next_of(call), _SILENCE_S):
+                while batch := await _next_of(call):
                     revocations.apply(batch)
                     resume_token = batch.resume_token
                     if failures:
@@ -184,8 +184,10 @@ async def _follow(channel: grpc.aio.Channel, identity: ServiceIdentity, revocati
 async def _next_of(
     call: "grpc.aio.UnaryStreamCall[revocation_pb2.WatchRevocationsRequest, revocation_pb2.RevocationBatch]",
 ) -> revocation_pb2.RevocationBatch | None:
-    """The next batch; None at the end of the stream."""
-    answer = await call.read()
+    """The next batch; None at the end of the stream. Raises TimeoutError where auth is silent for too long."""
+    # Not `wait_for`, which may lose a cancellation that comes together with the answer.
+    async with asyncio.timeout(_SILENCE_S):
+        answer = await call.read()
     return None if answer is grpc.aio.EOF else answer  # type: ignore[return-value]  # EOF is of a type without a name
 
 
