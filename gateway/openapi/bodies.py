@@ -85,7 +85,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 _TOKEN: Schema = {
     "type": "object",
-    "description": "A successful answer (RFC 6749, section 5.1).",
+    "description": "What a form that is right gives (RFC 6749, section 5.1).",
     "required": ["access_token", "token_type", "expires_in"],
     "properties": {
         "access_token": {"type": "string", "description": "A JWT for the `Authorization: Bearer` header."},
