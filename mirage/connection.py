@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
-from mirage.auth.v1 import account_pb2_grpc, administration_pb2_grpc, session_pb2, session_pb2_grpc
+from mirage.api_key import ApiKeyTokens
+from mirage.auth.v1 import (
+    account_pb2_grpc,
+    administration_pb2_grpc,
+    api_key_pb2,
+    api_key_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+)
 from mirage.credentials import CredentialStore
 from mirage.dataset.v1 import dataset_pb2_grpc
 from mirage.endpoint import Endpoint
@@ -22,6 +30,7 @@ from mirage.wire_errors import from_rpc
 if TYPE_CHECKING:
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
     from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
+    from mirage.auth.v1.api_key_pb2_grpc import ApiKeyServiceAsyncStub
     from mirage.auth.v1.session_pb2_grpc import SessionServiceAsyncStub
     from mirage.dataset.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from mirage.generation.v1.job_pb2_grpc import JobAdministrationServiceAsyncStub, JobServiceAsyncStub
@@ -53,9 +62,12 @@ _RETRIED_READS = {
 class Connection:
     """Calls the platform for one user. Belongs to the event loop that first uses it."""
 
-    def __init__(self, endpoint: Endpoint, store: CredentialStore, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, store: CredentialStore, ca_file: Path | None = None, api_key: str = ""
+    ) -> None:
         self.endpoint = endpoint
-        self.tokens = TokenKeeper(endpoint.url, store, self._refresh)
+        self.session = None if api_key else TokenKeeper(endpoint.url, store, self._refresh)
+        self.tokens = self.session or ApiKeyTokens(api_key, self._exchange)
         self._root_certificates = ca_file.read_bytes() if ca_file else None
 
     @cached_property
@@ -86,6 +98,11 @@ class Connection:
     def sessions(self) -> "SessionServiceAsyncStub":
         """Signing up, in and out."""
         return session_pb2_grpc.SessionServiceStub(self._channel)
+
+    @cached_property
+    def api_keys(self) -> "ApiKeyServiceAsyncStub":
+        """Keys for programs."""
+        return api_key_pb2_grpc.ApiKeyServiceStub(self._channel)
 
     @cached_property
     def users(self) -> "AdministrationServiceAsyncStub":
@@ -200,6 +217,10 @@ class Connection:
         if not (token and isinstance(failure, NotSignedIn)):
             raise failure from None
         return await self.tokens.renew(token)
+
+    async def _exchange(self, api_key: str) -> api_key_pb2.ApiKeyToken:
+        request = api_key_pb2.ExchangeApiKeyRequest(api_key=api_key)
+        return await self.call(self.api_keys.ExchangeApiKey, request, signed_in=False)
 
     async def _refresh(self, refresh_token: str) -> session_pb2.TokenPair:
         request = session_pb2.RefreshRequest(refresh_token=refresh_token)

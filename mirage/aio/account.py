@@ -1,13 +1,14 @@
 """The caller's own account: `client.account`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from mirage.aio.paging import collect
-from mirage.auth.v1 import account_pb2, session_pb2
+from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2
 from mirage.connection import Connection
 from mirage.job_requests import to_struct
-from mirage.records.account import Profile, Session, User
+from mirage.records.account import ApiKey, Profile, Session, User
 
 
 class AsyncAccount:
@@ -67,3 +68,35 @@ class AsyncAccount:
         """Signs one device out."""
         request = session_pb2.DeleteSessionRequest(session_id=session_id)
         await self._connection.call(self._connection.sessions.DeleteSession, request)
+
+    async def create_api_key(self, name: str, scopes: Sequence[str], *, expire_time: datetime | None = None) -> ApiKey:
+        """Makes a key for a program; its `key` is told only now.
+
+        Args:
+            name: what to call it.
+            scopes: what it may be used for, such as `["datasets:read"]`.
+            expire_time: from when on it is refused; 90 days from now if None. Without a time zone it is local time.
+
+        Raises:
+            InvalidRequest: if the name, the scopes or the time won't do; `violations` tell everything at once.
+            NotPossible: if there are as many keys as may be.
+        """
+        request = api_key_pb2.CreateApiKeyRequest(name=name, scopes=scopes)
+        if expire_time is not None:
+            request.expire_time.FromDatetime(expire_time.astimezone(UTC))
+        return ApiKey(await self._connection.call(self._connection.api_keys.CreateApiKey, request))
+
+    async def api_keys(self) -> list[ApiKey]:
+        """Returns the account's keys, the newest first, without the keys themselves."""
+
+        async def page(size: int, token: str) -> tuple[list[ApiKey], str]:
+            request = api_key_pb2.ListApiKeysRequest(page_size=size, page_token=token)
+            answer = await self._connection.call(self._connection.api_keys.ListApiKeys, request)
+            return [ApiKey(each) for each in answer.api_keys], answer.next_page_token
+
+        return await collect(page, None)
+
+    async def delete_api_key(self, key_id: str) -> None:
+        """Deletes a key; it and the tokens made from it are refused from then on."""
+        request = api_key_pb2.DeleteApiKeyRequest(key_id=key_id)
+        await self._connection.call(self._connection.api_keys.DeleteApiKey, request)

@@ -13,6 +13,7 @@ from mirage.aio.admin import AsyncAdmin
 from mirage.aio.datasets import AsyncDataset, AsyncDatasets
 from mirage.aio.jobs import AsyncJob, AsyncJobs
 from mirage.aio.models import AsyncModels
+from mirage.api_key import read_api_key, uses_api_key
 from mirage.auth.v1 import session_pb2
 from mirage.connection import Connection, read_ca_file
 from mirage.credentials import CredentialStore, MemoryCredentialStore
@@ -39,6 +40,7 @@ class AsyncClient:
         self,
         url: str | None = None,
         *,
+        api_key: str | None = None,
         store: CredentialStore | None = None,
         ca_file: str | Path | None = None,
     ) -> None:
@@ -46,14 +48,17 @@ class AsyncClient:
 
         Args:
             url: `http://host:port`, or `https://` for TLS; None for what MIRAGE_URL says, or http://localhost:8080.
+            api_key: a key to use instead of signing in; None for what MIRAGE_API_KEY says, empty for none.
             store: where tokens are kept; None for in memory. `FileCredentialStore()` is that of the command line.
             ca_file: certificates (PEM) to trust instead of the usual ones; None for what MIRAGE_CA_FILE says.
 
         Raises:
-            InvalidRequest: if the address isn't one, or there is no such file.
+            InvalidRequest: if the address or the key isn't one, or there is no such file.
         """
         authorities = read_ca_file(ca_file or os.environ.get(endpoint.CA_VARIABLE))
-        self._connection = Connection(endpoint.parse(url), store or MemoryCredentialStore(), authorities)
+        self._connection = Connection(
+            endpoint.parse(url), store or MemoryCredentialStore(), authorities, read_api_key(api_key)
+        )
         self.datasets = AsyncDatasets(self._connection)
         self.jobs = AsyncJobs(self._connection)
         self.models = AsyncModels(self._connection)
@@ -67,8 +72,13 @@ class AsyncClient:
 
     @property
     def email(self) -> str | None:
-        """Who is signed in; None for nobody."""
+        """Who is signed in; None for nobody, or where an API key is used."""
         return self._connection.tokens.email
+
+    @property
+    def who(self) -> str:
+        """In whose name calls are made, in words."""
+        return "an API key" if self._connection.session is None else self.email or "nobody signed in"
 
     async def register(self, email: str, password: str, display_name: str = "") -> User:
         """Makes an account and signs in to it.
@@ -80,8 +90,10 @@ class AsyncClient:
 
         Raises:
             AlreadyExists: if there is an account with this address.
-            InvalidRequest: if the address or the password won't do.
+            InvalidRequest: if the address or the password won't do, or this client uses an API key.
         """
+        if self._connection.session is None:
+            raise uses_api_key()
         request = session_pb2.RegisterRequest(
             email=email, password=password, display_name=display_name or email.partition("@")[0]
         )
@@ -94,20 +106,31 @@ class AsyncClient:
 
         Raises:
             NotSignedIn: if the address or the password is wrong.
+            InvalidRequest: if this client uses an API key.
         """
+        session = self._connection.session
+        if session is None:
+            raise uses_api_key()
         request = session_pb2.LoginRequest(email=email, password=password)
         pair = await self._connection.call(self._connection.sessions.Login, request, signed_in=False)
-        await self._connection.tokens.keep(pair, email)
+        await session.keep(pair, email)
         return self
 
     async def logout(self, everywhere: bool = False) -> None:
-        """Signs out here, or on every device; signing out twice is signing out once."""
+        """Signs out here, or on every device; signing out twice is signing out once.
+
+        Raises:
+            InvalidRequest: if this client uses an API key.
+        """
+        session = self._connection.session
+        if session is None:
+            raise uses_api_key()
         try:
             await self._connection.call(self._connection.sessions.Logout, session_pb2.LogoutRequest(all=everywhere))
         except NotSignedIn:
             pass
         finally:
-            await self._connection.tokens.forget()
+            await session.forget()
 
     async def generate(
         self,
@@ -220,4 +243,4 @@ class AsyncClient:
         return uploaded.id
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url}, {self.email or 'nobody signed in'}>"
+        return f"<{type(self).__name__} {self.url}, {self.who}>"

@@ -24,6 +24,9 @@ class Account(Plain[AsyncAccount]):
     change_password = blocking(AsyncAccount.change_password)
     sessions = blocking(AsyncAccount.sessions)
     end_session = blocking(AsyncAccount.end_session)
+    api_keys = blocking(AsyncAccount.api_keys)
+    create_api_key = blocking(AsyncAccount.create_api_key)
+    delete_api_key = blocking(AsyncAccount.delete_api_key)
 
 
 class Admin(Plain[AsyncAdmin]):
@@ -54,6 +57,7 @@ class Client(Plain[AsyncClient]):
         self,
         url: str | None = None,
         *,
+        api_key: str | None = None,
         store: CredentialStore | None = None,
         ca_file: str | Path | None = None,
     ) -> None:
@@ -61,13 +65,14 @@ class Client(Plain[AsyncClient]):
 
         Args:
             url: `http://host:port`, or `https://` for TLS; None for what MIRAGE_URL says, or http://localhost:8080.
+            api_key: a key to use instead of signing in; None for what MIRAGE_API_KEY says, empty for none.
             store: where tokens are kept; None for in memory. `FileCredentialStore()` is that of the command line.
             ca_file: certificates (PEM) to trust instead of the usual ones; None for what MIRAGE_CA_FILE says.
 
         Raises:
-            InvalidRequest: if the address isn't one, or there is no such file.
+            InvalidRequest: if the address or the key isn't one, or there is no such file.
         """
-        super().__init__(AsyncClient(url, store=store, ca_file=ca_file))
+        super().__init__(AsyncClient(url, api_key=api_key, store=store, ca_file=ca_file))
         self.datasets = Datasets(self._core.datasets)
         self.jobs = Jobs(self._core.jobs)
         self.models = Models(self._core.models)
@@ -81,7 +86,7 @@ class Client(Plain[AsyncClient]):
 
     @property
     def email(self) -> str | None:
-        """Who is signed in; None for nobody."""
+        """Who is signed in; None for nobody, or where an API key is used."""
         return self._core.email
 
     register = blocking(AsyncClient.register)
@@ -97,6 +102,7 @@ class Client(Plain[AsyncClient]):
 
         Raises:
             NotSignedIn: if the address or the password is wrong.
+            InvalidRequest: if this client uses an API key.
         """
         self._login(email, password)
         return self
@@ -110,4 +116,4 @@ class Client(Plain[AsyncClient]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client {self.url}, {self.email or 'nobody signed in'}>"
+        return f"<Client {self.url}, {self._core.who}>"

@@ -1,7 +1,9 @@
 """Accounts."""
 
-from mirage.auth.v1 import account_pb2, session_pb2
-from mirage.records.base import Field, OptionalField, Record, from_struct, time, word
+from datetime import UTC, datetime
+
+from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2
+from mirage.records.base import Field, OptionalField, Record, from_struct, texts, time, word
 
 user_state = word(account_pb2.UserState, "USER_STATE_")
 
@@ -43,3 +45,25 @@ class Session(Record[session_pb2.Session]):
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.user_agent!r}{' (this one)' if self.current else ''}>"
+
+
+class ApiKey(Record[api_key_pb2.ApiKey]):
+    """A long-lived key for a program."""
+
+    id = Field("key_id", str, "The key's id, by which it is deleted.")
+    name = Field("name", str, "What its owner calls it.")
+    scopes = Field("scopes", texts, "What it may be used for.")
+    hint = Field("hint", str, "The key's last characters.")
+    create_time = Field("create_time", time, "When it was made.")
+    expire_time = Field("expire_time", time, "From when on it is refused.")
+    last_use_time = OptionalField("last_use_time", time, "When it was last traded for an access token; None if never.")
+    last_use_address = Field("last_use_address", str, "The network address from which that was.")
+    key = OptionalField("key", str, "The key itself; None but in the answer that made it.")
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is refused for its age."""
+        return self.expire_time <= datetime.now(UTC)
+
+    def __repr__(self) -> str:
+        return f"<ApiKey {self.id} {self.name!r} ({' '.join(self.scopes)})>"

@@ -14,7 +14,14 @@ from google.api.httpbody_pb2 import HttpBody
 from google.rpc import status_pb2
 from pyarrow import parquet
 
-from mirage.auth.v1 import account_pb2, account_pb2_grpc, session_pb2, session_pb2_grpc
+from mirage.auth.v1 import (
+    account_pb2,
+    account_pb2_grpc,
+    api_key_pb2,
+    api_key_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+)
 from mirage.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
 from servicekit.access import Role
@@ -27,6 +34,7 @@ from tests.support.servers import NO_DATABASE
 USER_ID = UUID("00000000-0000-7000-8000-000000000001")
 EMAIL = "ada@example.org"
 PASSWORD = "correct horse battery"
+API_KEY = "mirage_ak_of-a-program"
 LASTING_S = 1800
 
 
@@ -70,6 +78,8 @@ class SmallPlatform:
     good_tokens: set[str] = field(default_factory=set)
     live_refresh_tokens: set[str] = field(default_factory=set)
     refreshes: int = 0
+    exchanges: int = 0
+    """How many times the API key was traded for a token."""
     refreshing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a refresh has taken a token."""
     reuses: int = 0
@@ -132,6 +142,7 @@ class SmallPlatform:
     async def _application(self) -> AsyncIterator[Application]:
         def register(server: grpc.aio.Server) -> None:
             session_pb2_grpc.add_SessionServiceServicer_to_server(Sessions(self), server)
+            api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeys(self), server)
             account_pb2_grpc.add_AccountServiceServicer_to_server(Accounts(self), server)
             job_pb2_grpc.add_JobServiceServicer_to_server(Jobs(self), server)
             dataset_pb2_grpc.add_DatasetServiceServicer_to_server(Datasets(self), server)
@@ -139,6 +150,7 @@ class SmallPlatform:
         names = [
             "mirage.auth.v1.SessionService",
             "mirage.auth.v1.AccountService",
+            "mirage.auth.v1.ApiKeyService",
             "mirage.generation.v1.JobService",
             "mirage.dataset.v1.DatasetService",
         ]
@@ -182,6 +194,47 @@ class Sessions(session_pb2_grpc.SessionServiceServicer):
         raise InvalidRequest([Violation("email", "is not an address"), Violation("password", "is too short")])
 
     ListSessions = DeleteSession = ChangePassword = NOT_NEEDED
+
+
+class ApiKeys(api_key_pb2_grpc.ApiKeyServiceServicer):
+    """Knows one key, and makes another."""
+
+    def __init__(self, platform: SmallPlatform) -> None:
+        self._platform = platform
+        self._made: list[api_key_pb2.ApiKey] = []
+
+    async def ExchangeApiKey(self, request: api_key_pb2.ExchangeApiKeyRequest, context: Any) -> api_key_pb2.ApiKeyToken:
+        """Gives a token for the key."""
+        if request.api_key != API_KEY:
+            raise Unauthenticated("The API key is not valid: it is unknown, has expired or was deleted.")
+        self._platform.exchanges += 1
+        pair = self._platform.new_pair()
+        return api_key_pb2.ApiKeyToken(
+            access_token=pair.access_token, token_type="Bearer", expires_in=pair.expires_in, scope="account:read"
+        )
+
+    async def CreateApiKey(self, request: api_key_pb2.CreateApiKeyRequest, context: Any) -> api_key_pb2.ApiKey:
+        """Makes a key of whatever is asked for."""
+        key = api_key_pb2.ApiKey(
+            key_id=f"key-{len(self._made)}", name=request.name, scopes=request.scopes, expire_time=request.expire_time
+        )
+        self._made.insert(0, key)
+        shown = api_key_pb2.ApiKey(key=API_KEY)
+        shown.MergeFrom(key)
+        return shown
+
+    async def ListApiKeys(
+        self, request: api_key_pb2.ListApiKeysRequest, context: Any
+    ) -> api_key_pb2.ListApiKeysResponse:
+        """Those that were made."""
+        return api_key_pb2.ListApiKeysResponse(api_keys=self._made)
+
+    async def DeleteApiKey(
+        self, request: api_key_pb2.DeleteApiKeyRequest, context: Any
+    ) -> api_key_pb2.DeleteApiKeyResponse:
+        """Forgets one."""
+        self._made = [key for key in self._made if key.key_id != request.key_id]
+        return api_key_pb2.DeleteApiKeyResponse()
 
 
 class Accounts(account_pb2_grpc.AccountServiceServicer):

@@ -98,7 +98,7 @@ async def test_nobody_there_from_the_start(platform: SmallPlatform, client: Asyn
     """A first connection that fails is told at once, not tried for minutes."""
     platform.add_events(1, last=False)
     job = await client.jobs.get("job")
-    job._connection = AsyncClient("http://127.0.0.1:1", store=client._connection.tokens._store)._connection
+    job._connection = AsyncClient("http://127.0.0.1:1")._connection
     job._connection.tokens = client._connection.tokens
     with pytest.raises(ConnectionFailed):
         async with asyncio.timeout(30), aclosing(job.watch()) as events:
