@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -104,6 +104,10 @@ class SmallPlatform:
         if kind is not TokenKind.ACCESS or token not in self.good_tokens:
             raise Unauthenticated("The access token has expired. Renew it with the refresh token.")
         return Caller(subject=str(USER_ID), role=Role.USER, token=token)
+
+    def until_revoked(self, _current: Caller, _revoked: Callable[[], None], /) -> AbstractContextManager[None]:
+        """For the server's interceptor; nothing is revoked under way."""
+        return nullcontext()
 
     def new_pair(self) -> session_pb2.TokenPair:
         """Makes tokens."""

@@ -174,5 +174,5 @@ def test_other_bodies_reach_the_token_endpoint_too(client: httpx.Client, upstrea
     upstream.on(ISSUE_TOKEN, lambda request, _context: httpbody_pb2.HttpBody(data=request.body.data or b"empty"))
     assert client.post("/auth/token", json={"grant_type": "password"}).content == b'{"grant_type":"password"}'
     assert client.post("/auth/token").content == b"empty"
-    assert client.get("/auth/token").status_code == 404
+    assert client.get("/auth/token").status_code == 405
     assert client.post("/auth/login", content=b"a=b", headers={"content-type": FORM}).status_code == 415
