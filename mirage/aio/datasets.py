@@ -139,6 +139,8 @@ class AsyncDataset(DatasetFields):
         confirm_personal_data: bool = False,
         types: Mapping[str, str] | None = None,
         roles: Mapping[str, str] | None = None,
+        personal_data: Mapping[str, str] | None = None,
+        locales: Mapping[str, str] | None = None,
     ) -> "AsyncDataset":
         """Changes what is given; the rest stays.
 
@@ -146,11 +148,18 @@ class AsyncDataset(DatasetFields):
             name: 1 to 200 characters.
             description: at most 2,000 characters.
             visibility: `private` or `public`.
-            confirm_personal_data: needed to make a dataset public in which personal data was found.
+            confirm_personal_data: needed to make a dataset public that holds personal data.
             types: column types set by hand, by column name.
             roles: `feature`, `primary_key` or `target`, by column name.
+            personal_data: what columns hold of people, by column name: a kind such as `email`, `none` for nothing
+                personal, or an empty text for what was found. It holds for later versions too.
+            locales: language and country of columns' personal data, as in `de_DE`, by column name.
+
+        Raises:
+            NotPossible: if the dataset is to be public with personal data, and nobody confirms it.
         """
         types, roles = types or {}, roles or {}
+        personal_data, locales = personal_data or {}, locales or {}
         request = pb.UpdateDatasetRequest(
             dataset_id=self.id,
             name=name,
@@ -158,8 +167,14 @@ class AsyncDataset(DatasetFields):
             visibility=visibility,
             confirm_personal_data=confirm_personal_data,
             columns=[
-                pb.ColumnUpdate(name=column, type=types.get(column), role=roles.get(column))
-                for column in dict.fromkeys([*types, *roles])
+                pb.ColumnUpdate(
+                    name=column,
+                    type=types.get(column),
+                    role=roles.get(column),
+                    personal_data=personal_data.get(column),
+                    personal_data_locale=locales.get(column),
+                )
+                for column in dict.fromkeys([*types, *roles, *personal_data, *locales])
             ],
         )
         self._told = await self._connection.call(self._connection.datasets.UpdateDataset, request)

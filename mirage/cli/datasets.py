@@ -1,5 +1,6 @@
 """`mirage datasets …`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,25 @@ from mirage.progress import size
 
 if TYPE_CHECKING:
     from mirage.dataset.v1.profile_pb2 import ColumnProfile
-    from mirage.records.dataset import DatasetFields, Stats
+    from mirage.records.dataset import DatasetFields, PersonalDataFinding, Stats
+
+KINDS = {
+    "email": "e-mail addresses",
+    "phone_number": "phone numbers",
+    "full_name": "names of people",
+    "first_name": "first names",
+    "last_name": "last names",
+    "postal_address": "postal addresses",
+    "street_address": "street addresses",
+    "city": "cities of addresses",
+    "postcode": "postcodes of addresses",
+    "iban": "bank accounts (IBAN)",
+    "card_number": "card numbers",
+    "ip_address": "IP addresses",
+    "national_id": "national identity numbers",
+    "none": "nothing personal",
+}
+"""Kinds of personal data, as people call them."""
 
 app = typer.Typer(help="Tables that you uploaded.", no_args_is_help=True)
 
@@ -41,7 +60,8 @@ def upload(
         wait=wait,
         progress=session.progress,
     )
-    session.output.result(dataset.to_dict(), lambda: _details(dataset))
+    findings = dataset.stats().personal_data if dataset.state == "ready" else []
+    session.output.result(dataset.to_dict(), lambda: _details(dataset, findings))
 
 
 @app.command("list")
@@ -80,7 +100,8 @@ def list_datasets(
 def show(session: Session, dataset: Dataset) -> None:
     """Show a dataset with its columns."""
     found = session.client.datasets.get(dataset)
-    session.output.result(found.to_dict(), lambda: _details(found))
+    findings = found.stats().personal_data if found.state == "ready" else []
+    session.output.result(found.to_dict(), lambda: _details(found, findings))
 
 
 @app.command()
@@ -129,7 +150,7 @@ def update(
     description: Annotated[str | None, typer.Option("--description", help="A new description.")] = None,
     visibility: Annotated[str | None, typer.Option("--visibility", help="private or public.")] = None,
     confirm_personal_data: Annotated[
-        bool, typer.Option("--confirm-personal-data", help="Publish it although personal data was found.")
+        bool, typer.Option("--confirm-personal-data", help="Publish it although it holds personal data.")
     ] = False,
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="COLUMN=TYPE", help="Set a column's type; may be repeated.")
@@ -138,17 +159,37 @@ def update(
         list[str] | None,
         typer.Option("--role", metavar="COLUMN=ROLE", help="feature, primary_key or target; may be repeated."),
     ] = None,
+    personal_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--personal-data",
+            metavar="COLUMN=KIND",
+            help="What a column holds of people, such as email; none for nothing; may be repeated.",
+        ),
+    ] = None,
+    locales: Annotated[
+        list[str] | None,
+        typer.Option("--locale", metavar="COLUMN=LOCALE", help="Of its personal data, as in de_DE; may be repeated."),
+    ] = None,
 ) -> None:
-    """Change a dataset's name, description or visibility, or its columns' types and roles."""
-    found = session.client.datasets.get(dataset).update(
-        name=name,
-        description=description,
-        visibility=visibility,
-        confirm_personal_data=confirm_personal_data,
-        types=assignments("--type", types),
-        roles=assignments("--role", roles),
-    )
-    session.output.result(found.to_dict(), lambda: _details(found))
+    """Change a dataset's name, description or visibility, or its columns' types, roles and personal data."""
+    try:
+        found = session.client.datasets.get(dataset).update(
+            name=name,
+            description=description,
+            visibility=visibility,
+            confirm_personal_data=confirm_personal_data,
+            types=assignments("--type", types),
+            roles=assignments("--role", roles),
+            personal_data=assignments("--personal-data", personal_data),
+            locales=assignments("--locale", locales),
+        )
+    except NotPossible as error:
+        if error.reason == "PERSONAL_DATA_FOUND":
+            error.hint = "`--confirm-personal-data` publishes it as it is; `--personal-data COLUMN=none` corrects what is wrong."
+        raise
+    findings = found.stats().personal_data if found.state == "ready" else []
+    session.output.result(found.to_dict(), lambda: _details(found, findings))
 
 
 @app.command()
@@ -206,7 +247,7 @@ def rm(
     )
 
 
-def _details(dataset: "DatasetFields") -> RenderableType:
+def _details(dataset: "DatasetFields", findings: "Sequence[PersonalDataFinding]" = ()) -> RenderableType:
     about = output.facts(
         [
             ("dataset", dataset.name),
@@ -219,6 +260,7 @@ def _details(dataset: "DatasetFields") -> RenderableType:
             ("version", dataset.version),
             ("visibility", dataset.visibility),
             ("uploaded", output.when(dataset.create_time)),
+            *(("personal data", _finding(finding)) for finding in findings),
             *(("note", warning) for warning in dataset.warnings),
         ]
     )
@@ -239,13 +281,22 @@ def _details(dataset: "DatasetFields") -> RenderableType:
     return Group(about, "", columns)
 
 
+def _finding(finding: "PersonalDataFinding") -> str:
+    """For instance `email: e-mail addresses (confidence 0.99)`, or `city: nothing personal (said by its owner)`."""
+    called = KINDS.get(finding.kind, finding.kind)
+    said = "said by its owner" if finding.decided_by == "user" else f"confidence {finding.confidence:.2f}"
+    language = f", {finding.locale}" if finding.locale else ""
+    return f"{finding.column}: {called} ({said}{language})"
+
+
 def _statistics(stats: "Stats") -> RenderableType:
     notes = [f"{stats.row_count:,} rows, {stats.duplicate_row_count:,} of them equal to an earlier one."]
     columns = output.table(
         ["column", "type", "missing", "#distinct", "#mean", "#deviation", "smallest", "largest", "most frequent"],
         [_statistics_row(column) for column in stats.columns],
     )
-    return Group(*notes, "", columns, *(output.visible(f"Note: {warning}") for warning in stats.warnings))
+    findings = [output.visible(f"Personal data in {_finding(finding)}") for finding in stats.personal_data]
+    return Group(*notes, "", columns, *findings, *(output.visible(f"Note: {warning}") for warning in stats.warnings))
 
 
 def _statistics_row(column: "ColumnProfile") -> list[str]:

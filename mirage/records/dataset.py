@@ -24,6 +24,13 @@ class Column(Record[dataset_pb2.Column]):
     )
     role = Field("role", str, "`feature`, `primary_key` or `target`.")
     nullable = Field("nullable", bool, "Whether a value is missing anywhere.")
+    personal_data = Field(
+        "personal_data",
+        str,
+        "The kind of personal data that it holds, such as `email`; empty if none. It is never learnt: generated tables "
+        "get invented values.",
+    )
+    personal_data_locale = Field("personal_data_locale", str, "Its language and country, as in `de_DE`; may be empty.")
 
     def __repr__(self) -> str:
         return f"<Column {self.name!r} {self.type}>"
@@ -95,6 +102,29 @@ class DatasetEvent(Record[dataset_pb2.DatasetEvent]):
         return f"<DatasetEvent {self.sequence} {self.stage} {self.progress:.0%}>"
 
 
+class PersonalDataFinding(Record[profile_pb2.PersonalDataFinding]):
+    """What a column holds of people: found, or said by the dataset's owner."""
+
+    column = Field("column", str, "The column's name.")
+    kind = Field(
+        "kind", str, "What it holds, such as `email`; `none` where the owner said so."
+    )
+    locale = Field("locale", str, "Language and country, as in `de_DE`; empty where unknown.")
+    confidence = Field("confidence", float, "How sure the scan is, 0 to 1; 1 where the owner decided.")
+    matching_share = Field("matching_share", float, "The share of the examined values that look like it, 0 to 1.")
+    evidence = Field(
+        "evidence", texts, "What speaks for it: `pattern`, `checksum`, `column name` and so on."
+    )
+    decided_by = Field("decided_by", str, "`scan` or `user`.")
+
+    def __repr__(self) -> str:
+        return f"<PersonalDataFinding {self.column!r} {self.kind} {self.confidence:.2f}>"
+
+
+def _findings(messages: Any) -> list[PersonalDataFinding]:
+    return [PersonalDataFinding(message) for message in messages]
+
+
 class Stats(Record[profile_pb2.DatasetProfile]):
     """What is known of a table without looking at its rows."""
 
@@ -103,6 +133,7 @@ class Stats(Record[profile_pb2.DatasetProfile]):
     columns: Field[list[profile_pb2.ColumnProfile]] = Field("columns", list, "What is known of each column, in order.")
     correlations: Field[list[profile_pb2.Correlation]] = Field("correlations", list, "How columns go together.")
     warnings = Field("warnings", texts, "What a user should know before learning from this table.")
+    personal_data = Field("personal_data", _findings, "What was found of people, or said of it since, by column.")
 
     def dataframe(self) -> "pd.DataFrame":
         """Returns one row for each column: type, missing, distinct, and mean and range where there are some."""

@@ -1,7 +1,7 @@
 """What a column's name says of its content, in English, French, German, Spanish, Italian and Portuguese."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -177,6 +177,7 @@ _THINGS = frozenset(
 _PLAIN_ONLY = frozenset({Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME, Kind.CITY})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LONGEST_NAME = 100
+_LONGEST_PHRASE = 5  # words
 
 
 class Hint(NamedTuple):
@@ -188,24 +189,21 @@ class Hint(NamedTuple):
 
 def hints(column: str) -> dict[Kind, Hint]:
     """The kinds that a column's name speaks of."""
-    words = _words(column)
-    plain = tuple(word for word in words if word not in _ROLES and not word.isdigit())
+    spoken = _words(column)
+    plain = tuple(word for word in spoken if word not in _ROLES and not word.isdigit())
     found: dict[Kind, Hint] = {}
-    for kind, phrases in _phrases().items():
-        for phrase, language in phrases.items():
-            if phrase in (words, plain):
-                hint = Hint(PLAIN, language)
-            elif kind not in _PLAIN_ONLY and _contains(words, phrase):
-                hint = Hint(PART, language)
-            else:
-                continue
-            if kind not in found or hint.confidence > found[kind].confidence:
-                found[kind] = hint
+    for phrase in (spoken, plain):
+        for kind, language in _phrases().get(phrase, {}).items():
+            found.setdefault(kind, Hint(PLAIN, language))
+    for phrase in _parts(spoken):
+        for kind, language in _phrases().get(phrase, {}).items():
+            if kind not in _PLAIN_ONLY:
+                found.setdefault(kind, Hint(PART, language))
     if not found.keys() & {Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME}:
-        spoken = plain or words[-1:]
-        if len(spoken) == 1 and spoken[0] in _AMBIGUOUS_NAMES:
+        [word, *more] = plain or spoken[-1:] or ("",)
+        if not more and word in _AMBIGUOUS_NAMES:
             for kind in (Kind.FULL_NAME, Kind.FIRST_NAME, Kind.LAST_NAME):
-                found[kind] = Hint(AMBIGUOUS, _AMBIGUOUS_NAMES[spoken[0]])
+                found[kind] = Hint(AMBIGUOUS, _AMBIGUOUS_NAMES[word])
     return found
 
 
@@ -219,18 +217,19 @@ def _words(column: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W\d_]+|\d+", folded(spread)))
 
 
-def _contains(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
-    length = len(phrase)
-    return any(words[start : start + length] == phrase for start in range(len(words) - length + 1))
+def _parts(spoken: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Neighbouring words, the most first."""
+    for length in range(min(_LONGEST_PHRASE, len(spoken)), 0, -1):
+        for start in range(len(spoken) - length + 1):
+            yield spoken[start : start + length]
 
 
 @cache
-def _phrases() -> dict[Kind, dict[tuple[str, ...], str]]:
-    return {
-        kind: {
-            tuple(phrase.split()): language
-            for language, phrases in reversed(list(languages.items()))  # what several share is the first one's
-            for phrase in phrases.split("|")
-        }
-        for kind, languages in _PHRASES.items()
-    }
+def _phrases() -> dict[tuple[str, ...], dict[Kind, str]]:
+    """What each phrase stands for, and in which language; what several share is the first one's."""
+    found: dict[tuple[str, ...], dict[Kind, str]] = {}
+    for kind, languages in _PHRASES.items():
+        for language, phrases in languages.items():
+            for phrase in phrases.split("|"):
+                found.setdefault(words(phrase), {}).setdefault(kind, language)
+    return found

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ LONGEST_VALUE = 300
 """Characters of a value that are looked at; what is longer is prose."""
 _GROUPS = 6
 _ROWS_A_VALUE = 4  # values repeat
-_COLUMNS_AT_ONCE = 100
+_COLUMNS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,19 @@ class Sample:
 def samples(table: Path) -> Iterator[Sample]:
     """A sample of each column of a Parquet file that holds text or integers, in the columns' order."""
     with pq.ParquetFile(table, pre_buffer=False) as file:
-        positions = [index for index, field in enumerate(file.schema_arrow) if _is_text(field.type) or _is_whole(field)]
+        fields = dict(enumerate(file.schema_arrow))
+        positions = [index for index, field in fields.items() if _is_text(field.type) or _is_whole(field.type)]
         limit = max(FEWEST_VALUES, min(MOST_VALUES, MOST_TABLE_VALUES // max(1, len(positions))))
         for start in range(0, len(positions), _COLUMNS_AT_ONCE):
-            yield from _samples(file, positions[start : start + _COLUMNS_AT_ONCE], limit)
+            chosen = positions[start : start + _COLUMNS_AT_ONCE]
+            for position, values in zip(chosen, _samples(file, chosen, limit), strict=True):
+                yield Sample(fields[position].name, values, _is_whole(fields[position].type))
 
 
-def _samples(file: pq.ParquetFile, positions: Sequence[int], limit: int) -> Iterator[Sample]:
+def _samples(file: pq.ParquetFile, positions: Sequence[int], limit: int) -> Iterator[tuple[str, ...]]:
     groups = file.metadata.num_row_groups
     chosen = sorted({int(group) for group in np.linspace(0, groups - 1, min(groups, _GROUPS))}) if groups else []
     rows = limit * _ROWS_A_VALUE // max(1, len(chosen))
-    names = file.schema_arrow.names
     drawn: dict[int, dict[str, None]] = {position: {} for position in positions}
     for group in chosen:
         # By position: a name with a dot would be read as a path.
@@ -54,8 +55,7 @@ def _samples(file: pq.ParquetFile, positions: Sequence[int], limit: int) -> Iter
         values = drawn[position]
         if len(values) < FEWEST_VALUES:
             values = _sought(file, position, limit) or values
-        field = file.schema_arrow.field(position)
-        yield Sample(names[position], tuple(islice(_thinned(list(values), limit), limit)), _is_whole(field))
+        yield tuple(_thinned(list(values), limit))
 
 
 def _columns(file: pq.ParquetFile, group: int, positions: Sequence[int]) -> list[pa.ChunkedArray]:
@@ -106,5 +106,5 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_whole(field: pa.Field) -> bool:
-    return bool(pa.types.is_integer(field.type))
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind))

@@ -18,6 +18,7 @@ _UNMISTAKABLE_POSTCODE = Test(strength=0.6, enough=0.9)
 _MOST_WORDS = 20
 _LONGEST = 200  # characters
 _WORD = re.compile(r"[^\W_]+(?:['’.][^\W_]+){0,3}", re.UNICODE)
+_DIGIT = re.compile("[0-9]")
 # 12, 12a, 12 bis, 12-14, 12/3
 _HOUSE_NUMBER = re.compile(r"[0-9]{1,5}[a-z]?")
 
@@ -51,7 +52,7 @@ _POSTCODES: Mapping[str, re.Pattern[str]] = {
 _LETTERED = frozenset({"GB", "CA"})
 _DIGITS_ONLY = re.compile(r"(?:[A-Z]{1,2}-)?[0-9]{4,6}")  # most countries; tells none
 _WITHIN = re.compile(
-    r"\b(?:[0-9]{5}(?:-[0-9]{3,4})?|[0-9]{4}-[0-9]{3}|[0-9]{4}|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})\b"
+    r"\b(?:[0-9]{5}(?:-[0-9]{3,4})?|[0-9]{4}-[0-9]{3}|[0-9]{4} [^\W\d_]{2,}|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})\b"
 )
 _CITY = re.compile(r"[^\W\d_]+(?:[ '’.\-/()]{1,2}[^\W\d_]+){0,6}\.?")
 
@@ -102,8 +103,9 @@ class _Address(NamedTuple):
 
 
 def _streets(sample: Sample, hints: Hints) -> Iterator[Evidence]:
-    found = [address for value in sample.values if (address := _address(value)) is not None]
     hinted = [hints[kind] for kind in (Kind.STREET_ADDRESS, Kind.POSTAL_ADDRESS) if kind in hints]
+    candidates = sample.values if hinted else [value for value in sample.values if _DIGIT.search(value)]
+    found = [address for value in candidates if (address := _address(value)) is not None]
     if not found:
         return
     numbered = [address for address in found if address.numbered]
@@ -133,13 +135,19 @@ def _address(value: str) -> _Address | None:
     words = _WORD.findall(folded(value))
     if not 2 <= len(words) <= _MOST_WORDS:
         return None
-    languages = frozenset(language for word in words for language in _languages(word))
+    numbers = [place for place, word in enumerate(words) if _HOUSE_NUMBER.fullmatch(word)]
+    languages = frozenset(
+        language
+        for place, word in enumerate(words)
+        for language in _languages(word)
+        # English words of streets are words of much else, too: there they stand behind the number and a name.
+        if language != "en" or not numbers or place >= numbers[0] + 2
+    )
     if not languages:
         return None
-    numbers = [place for place, word in enumerate(words) if _HOUSE_NUMBER.fullmatch(word)]
     named = len(words) > len(numbers) + 1 or any(len(word) > _SHORTEST_END_STEM + 4 for word in words)
     whole = len(numbers) > 1 and _WITHIN.search(value[value.find(" ") :]) is not None
-    return _Address(languages, bool(numbers) and named, whole or ("\n" in value and bool(numbers)))
+    return _Address(languages, bool(numbers) and named, whole or (value.count("\n") > 1 and bool(numbers)))
 
 
 @cache

@@ -23,7 +23,7 @@ _LOCALES = words(
 _ONE_NAME = Test(strength=0.8, chance=0.3, enough=0.4)
 # A first name beside a last name is hardly anything else.
 _WHOLE_NAME = Test(strength=0.95, chance=0.1, enough=0.3)
-_FEWEST = 8
+_FEWEST = 20
 """With fewer different values than these, what they are tells only together with the column's name."""
 _MOST_ORGANISATIONS = 0.03
 """In a column of companies some are called like people; the others tell."""

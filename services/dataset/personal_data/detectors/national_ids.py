@@ -86,12 +86,20 @@ KNOWN = (
 )
 _SEPARATORS = str.maketrans("", "", " -./")
 _LONGEST = 24
+# All of them have digits, and so many characters.
+_FORM = re.compile(r"(?=[A-Z]*[0-9])[A-Z0-9]{9,16}")
 
 
 def examine(sample: Sample, hints: Hints) -> Iterator[Evidence]:
     """Values that are a number of one of the countries; the country with the best evidence."""
     hint = hints.get(Kind.NATIONAL_ID)
-    short = [(value, value.translate(_SEPARATORS).upper()) for value in sample.values if len(value) <= _LONGEST]
+    short = [
+        (value, compact)
+        for value in sample.values
+        if len(value) <= _LONGEST and _FORM.fullmatch(compact := value.translate(_SEPARATORS).upper())
+    ]
+    if not short:
+        return
     best: Evidence | None = None
     for known in KNOWN:
         looking = [(value, compact) for value, compact in short if known.form.fullmatch(compact)]
