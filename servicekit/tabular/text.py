@@ -11,6 +11,9 @@ MISSING_TOKENS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA
 NUMBER_PATTERN = r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 """Text that is a number. A leading zero or a plus sign makes it none: so postcodes and telephone numbers stay text."""
 
+WORDS_PATTERN = r"(?i:true|false|[+-]?inf(?:inity)?)"
+"""Text that is a boolean or infinity."""
+
 
 def as_text(values: pa.Array) -> pa.Array:
     """Every value's text, missing ones staying missing.

@@ -126,6 +126,13 @@ def _fits(cell: Any) -> bool:
     return False
 
 
+class _Exact(float):
+    """A number that is written with all its digits: the library formats with 16, but some doubles need 17."""
+
+    def __format__(self, _specification: str) -> str:
+        return repr(float(self))
+
+
 def _write_row(sheet: Worksheet, row: int, cells: tuple[Any, ...], formats: dict[str, Format]) -> None:
     for column, cell in enumerate(cells):
         match cell:
@@ -133,7 +140,9 @@ def _write_row(sheet: Worksheet, row: int, cells: tuple[Any, ...], formats: dict
                 continue
             case bool():
                 sheet.write_boolean(row, column, cell)
-            case int() | float():
+            case float():
+                sheet.write_number(row, column, _Exact(cell))
+            case int():
                 sheet.write_number(row, column, cell)
             case dt.datetime():
                 sheet.write_datetime(row, column, cell, formats[DATETIME])

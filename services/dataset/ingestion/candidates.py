@@ -79,7 +79,8 @@ def _boolean(name: str, yes: str, no: str) -> Candidate:
 
 
 # Digits alone must be exact in a double; what has a point or an exponent is as near as doubles come.
-_EXACT = f"(regexp_matches($t, '[.,eEnN]') OR coalesce(abs(TRY_CAST($t AS BIGINT)) <= {_LARGEST_EXACT}, false))"
+_IN_RANGE = f"TRY_CAST($t AS BIGINT) BETWEEN {-_LARGEST_EXACT} AND {_LARGEST_EXACT}"  # abs() fails for the smallest
+_EXACT = f"(regexp_matches($t, '[.,eEnN]') OR coalesce({_IN_RANGE}, false))"
 _DOUBLE = "TRY_CAST($t AS DOUBLE)"
 
 BOOLEAN = _boolean("true or false", "true", "false")

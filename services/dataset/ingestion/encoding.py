@@ -26,7 +26,7 @@ _LEGACY = (
 )  # fmt: skip
 _WESTERN = "cp1252"
 _NAMES = {"cp1252": "Windows-1252", "latin_1": "Latin-1", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
-# More bytes than this share that no text has, and it is no text; not one of them where it isn't Unicode either.
+# More bytes than this share that no text has, and it is no text; not one of them where it isn't UTF-8 either.
 _MOST_CONTROL_CHARACTERS = 0.1
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 
@@ -67,12 +67,10 @@ def as_text(source: Path, directory: Path) -> Text:
     if encoding is not None:
         return Text(_transcoded(source, directory, encoding))
     foreign = [match.start() for match in _NO_TEXT.finditer(start)]
-    if len(foreign) > _MOST_CONTROL_CHARACTERS * len(start):
+    if len(foreign) > _MOST_CONTROL_CHARACTERS * len(start) or (foreign and not _begins_as_utf8(start)):
         raise not_a_table(foreign[0])
     if _first_fault(source, 0) is None:
         return Text(source)
-    if foreign:
-        raise not_a_table(foreign[0])
     encoding = _legacy(source)
     note = f"The file isn't in UTF-8; it was read as {_NAMES.get(encoding, encoding)}."
     return Text(_transcoded(source, directory, encoding), note=note)
@@ -95,6 +93,14 @@ def _wide(start: bytes) -> str | None:
     if odd > 0.6 and even < 0.1:
         return "utf-16-le"
     return "utf-16-be" if even > 0.6 and odd < 0.1 else None
+
+
+def _begins_as_utf8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _first_fault(source: Path, offset: int) -> int | None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import zipfile
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _NOON = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 _CLOCK = _NOON.replace(tzinfo=None)
 
 
-def _workbook(*sheets: list[list[object]]) -> bytes:
+def _workbook(*sheets: Sequence[Sequence[object]]) -> bytes:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
     for number, rows in enumerate(sheets):

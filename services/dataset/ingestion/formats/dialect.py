@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from servicekit.tabular.text import MISSING_TOKENS, NUMBER_PATTERN
+from servicekit.tabular.csv import AMBIGUOUS_PATTERN, SPECIAL_PATTERN, is_plain_name
+from servicekit.tabular.text import MISSING_TOKENS, NUMBER_PATTERN, WORDS_PATTERN
 from services.dataset.ingestion.faults import unreadable
 
 DELIMITERS = ",;\t|"
@@ -16,6 +17,8 @@ _SAMPLE_RECORDS = 1_000
 # Above a header some programs write a title. If nearly all other lines agree on more columns, line 1 is such a line.
 _AGREEMENT = 0.9
 _NUMBER = re.compile(NUMBER_PATTERN)
+_WORD = re.compile(WORDS_PATTERN)
+_NEEDS_QUOTES = re.compile(f"{SPECIAL_PATTERN}|{AMBIGUOUS_PATTERN}")
 _MOMENT = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}.*|\d{1,2}[./-]\d{1,2}[./-]\d{4}.*")
 
 
@@ -69,7 +72,9 @@ def detect(sample: str, *, whole: bool) -> Dialect:
         columns=len(first),
         skip_space=_skips_space(data),
         quotes_all=quotes_all,
-        quoted_columns=frozenset() if quotes_all else frozenset(_quoted_columns(data, len(first))),
+        quoted_columns=frozenset()
+        if quotes_all
+        else frozenset(_quoted_columns(data, len(first), sparing=_spares_quotes(first if has_header else [], data))),
         header_alone=has_header and not rest and whole,
         preamble=preamble,
     )
@@ -157,6 +162,8 @@ def _is_header(first: Record, rest: Sequence[Record]) -> bool:
             if values and all(kind.fullmatch(value) for value in values):
                 if not kind.fullmatch(cell.text.strip()):
                     return True
+                if cell.quoted and not any(record[position].quoted for record in rest if position < len(record)):
+                    return True
                 data_like.append(cell.text.strip())
                 break
     return not data_like or _is_series(data_like)
@@ -178,10 +185,20 @@ def _skips_space(data: Sequence[Record]) -> bool:
     return bool(cells) and sum(text.startswith(" ") for text in cells) >= 0.95 * len(cells)
 
 
-def _quoted_columns(data: Sequence[Record], columns: int) -> Iterator[int]:
+def _spares_quotes(header: Record, data: Sequence[Record]) -> bool:
+    """Whether only those cells are quoted that would be taken for something else, as Mirage itself does."""
+    return not any(
+        cell.quoted and is_plain_name(cell.text) and not _NEEDS_QUOTES.search(cell.text) for cell in header
+    ) and all(_NEEDS_QUOTES.search(cell.text) for record in data for cell in record if cell.quoted)
+
+
+def _quoted_columns(data: Sequence[Record], columns: int, *, sparing: bool) -> Iterator[int]:
     for position in range(columns):
         cells = [record[position] for record in data if position < len(record) and record[position].text]
-        numeric = [cell.quoted for cell in cells if _NUMBER.fullmatch(cell.text)]
-        # Only what looks like a number must be quoted to be text; other cells are text anyway.
-        if numeric and all(numeric):
+        # Only what looks like a number must be quoted to be text; other cells are text anyway. Words like true say so
+        # only where not every word is quoted.
+        alike = [
+            cell.quoted for cell in cells if _NUMBER.fullmatch(cell.text) or (sparing and _WORD.fullmatch(cell.text))
+        ]
+        if alike and all(alike):
             yield position
