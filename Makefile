@@ -67,6 +67,10 @@ admin: $(READY) ## Make an administrator: make admin EMAIL=ada@example.org
 	@test -n "$(EMAIL)" || { echo "Whose? For example: make admin EMAIL=ada@example.org" >&2; exit 2; }
 	@$(BIN)/python -m deploy.local exec auth -- python -m services.auth.admin create --email "$(EMAIL)"
 
+.PHONY: rotate-keys
+rotate-keys: $(READY) ## Make a new key to sign tokens with; it takes over by itself, and old tokens live out their time.
+	@$(BIN)/python -m deploy.local rotate-keys
+
 .PHONY: bench
 bench: $(READY) ## Measure what the claims of speed rest on.
 	@$(BIN)/python -m benchmarks

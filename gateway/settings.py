@@ -59,6 +59,14 @@ class GatewaySettings(BaseSettings):
     token_issuer: str = Field("mirage", min_length=1, examples=["mirage"])
     token_audience: str = Field("mirage-api", min_length=1, examples=["mirage-api"])
 
+    signing_keys_cache_seconds: int = Field(
+        60,
+        ge=1,
+        le=600,
+        description="how long the published keys are kept",
+        examples=["60"],
+    )
+
     tls_cert_file: Path | None = Field(None, examples=["/etc/mirage/tls.crt"])
     tls_key_file: Path | None = Field(None, examples=["/etc/mirage/tls.key"])
 

@@ -16,6 +16,7 @@ from dotenv import load_dotenv
 
 from deploy.local import database
 from deploy.local.conductor import PlatformFailed
+from deploy.local.credentials import kept_credentials
 from deploy.local.home import AlreadyRunning, Home
 from deploy.local.log_view import show
 from deploy.local.parts import WrongSettings
@@ -119,6 +120,16 @@ def execute(
         program, *arguments = command
         program = sys.executable if program in {"python", "python3"} else program
         result = subprocess.run([program, *arguments], env=database.environment_of(base, service), check=False)
+    raise SystemExit(result.returncode)
+
+
+@app.command("rotate-keys")
+def rotate_keys() -> None:
+    """Makes a new signing key, which takes over by itself, whether or not the platform runs."""
+    settings = load(LocalSettings)
+    keys = kept_credentials(Home(settings.mirage_home).secrets, SERVICES).signing_keys
+    environment = {**os.environ, "SIGNING_KEYS_DIR": str(keys)}
+    result = subprocess.run([sys.executable, "-m", "services.auth.rotation"], env=environment, check=False)
     raise SystemExit(result.returncode)
 
 

@@ -2,11 +2,14 @@
 
 `20260131T120000Z.pem` signs from noon of that day on, until a younger key takes over; every key in the directory is
 published. So a key is rotated by adding one whose moment lies ahead by more than the time for which others keep the
-published set, and retired by deleting its file once the last token it signed has expired.
+published set, and retired once the last token it signed has expired. Every copy of auth looks into the directory again
+and again, and goes by the same names: they agree without asking each other.
 """
 
+import asyncio
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -14,7 +17,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_encode
 
-from servicekit.identity import ALGORITHM
+from servicekit.identity import ALGORITHM, CLOCK_SKEW_SECONDS
 from servicekit.timestamps import utc_now
 from services.auth.errors import ConfigurationError
+from services.auth.settings import LONGEST_TOKEN_MINUTES
 
 log = structlog.get_logger(__name__)
 
+_LONGEST_TOKEN = timedelta(minutes=LONGEST_TOKEN_MINUTES)
 _NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 _NAME_PATTERN = re.compile(r"\d{8}T\d{6}Z")
 
@@ -47,10 +52,23 @@ class SigningKey:
 class SigningKeys:
     """The keys of this platform: the source that auth's own token check takes its public keys from."""
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
-        """Takes at least one key."""
+    def __init__(self, keys: Sequence[SigningKey], token_lifetime: timedelta = _LONGEST_TOKEN) -> None:
+        """Takes at least one key, and how long the tokens that they sign are good."""
+        self._token_lifetime = token_lifetime + timedelta(seconds=CLOCK_SKEW_SECONDS)
+        self._keys: list[SigningKey] = []
+        self.replace(keys)
+
+    def replace(self, keys: Sequence[SigningKey]) -> None:
+        """Goes by these keys from now on; at least one."""
         self._keys = sorted(keys, key=lambda key: key.signs_from)
-        self._public_keys = {key.key_id: key.private_key.public_key() for key in keys}
+
+    def retired(self, now: datetime) -> Sequence[SigningKey]:
+        """The keys whose last token has expired: those whose successor has signed for longer than a token is good."""
+        return [
+            key
+            for key, successor in itertools.pairwise(self._keys)
+            if successor.signs_from + self._token_lifetime <= now
+        ]
 
     def signing_key(self, now: datetime) -> SigningKey:
         """The youngest key whose moment has come; the oldest where none has."""
@@ -59,14 +77,18 @@ class SigningKeys:
 
     async def key(self, key_id: str) -> Any:
         """The public key of this id, in a form that PyJWT takes; None if there is none."""
-        return self._public_keys.get(key_id)
+        return next((key.private_key.public_key() for key in self._published() if key.key_id == key_id), None)
 
     def key_set(self) -> bytes:
-        """Every public key, as a JWK set (RFC 7517) in JSON."""
-        return json.dumps({"keys": [key.public_jwk for key in self._keys]}, separators=(",", ":")).encode()
+        """Every public key that isn't retired, as a JWK set (RFC 7517) in JSON."""
+        return json.dumps({"keys": [key.public_jwk for key in self._published()]}, separators=(",", ":")).encode()
+
+    def _published(self) -> Sequence[SigningKey]:
+        retired = {key.key_id for key in self.retired(utc_now())}
+        return [key for key in self._keys if key.key_id not in retired]
 
 
-def load_or_create(directory: Path) -> SigningKeys:
+def load_or_create(directory: Path, token_lifetime: timedelta = _LONGEST_TOKEN) -> SigningKeys:
     """The keys in a directory; where there is none yet, one that is made now.
 
     Processes that start at once agree: the first makes the key, the others read it. A directory that holds keys may
@@ -86,7 +108,68 @@ def load_or_create(directory: Path) -> SigningKeys:
                     keys = _load(directory)
     except OSError as error:
         raise ConfigurationError(f"SIGNING_KEYS_DIR: {directory} can't be used: {error.strerror}.") from error
-    return SigningKeys(keys)
+    return SigningKeys(keys, token_lifetime)
+
+
+async def keep_current(directory: Path, keys: SigningKeys, *, every_s: float = 1.0) -> None:
+    """Takes up what changes in the directory, and deletes what is retired; ends by being cancelled.
+
+    What can't be used is logged, and the keys stay as they are: a wrong file must not end a service that works.
+    """
+    seen = _names(directory)
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            _delete_retired(directory, keys)
+            found = await asyncio.to_thread(_names, directory)
+            if found != seen:
+                loaded = await asyncio.to_thread(_load, directory)
+                if loaded:
+                    keys.replace(loaded)
+                    log.info("signing_keys_changed", keys=len(loaded))
+                seen = found
+        except (OSError, ConfigurationError) as error:
+            log.error("signing_keys_unusable", error=str(error))  # noqa: TRY400 - what is wrong is in the message
+
+
+def rotate(directory: Path, publish_for: timedelta, token_lifetime: timedelta) -> tuple[SigningKey, bool]:
+    """Adds a key that signs once it has been published for a while; returns it, and whether it is new.
+
+    While a key waits for its moment it is the one that is returned: rotating twice is rotating once. Killed at any
+    point, this leaves the directory as it was or with the whole new key.
+
+    Raises:
+        ConfigurationError: the directory can't be used, or a file in it is no such key.
+    """
+    load_or_create(directory, token_lifetime)
+    try:
+        with _alone_in(directory):
+            for draft in directory.glob(".*.pem.*"):  # of one who was killed
+                draft.unlink()
+            loaded = _load(directory)
+            now = utc_now()
+            youngest = max(loaded, key=lambda key: key.signs_from)
+            if youngest.signs_from > now:
+                return youngest, False
+            _delete_retired(directory, SigningKeys(loaded, token_lifetime))
+            # The name has whole seconds: rather later than too early.
+            signs_from = (now + publish_for).replace(microsecond=0) + timedelta(seconds=1)
+            _create(directory, signs_from)
+            return max(_load(directory), key=lambda key: key.signs_from), True
+    except OSError as error:
+        raise ConfigurationError(f"SIGNING_KEYS_DIR: {directory} can't be used: {error.strerror}.") from error
+
+
+def _delete_retired(directory: Path, keys: SigningKeys) -> None:
+    for key in keys.retired(utc_now()):
+        path = directory / f"{key.signs_from:{_NAME_FORMAT}}.pem"
+        if path.exists() and os.access(directory, os.W_OK):  # a mounted secret is tidied by whoever mounts it
+            path.unlink(missing_ok=True)
+            log.info("signing_key_retired", file=path.name)
+
+
+def _names(directory: Path) -> set[tuple[str, int]]:
+    return {(path.name, path.stat().st_mtime_ns) for path in directory.glob("*.pem")}
 
 
 def _load(directory: Path) -> list[SigningKey]:
@@ -148,4 +231,14 @@ def _create(directory: Path, signs_from: datetime) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(directory / name)
+    _sync(directory)
     log.info("signing_key_created", file=name)
+
+
+def _sync(directory: Path) -> None:
+    """Makes the new name outlive a power cut, as its content does."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -65,7 +65,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         ConfigurationError: a file that a setting names can't be used.
     """
     async with AsyncExitStack() as stack:
-        signing_keys = keys.load_or_create(settings.signing_keys_dir)
+        signing_keys = keys.load_or_create(settings.signing_keys_dir, settings.signed_lifetime)
+        await stack.enter_async_context(_beside(keys.keep_current(settings.signing_keys_dir, signing_keys)))
         secrets = identities.load_secrets(settings.service_secrets_file)
         access_tokens = AccessTokens(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
         service_identities = identities.ServiceIdentities(secrets, access_tokens, settings.service_token_lifetime)

@@ -23,16 +23,53 @@ class PasswordSettings(BaseSettings):
     password_hash_lanes: int = Field(4, ge=1, le=64, examples=["4"])
 
 
+class TokenSettings(BaseSettings):
+    """How long tokens are good, and the keys that sign them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    access_token_expire_minutes: int = Field(30, ge=1, le=LONGEST_TOKEN_MINUTES, examples=["30"])
+    service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
+    signing_keys_dir: Path = Field(
+        description="PEM files, made on first start where there is none", examples=["/var/lib/mirage/keys"]
+    )
+    signing_key_publish_seconds: float = Field(
+        180.0,
+        ge=1,
+        le=86_400,
+        description="a new key is published for so long before it signs; longer than anybody keeps the published keys",
+        examples=["180"],
+    )
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long a person's access token is good."""
+        return timedelta(minutes=self.access_token_expire_minutes)
+
+    @property
+    def service_token_lifetime(self) -> timedelta:
+        """How long a service's access token is good."""
+        return timedelta(minutes=self.service_token_expire_minutes)
+
+    @property
+    def signed_lifetime(self) -> timedelta:
+        """How long any signed token is good: for so long a key is published after it has signed the last one."""
+        return max(self.access_token_lifetime, self.service_token_lifetime)
+
+    @property
+    def key_publication(self) -> timedelta:
+        """How long a new key is published before it signs."""
+        return timedelta(seconds=self.signing_key_publish_seconds)
+
+
 class CommandSettings(ServiceSettings, PasswordSettings):
     """What the administrator's command reads: the database and the cost of a hash."""
 
 
-class Settings(ServiceSettings, PasswordSettings):
+class Settings(ServiceSettings, PasswordSettings, TokenSettings):
     """What the service reads."""
 
-    access_token_expire_minutes: int = Field(30, ge=1, le=LONGEST_TOKEN_MINUTES, examples=["30"])
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
-    service_token_expire_minutes: int = Field(10, ge=5, le=15, examples=["10"])
     max_api_keys: int = Field(20, ge=0, le=10_000, description="keys a user may have", examples=["20"])
     api_key_max_expire_days: int = Field(365, ge=1, le=3_650, examples=["365"])
     rate_limits: str = Field(
@@ -44,9 +81,6 @@ class Settings(ServiceSettings, PasswordSettings):
         le=2,
         description="between signs of life to services that follow revocations",
         examples=["1"],
-    )
-    signing_keys_dir: Path = Field(
-        description="PEM files, made on first start where there is none", examples=["/var/lib/mirage/keys"]
     )
     service_secrets_file: FilePath = Field(
         description="a JSON object: client id to secret", examples=["/etc/mirage/service-secrets.json"]
@@ -64,11 +98,6 @@ class Settings(ServiceSettings, PasswordSettings):
         return self.rate_limits.strip().lower() != "off"
 
     @property
-    def access_token_lifetime(self) -> timedelta:
-        """How long a person's access token is good."""
-        return timedelta(minutes=self.access_token_expire_minutes)
-
-    @property
     def refresh_token_lifetime(self) -> timedelta:
         """How long a session lasts unless it is renewed."""
         return timedelta(days=self.refresh_token_expire_days)
@@ -77,8 +106,3 @@ class Settings(ServiceSettings, PasswordSettings):
     def api_key_max_lifetime(self) -> timedelta:
         """The longest time that an API key may be good."""
         return timedelta(days=self.api_key_max_expire_days)
-
-    @property
-    def service_token_lifetime(self) -> timedelta:
-        """How long a service's access token is good."""
-        return timedelta(minutes=self.service_token_expire_minutes)

@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc.aio
 import httpx
+import jwt
 import pytest
 from pydantic import SecretStr
 
 from gateway.settings import GatewaySettings
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from servicekit.server import running
+from services.auth.keys import rotate
 from services.auth.server import application
 from services.auth.settings import Settings
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
@@ -26,11 +29,11 @@ SIGN_IN = {name: ADA[name] for name in ("email", "password")}
 
 
 @pytest.fixture
-async def envoy(postgres: PostgresForTests, tmp_path: Path) -> AsyncIterator[RunningEnvoy]:
-    """An Envoy in front of a running auth service."""
+def settings(postgres: PostgresForTests, tmp_path: Path) -> Settings:
+    """The auth service's settings, with times that a test can wait for."""
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"dataset": "dataset-secret-0123456789"}))
-    settings = Settings(
+    made = Settings(
         database_url=SecretStr(postgres.database_url("auth")),
         signing_keys_dir=tmp_path / "keys",
         service_secrets_file=secrets,
@@ -38,9 +41,18 @@ async def envoy(postgres: PostgresForTests, tmp_path: Path) -> AsyncIterator[Run
         password_hash_memory_kib=64,
         password_hash_iterations=1,
         password_hash_lanes=1,
+        signing_key_publish_seconds=2,
+        rate_limits="off",
     )
+    return made.model_copy(update={"access_token_expire_minutes": 0.1, "service_token_expire_minutes": 0.1})
+
+
+@pytest.fixture
+async def envoy(settings: Settings, tmp_path: Path) -> AsyncIterator[RunningEnvoy]:
+    """An Envoy in front of a running auth service."""
     async with running(settings, application(settings)) as address:
-        gateway = GatewaySettings(auth_address=address, dataset_address=address, generation_address=address)
+        addresses = dict.fromkeys(("auth_address", "dataset_address", "generation_address"), address)
+        gateway = GatewaySettings(**addresses, signing_keys_cache_seconds=1)  # type: ignore[arg-type]  # a mix of types
         async with _in_a_thread(tmp_path, gateway) as envoy:
             yield envoy
 
@@ -100,3 +112,35 @@ async def test_wrong_password(envoy: RunningEnvoy) -> None:
         answer = await client.post("/auth/login", json={"email": "nobody@example.org", "password": "wrong password"})
     assert answer.status_code == 401
     assert error_of(answer)["code"] == "INVALID_CREDENTIALS"
+
+
+async def test_rotating_keys(envoy: RunningEnvoy, settings: Settings) -> None:
+    """While the signing key changes no token is refused at any moment; then the old key is gone, here and at Envoy."""
+    person = {**ADA, "email": "ada.rotates@example.org"}
+    credentials = {name: person[name] for name in ("email", "password")}
+    async with httpx.AsyncClient(base_url=envoy.url, timeout=30) as client:
+        (await client.post("/auth/register", json=person)).raise_for_status()
+
+        async def signed_in() -> str:
+            return str((await client.post("/auth/login", json=credentials)).json()["data"]["access_token"])
+
+        async def status(token: str) -> int:
+            return (await client.get("/auth/me", headers={"authorization": f"Bearer {token}"})).status_code
+
+        old = await signed_in()
+        assert await status(old) == 200
+        await asyncio.to_thread(rotate, settings.signing_keys_dir, settings.key_publication, settings.signed_lifetime)
+        async with asyncio.timeout(60):
+            while _key_id(new := await signed_in()) == _key_id(old):
+                assert await status(new) == 200
+            assert await status(new) == 200
+            if jwt.decode(old, options={"verify_signature": False})["exp"] > time.time():
+                assert await status(old) == 200
+            while len((await client.get("/.well-known/jwks.json")).json()["keys"]) > 1:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.1)
+        assert await status(old) == 401
+        assert await status(await signed_in()) == 200
+
+
+def _key_id(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
