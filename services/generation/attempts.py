@@ -4,7 +4,7 @@ Between a worker's words a job may be cancelled, deleted, or given to another wo
 long. So every word is spoken with the job's row locked and only counts while the attempt is still the job's own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -48,6 +48,7 @@ class Result:
     training_seconds: float
     columns: tuple[str, ...]
     details: dict[str, Any]
+    protection_key: bytes | None = field(default=None, repr=False)
 
 
 _STATES = {
@@ -132,6 +133,8 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
         training_row_count=result.training_rows,
         training_seconds=result.training_seconds,
         column_names=list(result.columns),
+        personal_data=job.personal_data,
+        protection_key=result.protection_key,
         object_key=result.model_key,
         object_bytes=result.model_bytes,
         object_sha256=result.model_sha256,

@@ -1,13 +1,13 @@
 """Pure: rows and plans to messages, messages to fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
 
-from mirage.generation.v1 import job_pb2, model_pb2
+from mirage.generation.v1 import job_pb2, model_pb2, personal_data_pb2
 from servicekit.enums import EnumNames
 from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
@@ -89,6 +89,7 @@ def job_to_proto(job: Job) -> job_pb2.Job:
         conditions=to_struct(job.conditions),
         table_sha256=job.table_sha256 or "",
         table_bytes=job.table_bytes or 0,
+        invented_columns=_invented(job.personal_data),
     )
 
 
@@ -127,7 +128,12 @@ def verdict_to_proto(verdict: Verdict) -> job_pb2.JobValidation:
         model_config=to_struct(verdict.model.parameters) if verdict.model else None,
         estimated_seconds=estimate.seconds if estimate else None,
         estimated_memory_mb=estimate.memory_mb if estimate else None,
+        invented_columns=_invented(verdict.plan.personal_data if verdict.plan else ()),
     )
+
+
+def _invented(columns: Iterable[Mapping[str, Any]]) -> list[personal_data_pb2.InventedColumn]:
+    return [personal_data_pb2.InventedColumn(**column) for column in columns]
 
 
 def model_to_proto(model: Model) -> model_pb2.Model:
@@ -149,6 +155,7 @@ def model_to_proto(model: Model) -> model_pb2.Model:
         model_sha256=model.object_sha256,
         columns=model.column_names,
         create_time=to_timestamp(model.created_at),
+        invented_columns=_invented(model.personal_data),
     )
 
 

@@ -124,6 +124,7 @@ def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
         source_sha256=source.table_sha256,
         source_row_count=source.row_count,
         column_specs=[spec.model_dump(mode="json") for spec in plan.column_specs],
+        personal_data=plan.personal_data,
         attempts=0,
         workers_lost=0,
         last_seq=0,

@@ -43,6 +43,7 @@ def metadata_document(job: Job) -> dict[str, Any]:
             "bytes": job.table_bytes,
             "row_count": job.rows_sampled,
             "columns": details.get("columns", []),
+            "personal_data": job.personal_data,
         },
         "versions": details.get("versions", {}),
         "timings": {

@@ -84,7 +84,8 @@ class Job(Standing, Base):
     dataset_name: Mapped[str]
     source_sha256: Mapped[str]
     source_row_count: Mapped[int] = mapped_column(BigInteger)
-    column_specs: Mapped[list[Document]]  # the columns to learn, each with name, type and role
+    column_specs: Mapped[list[Document]]  # the columns to learn, each with name, type, role and personal data
+    personal_data: Mapped[list[Document]] = mapped_column(default=list)  # those of personal data: column, kind, locale
 
     request_id: Mapped[str | None]  # the request that started it, for the logs
     # Its row in the queue; null while it waits for its owner's other jobs, and once it has ended.
@@ -143,6 +144,9 @@ class Model(Base):
     training_row_count: Mapped[int] = mapped_column(BigInteger)
     training_seconds: Mapped[float]
     column_names: Mapped[list[str]]
+    personal_data: Mapped[list[Document]] = mapped_column(default=list)  # columns, each with its kind and locale
+    # Without it the hashes of personal data that the model holds tell nothing; so it isn't in the model.
+    protection_key: Mapped[bytes | None]
     object_key: Mapped[str]
     object_bytes: Mapped[int] = mapped_column(BigInteger)
     object_sha256: Mapped[str]

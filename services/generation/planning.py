@@ -17,6 +17,7 @@ from services.generation.engines.catalogue import CheckedModel, check_model
 from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import Limits
 from services.generation.engines.protocol import ModelSpec
+from services.generation.fakes.kinds import DEFAULT_LOCALE
 from services.generation.sources import Source, SourceClient
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.holdout import training_row_count
@@ -112,6 +113,19 @@ class Plan:
     column_specs: tuple[ColumnSpec, ...]
     sample_size: int
     seed: int
+
+    @property
+    def personal_data(self) -> list[dict[str, Any]]:
+        """The columns of personal data, each with its kind and locale: US English where nobody knows."""
+        return [
+            {
+                "column": spec.name,
+                "kind": spec.personal_data.value,
+                "locale": spec.personal_data_locale or DEFAULT_LOCALE,
+            }
+            for spec in self.column_specs
+            if spec.personal_data is not None
+        ]
 
     @property
     def epochs(self) -> int:
@@ -254,6 +268,7 @@ def _check_size(request: JobRequest, source: Source) -> Iterator[Violation]:
 def _check_columns(request: JobRequest, source: Source) -> Iterator[Violation]:
     """What is wrong with the columns that a request names."""
     types = {spec.name: spec.type for spec in source.columns}
+    personal = {spec.name: spec.personal_data for spec in source.columns if spec.personal_data is not None}
     for index, name in enumerate(request.columns):
         if name not in types:
             yield Violation(f"columns.{index}", _unknown(name))
@@ -261,9 +276,13 @@ def _check_columns(request: JobRequest, source: Source) -> Iterator[Violation]:
             yield Violation(f"columns.{index}", f"names {name!r} a second time")
     learned = {name: types[name] for name in request.columns or types if name in types}
     yield from _check_roles(request, types, learned)
+    if request.target_column in personal:
+        yield Violation("target_column", invented(request.target_column, personal[request.target_column]))
     for name, value in request.conditions.items():
         if name not in learned:
             yield Violation(f"conditions.{name}", _not_learned(name) if name in types else _unknown(name))
+        elif name in personal:
+            yield Violation(f"conditions.{name}", invented(name, personal[name]))
         elif not _suits(learned[name], value):
             yield Violation(f"conditions.{name}", f"must be a value for a column of type {learned[name].value}")
 
@@ -286,6 +305,11 @@ def _not_learned(name: str) -> str:
     return f"{name!r} is not among the columns to learn"
 
 
+def invented(name: str, kind: str) -> str:
+    """Why nothing can be asked of a column of personal data."""
+    return f"{name!r} holds personal data ({kind}), which is never learned: its values are invented"
+
+
 def _suits(column_type: ColumnType, value: JsonValue) -> bool:
     """Whether a value could stand in a column; whether it does only training can tell."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -305,7 +329,7 @@ def _specs_in_force(request: JobRequest, source: Source) -> Iterator[ColumnSpec]
         if request.columns and spec.name not in request.columns:
             continue
         role = spec.role
-        if given.get(role):
+        if given.get(role) or (role is ColumnRole.TARGET and spec.personal_data is not None):
             role = ColumnRole.FEATURE
         for given_role, name in given.items():
             if spec.name == name:

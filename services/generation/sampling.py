@@ -21,7 +21,7 @@ from services.generation.engines.protocol import Failure
 from services.generation.errors import ModelNotFound, SamplersBusy
 from services.generation.faults import SamplingFailed
 from services.generation.models import Model
-from services.generation.planning import LARGEST_SEED, RequestLimits
+from services.generation.planning import LARGEST_SEED, RequestLimits, invented
 from services.generation.training.runner import TrainingRunner
 from services.generation.training.spec import SamplingSpec
 
@@ -64,8 +64,11 @@ def plan_sample(model: Model, fields: Mapping[str, Any], limits: RequestLimits) 
         limits.check_sample_size(rows)
     except ValueError as error:
         violations.append(Violation("n", str(error)))
+    personal = {column["column"]: column["kind"] for column in model.personal_data}
     for name in request.conditions:
-        if name not in model.column_names:
+        if name in personal:
+            violations.append(Violation(f"conditions.{name}", invented(name, personal[name])))
+        elif name not in model.column_names:
             violations.append(Violation(f"conditions.{name}", f"the model has no column {name!r}"))
     if violations:
         raise InvalidRequest(violations)
@@ -107,6 +110,7 @@ class Sampler:
                 rows=plan.rows,
                 seed=plan.seed,
                 conditions=dict(plan.conditions),
+                protection_key=(model.protection_key or b"").hex(),
                 time_limit_s=self._time_limit_s,
                 memory_limit_mb=self._memory_limit_mb,
             )

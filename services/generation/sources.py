@@ -13,6 +13,7 @@ from mirage.dataset.v1 import source_pb2, source_pb2_grpc
 from servicekit.clients import peer_error
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import Unavailable
+from services.generation.fakes.kinds import PersonalKind
 from services.generation.tables.columns import ColumnSpec
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
@@ -64,6 +65,8 @@ class SourceClient:
                     name=column.name,
                     type=ColumnType(column.type),
                     role=ColumnRole(column.role) if column.role else ColumnRole.FEATURE,
+                    personal_data=PersonalKind(column.personal_data) if column.personal_data else None,
+                    personal_data_locale=column.personal_data_locale,
                 )
                 for column in answer.columns
             ),

@@ -26,6 +26,7 @@ from services.generation import attempts, events, repository
 from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.protocol import Progress
+from services.generation.fakes.protected import new_key
 from services.generation.faults import code_of
 from services.generation.metadata import mirage_version
 from services.generation.models import Job
@@ -108,6 +109,7 @@ class JobWorker:
     async def _work(self, job: Job, attempt: Attempt) -> None:
         with self._workspace.directory() as directory:
             table = await self._fetch(job, directory)
+            key = new_key()
             spec = TrainingSpec(
                 directory=directory,
                 table=table,
@@ -119,6 +121,7 @@ class JobWorker:
                 seed=job.seed,
                 holdout_fraction=job.holdout_fraction,
                 conditions=job.conditions,
+                protection_key=key.hex(),
                 time_limit_s=self._limits.time_s,
                 memory_limit_mb=self._limits.memory_mb,
             )
@@ -131,7 +134,7 @@ class JobWorker:
             summary = await self._runner.train(spec, on_progress)
             for told in throttle.rest():
                 await self._report(attempt, told)
-            result = await self._store_results(job, attempt, summary)
+            result = await self._store_results(job, attempt, summary, key)
             await self._attendant.say(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
 
     async def _fetch(self, job: Job, directory: Path) -> Path:
@@ -146,7 +149,7 @@ class JobWorker:
         await patiently(fetch, Unavailable)
         return path
 
-    async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary) -> Result:
+    async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary, key: bytes) -> Result:
         folder = f"{job.owner_id}/{job.id}/{attempt.number}"
         table_key, model_key = f"{folder}/synthetic.parquet", f"{folder}/model.zip"
         due_at = utc_now() + _UPLOADS_KEPT
@@ -165,6 +168,7 @@ class JobWorker:
             training_rows=summary.training_rows,
             training_seconds=summary.seconds.get("training", 0.0),
             columns=summary.columns,
+            protection_key=key,
             details=_details(job, summary, {field.name: str(field.type) for field in schema}),
         )
 

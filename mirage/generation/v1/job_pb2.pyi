@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from mirage.generation.v1 import personal_data_pb2 as _personal_data_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -246,6 +247,7 @@ class Job(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     TABLE_SHA256_FIELD_NUMBER: _builtins.int
     TABLE_BYTES_FIELD_NUMBER: _builtins.int
+    INVENTED_COLUMNS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job's id."""
     owner_id: _builtins.str
@@ -336,6 +338,10 @@ class Job(_message.Message):
     def conditions(self) -> _struct_pb2.Struct:
         """Values that every row has, by column."""
 
+    @_builtins.property
+    def invented_columns(self) -> _containers.RepeatedCompositeFieldContainer[_personal_data_pb2.InventedColumn]:
+        """The columns of personal data, which are never learned and whose values are invented."""
+
     def __init__(
         self,
         *,
@@ -374,10 +380,11 @@ class Job(_message.Message):
         conditions: _struct_pb2.Struct | None = ...,
         table_sha256: _builtins.str = ...,
         table_bytes: _builtins.float = ...,
+        invented_columns: _abc.Iterable[_personal_data_pb2.InventedColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
     _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
@@ -421,6 +428,7 @@ class JobValidation(_message.Message):
     MODEL_CONFIG_FIELD_NUMBER: _builtins.int
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     ESTIMATED_MEMORY_MB_FIELD_NUMBER: _builtins.int
+    INVENTED_COLUMNS_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
     """Whether it would be accepted."""
     estimated_seconds: _builtins.float
@@ -439,6 +447,10 @@ class JobValidation(_message.Message):
     def model_config(self) -> _struct_pb2.Struct:
         """The parameters that would be in force."""
 
+    @_builtins.property
+    def invented_columns(self) -> _containers.RepeatedCompositeFieldContainer[_personal_data_pb2.InventedColumn]:
+        """The columns of personal data, which would not be learned and whose values would be invented."""
+
     def __init__(
         self,
         *,
@@ -448,10 +460,11 @@ class JobValidation(_message.Message):
         model_config: _struct_pb2.Struct | None = ...,
         estimated_seconds: _builtins.float | None = ...,
         estimated_memory_mb: _builtins.float | None = ...,
+        invented_columns: _abc.Iterable[_personal_data_pb2.InventedColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_memory_mb", b"_estimated_memory_mb", "_estimated_seconds", b"_estimated_seconds", "estimated_memory_mb", b"estimated_memory_mb", "estimated_seconds", b"estimated_seconds", "model_config", b"model_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_memory_mb", b"_estimated_memory_mb", "_estimated_seconds", b"_estimated_seconds", "adjustments", b"adjustments", "estimated_memory_mb", b"estimated_memory_mb", "estimated_seconds", b"estimated_seconds", "model_config", b"model_config", "valid", b"valid", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_memory_mb", b"_estimated_memory_mb", "_estimated_seconds", b"_estimated_seconds", "adjustments", b"adjustments", "estimated_memory_mb", b"estimated_memory_mb", "estimated_seconds", b"estimated_seconds", "invented_columns", b"invented_columns", "model_config", b"model_config", "valid", b"valid", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_memory_mb: _TypeAlias = _typing.Literal["estimated_memory_mb"]  # noqa: Y015
     _WhichOneofArgType__estimated_memory_mb: _TypeAlias = _typing.Literal["_estimated_memory_mb", b"_estimated_memory_mb"]  # noqa: Y015

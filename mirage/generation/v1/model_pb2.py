@@ -26,10 +26,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from mirage.generation.v1 import personal_data_pb2 as mirage_dot_generation_dot_v1_dot_personal__data__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/model.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\"\xfa\x02\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x12\n\ndataset_id\x18\x05 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x06 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x12\n\nmodel_type\x18\x08 \x01(\t\x12-\n\x0cmodel_config\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x1a\n\x12training_row_count\x18\x0b \x01(\x01\x12\x18\n\x10training_seconds\x18\x0c \x01(\x01\x12\x13\n\x0bmodel_bytes\x18\r \x01(\x01\x12\x14\n\x0cmodel_sha256\x18\x0e \x01(\t\x12\x0f\n\x07\x63olumns\x18\x0f \x03(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\t\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.mirage.generation.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"&\n\x12\x44\x65leteModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\x95\x01\n\x12SampleModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x01n\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12+\n\nconditions\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06\x66ormat\x18\x05 \x01(\tB\x04\n\x02_nB\x07\n\x05_seed2\xf5\x04\n\x0cModelService\x12\x93\x01\n\nListModels\x12\'.mirage.generation.v1.ListModelsRequest\x1a(.mirage.generation.v1.ListModelsResponse\"2\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x14\x12\x12/generation/models\x12\x8d\x01\n\x08GetModel\x12%.mirage.generation.v1.GetModelRequest\x1a\x1b.mirage.generation.v1.Model\"=\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/generation/models/{model_id}\x12\xa2\x01\n\x0b\x44\x65leteModel\x12(.mirage.generation.v1.DeleteModelRequest\x1a).mirage.generation.v1.DeleteModelResponse\">\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02\x1f*\x1d/generation/models/{model_id}\x12\x99\x01\n\x0bSampleModel\x12(.mirage.generation.v1.SampleModelRequest\x1a\x14.google.api.HttpBody\"H\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02)\"$/generation/models/{model_id}/sample:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/model.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(mirage/generation/v1/personal_data.proto\x1a\x1emirage/options/v1/access.proto\"\xba\x03\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x12\n\ndataset_id\x18\x05 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x06 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x12\n\nmodel_type\x18\x08 \x01(\t\x12-\n\x0cmodel_config\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x1a\n\x12training_row_count\x18\x0b \x01(\x01\x12\x18\n\x10training_seconds\x18\x0c \x01(\x01\x12\x13\n\x0bmodel_bytes\x18\r \x01(\x01\x12\x14\n\x0cmodel_sha256\x18\x0e \x01(\t\x12\x0f\n\x07\x63olumns\x18\x0f \x03(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x10invented_columns\x18\x11 \x03(\x0b\x32$.mirage.generation.v1.InventedColumn\"N\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\t\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.mirage.generation.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"&\n\x12\x44\x65leteModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\x95\x01\n\x12SampleModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x01n\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12+\n\nconditions\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06\x66ormat\x18\x05 \x01(\tB\x04\n\x02_nB\x07\n\x05_seed2\xf5\x04\n\x0cModelService\x12\x93\x01\n\nListModels\x12\'.mirage.generation.v1.ListModelsRequest\x1a(.mirage.generation.v1.ListModelsResponse\"2\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x14\x12\x12/generation/models\x12\x8d\x01\n\x08GetModel\x12%.mirage.generation.v1.GetModelRequest\x1a\x1b.mirage.generation.v1.Model\"=\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/generation/models/{model_id}\x12\xa2\x01\n\x0b\x44\x65leteModel\x12(.mirage.generation.v1.DeleteModelRequest\x1a).mirage.generation.v1.DeleteModelResponse\">\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02\x1f*\x1d/generation/models/{model_id}\x12\x99\x01\n\x0bSampleModel\x12(.mirage.generation.v1.SampleModelRequest\x1a\x14.google.api.HttpBody\"H\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02)\"$/generation/models/{model_id}/sample:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,20 +45,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\202\323\344\223\002\037*\035/generation/models/{model_id}'
   _globals['_MODELSERVICE'].methods_by_name['SampleModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['SampleModel']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\202\323\344\223\002)\"$/generation/models/{model_id}/sample:\001*'
-  _globals['_MODEL']._serialized_start=211
-  _globals['_MODEL']._serialized_end=589
-  _globals['_LISTMODELSREQUEST']._serialized_start=591
-  _globals['_LISTMODELSREQUEST']._serialized_end=669
-  _globals['_LISTMODELSRESPONSE']._serialized_start=671
-  _globals['_LISTMODELSRESPONSE']._serialized_end=761
-  _globals['_GETMODELREQUEST']._serialized_start=763
-  _globals['_GETMODELREQUEST']._serialized_end=798
-  _globals['_DELETEMODELREQUEST']._serialized_start=800
-  _globals['_DELETEMODELREQUEST']._serialized_end=838
-  _globals['_DELETEMODELRESPONSE']._serialized_start=840
-  _globals['_DELETEMODELRESPONSE']._serialized_end=861
-  _globals['_SAMPLEMODELREQUEST']._serialized_start=864
-  _globals['_SAMPLEMODELREQUEST']._serialized_end=1013
-  _globals['_MODELSERVICE']._serialized_start=1016
-  _globals['_MODELSERVICE']._serialized_end=1645
+  _globals['_MODEL']._serialized_start=253
+  _globals['_MODEL']._serialized_end=695
+  _globals['_LISTMODELSREQUEST']._serialized_start=697
+  _globals['_LISTMODELSREQUEST']._serialized_end=775
+  _globals['_LISTMODELSRESPONSE']._serialized_start=777
+  _globals['_LISTMODELSRESPONSE']._serialized_end=867
+  _globals['_GETMODELREQUEST']._serialized_start=869
+  _globals['_GETMODELREQUEST']._serialized_end=904
+  _globals['_DELETEMODELREQUEST']._serialized_start=906
+  _globals['_DELETEMODELREQUEST']._serialized_end=944
+  _globals['_DELETEMODELRESPONSE']._serialized_start=946
+  _globals['_DELETEMODELRESPONSE']._serialized_end=967
+  _globals['_SAMPLEMODELREQUEST']._serialized_start=970
+  _globals['_SAMPLEMODELREQUEST']._serialized_end=1119
+  _globals['_MODELSERVICE']._serialized_start=1122
+  _globals['_MODELSERVICE']._serialized_end=1751
 # @@protoc_insertion_point(module_scope)

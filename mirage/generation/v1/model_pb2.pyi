@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from mirage.generation.v1 import personal_data_pb2 as _personal_data_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -42,6 +43,7 @@ class Model(_message.Message):
     MODEL_SHA256_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    INVENTED_COLUMNS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model's id."""
     owner_id: _builtins.str
@@ -80,6 +82,10 @@ class Model(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was fitted."""
 
+    @_builtins.property
+    def invented_columns(self) -> _containers.RepeatedCompositeFieldContainer[_personal_data_pb2.InventedColumn]:
+        """The columns of personal data, which it has not learned and whose values are invented."""
+
     def __init__(
         self,
         *,
@@ -99,10 +105,11 @@ class Model(_message.Message):
         model_sha256: _builtins.str = ...,
         columns: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        invented_columns: _abc.Iterable[_personal_data_pb2.InventedColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "model_config", b"model_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "engine", b"engine", "job_id", b"job_id", "model_bytes", b"model_bytes", "model_config", b"model_config", "model_id", b"model_id", "model_sha256", b"model_sha256", "model_type", b"model_type", "name", b"name", "owner_id", b"owner_id", "seed", b"seed", "training_row_count", b"training_row_count", "training_seconds", b"training_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "engine", b"engine", "invented_columns", b"invented_columns", "job_id", b"job_id", "model_bytes", b"model_bytes", "model_config", b"model_config", "model_id", b"model_id", "model_sha256", b"model_sha256", "model_type", b"model_type", "name", b"name", "owner_id", b"owner_id", "seed", b"seed", "training_row_count", b"training_row_count", "training_seconds", b"training_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

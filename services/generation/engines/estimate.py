@@ -27,7 +27,9 @@ class TableShape(BaseModel):
         learned = [
             column
             for column in columns
-            if column.role != ColumnRole.PRIMARY_KEY and column.type not in {ColumnType.IDENTIFIER, ColumnType.TEXT}
+            if column.personal_data is None
+            and column.role != ColumnRole.PRIMARY_KEY
+            and column.type not in {ColumnType.IDENTIFIER, ColumnType.TEXT}
         ]
         categories = {
             column.name: 2 if column.type == ColumnType.BOOLEAN else ASSUMED_CATEGORIES

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from services.generation.engines.protocol import Failure
+from services.generation.fakes.plan import FakePlan
 from services.generation.tables.categories import Category
 from services.generation.tables.identifiers import PatternIdentifier, SequenceIdentifier
 from services.generation.tables.missing import Missing
@@ -27,9 +28,17 @@ class Constant(BaseModel):
     """One value, perhaps a missing one."""
 
 
+class Invented(BaseModel):
+    """A column of personal data, which the plan's fakes make."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["invented"] = "invented"
+
+
 Learned = WholeNumber | RealNumber | Category
 Maker = Annotated[
-    WholeNumber | RealNumber | Category | SequenceIdentifier | PatternIdentifier | Text | Constant,
+    WholeNumber | RealNumber | Category | SequenceIdentifier | PatternIdentifier | Text | Constant | Invented,
     Field(discriminator="kind"),
 ]
 
@@ -59,12 +68,13 @@ class Conditions(BaseModel):
 
 
 class Plan(BaseModel):
-    """The columns of a source, in order, with its schema."""
+    """The columns of a source, in order, with its schema; `fakes` makes those of personal data."""
 
     model_config = ConfigDict(frozen=True)
 
     source_schema: ArrowSchema
     columns: tuple[ColumnPlan, ...]
+    fakes: FakePlan | None = None
 
     def learned_names(self) -> list[str]:
         """The learned table's columns, in order."""
@@ -93,6 +103,8 @@ class Plan(BaseModel):
         for name, value in wanted.items():
             if name not in by_name:
                 raise _invalid(name, "there is no such column")
+            if isinstance(by_name[name].maker, Invented):
+                raise _invalid(name, "it holds personal data, which is invented anew and can't be fixed")
             type_ = self.source_schema.field(name).type
             fixed = _missing(by_name[name]) if value is None else _present(by_name[name], value, type_)
             learned |= fixed

@@ -1,6 +1,6 @@
 """Makes a learned table, and the plan that leads back, from a source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,16 @@ import pyarrow.compute as pc
 
 from servicekit.column_types import ColumnRole, ColumnType
 from services.generation.engines.protocol import Failure
+from services.generation.fakes.learn import learn_fakes
+from services.generation.fakes.plan import FakePlan
+from services.generation.fakes.source import FakeSource
 from services.generation.tables.categories import Category
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.identifiers import PatternIdentifier, SequenceIdentifier, plain_strings, takes
 from services.generation.tables.integers import is_whole
 from services.generation.tables.missing import Missing
 from services.generation.tables.numbers import RealNumber, WholeNumber
-from services.generation.tables.plan import ColumnPlan, Constant, Maker, Plan
+from services.generation.tables.plan import ColumnPlan, Constant, Invented, Maker, Plan
 from services.generation.tables.seen import SALT_BYTES
 from services.generation.tables.texts import Text
 
@@ -26,10 +29,14 @@ LEAST_ROWS = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """A learned table of the training rows, and the plan that leads back from it."""
+    """A learned table of the training rows, and the plan that leads back from it.
+
+    The learned table has no columns where all of the source's hold personal data; `rows` is how many there are.
+    """
 
     learned: pa.Table
     plan: Plan
+    rows: int
 
 
 def prepare(
@@ -39,11 +46,14 @@ def prepare(
     held_out: npt.NDArray[np.bool_],
     seed: int,
     category_limit: int | None = None,
+    key: bytes = b"",
 ) -> Prepared:
     """Prepares the columns of a source for a model.
 
     Everything is learned from the rows that aren't held out; identifiers and texts of held-out rows are avoided like
-    all others. `category_limit` is the engine's. Raises Failure (`TABLE_NOT_LEARNABLE`).
+    all others. Columns of personal data are never learned, but for where their values are missing; `key` keeps the
+    source's values of them from being invented, and from being told. `category_limit` is the engine's. Raises Failure
+    (`TABLE_NOT_LEARNABLE`).
     """
     table = _selected(table, columns)
     draws = np.random.default_rng([seed, len(table)])
@@ -53,6 +63,7 @@ def prepare(
         raise Failure("TABLE_NOT_LEARNABLE", message)
     plans, learned = [], {}
     masks: dict[str, pa.Array] = {}
+    personal: dict[str, pa.Array] = {}
     specs = {spec.name: spec for spec in columns}
     for number, field in enumerate(table.schema):
         rows = _Column(_present(table[field.name]), _present(training[field.name]), number, category_limit, draws)
@@ -62,13 +73,16 @@ def prepare(
         if rows.training.null_count and not isinstance(maker, Category) and not _is_nothing(maker):
             missing = Missing(name=rows.mask_name, rate=rows.training.null_count / len(training))
             masks[missing.name] = rows.training.is_null().cast(pa.int32())
+        if isinstance(maker, Invented):
+            personal[field.name] = rows.all
         if name is not None:
             learned[name] = _encoded(maker, rows)
         plans.append(ColumnPlan(name=field.name, maker=maker, learned=name, missing=missing))
-    if not learned and not masks:
+    if not learned and not masks and not personal:
         message = "There is nothing to learn: every column is an identifier, free text, or the same in every row."
         raise Failure("TABLE_NOT_LEARNABLE", message)
-    return Prepared(pa.table(learned | masks), Plan(source_schema=table.schema, columns=tuple(plans)))
+    plan = Plan(source_schema=table.schema, columns=tuple(plans), fakes=_fakes(personal, specs, key))
+    return Prepared(pa.table(learned | masks), plan, len(training))
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,8 @@ def _maker(spec: ColumnSpec, column: _Column) -> Maker:
     if pa.types.is_nested(type_) or pa.types.is_union(type_):
         message = f"The column {spec.name!r} holds values of type {type_}, which can't be learned; leave it out."
         raise Failure("TABLE_NOT_LEARNABLE", message, column=spec.name)
+    if spec.personal_data is not None and column.all.null_count < len(column.all):
+        return Invented()
     if not len(present):
         return Constant(value=pa.array([None], type=type_))
     if spec.role == ColumnRole.PRIMARY_KEY or spec.type == ColumnType.IDENTIFIER:
@@ -140,6 +156,23 @@ def _identifier(spec: ColumnSpec, column: _Column) -> SequenceIdentifier | Patte
         return PatternIdentifier.of(plain_strings(present), column.draws.bytes(SALT_BYTES))
     message = f"The column {spec.name!r} holds values of type {present.type}, which can't identify a row."
     raise Failure("TABLE_NOT_LEARNABLE", message, column=spec.name)
+
+
+def _fakes(personal: Mapping[str, pa.Array], specs: Mapping[str, ColumnSpec], key: bytes) -> FakePlan | None:
+    """How to invent the columns of personal data; what can't be invented shows now rather than after the training."""
+    if not personal:
+        return None
+    kinds = {
+        name: (kind, specs[name].personal_data_locale)
+        for name in personal
+        if (kind := specs[name].personal_data) is not None
+    }
+    unique = frozenset(name for name in personal if specs[name].role == ColumnRole.PRIMARY_KEY)
+    plan = learn_fakes(personal, kinds, unique, key)
+    trial = FakeSource(plan, LEAST_ROWS, 0, key)
+    for name, array in personal.items():
+        trial.values(name, 0, LEAST_ROWS, array.type)
+    return plan
 
 
 def _is_nothing(maker: Maker) -> bool:

@@ -3,17 +3,18 @@
 import numpy as np
 import pyarrow as pa
 
+from services.generation.fakes.source import FakeSource
 from services.generation.tables.categories import Category
 from services.generation.tables.identifiers import PatternIdentifier, PatternSource, SequenceIdentifier
 from services.generation.tables.numbers import RealNumber, WholeNumber
-from services.generation.tables.plan import ColumnPlan, Conditions, Constant, Plan
+from services.generation.tables.plan import ColumnPlan, Conditions, Constant, Invented, Plan
 
 
 class Restorer:
     """Restores the batches of one sampling, in order: identifiers are unique over all of them."""
 
-    def __init__(self, plan: Plan, rows: int, seed: int, conditions: Conditions) -> None:
-        """`rows` is how many will be restored in all."""
+    def __init__(self, plan: Plan, rows: int, seed: int, conditions: Conditions, key: bytes = b"") -> None:
+        """`rows` is how many will be restored in all; `key` is the one that the source was prepared with."""
         self._plan = plan
         self._conditions = conditions
         self._draws = np.random.default_rng([seed, len(plan.columns)])
@@ -22,6 +23,7 @@ class Restorer:
             for column in plan.columns
             if isinstance(column.maker, PatternIdentifier)
         }
+        self._fakes = FakeSource(plan.fakes, rows, seed, key) if plan.fakes else None
         self._done = 0
 
     def restore(self, learned: pa.Table) -> pa.Table:
@@ -47,6 +49,10 @@ class Restorer:
         maker, rows = column.maker, len(learned)
         if isinstance(maker, Constant):
             return maker.value.take(pa.array(np.zeros(rows, dtype=np.int64)))
+        if isinstance(maker, Invented):
+            if self._fakes is None:
+                raise TypeError(column.name)
+            return self._fakes.values(column.name, self._done, rows, type_)
         if isinstance(maker, SequenceIdentifier):
             return maker.values(self._done, rows, type_)
         if isinstance(maker, PatternIdentifier):

@@ -17,6 +17,7 @@ class TrainingSpec(BaseModel):
     `directory` is private to this training and exists; `TABLE_FILE` and `MODEL_FILE` are written there. `columns` are
     the columns to learn, each with its type and role in force; the synthetic table has them in the input's order.
     `parameters` are all in force, as `check_model` returned them. Under 200 rows nothing is held out.
+    `protection_key`, in hexadecimal, keeps personal data of the table from being invented; the model doesn't hold it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +32,7 @@ class TrainingSpec(BaseModel):
     seed: int = Field(ge=0, lt=2**32)
     holdout_fraction: float = Field(default=0.1, ge=0, le=0.5)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    protection_key: str = Field(default="", repr=False)
     time_limit_s: float = Field(default=3600, gt=0)
     memory_limit_mb: int | None = Field(default=None, gt=0)
 
@@ -38,7 +40,8 @@ class TrainingSpec(BaseModel):
 class SamplingSpec(BaseModel):
     """Rows to draw from a model file that this platform wrote and whose SHA-256 the caller has checked.
 
-    The file lies in a directory that is private to this sampling, where it is unpacked.
+    `protection_key` is the one that it was trained with. The file lies in a directory that is private to this sampling,
+    where it is unpacked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +50,7 @@ class SamplingSpec(BaseModel):
     rows: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**32)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    protection_key: str = Field(default="", repr=False)
     time_limit_s: float = Field(default=3600, gt=0)
     memory_limit_mb: int | None = Field(default=None, gt=0)
 

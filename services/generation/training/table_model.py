@@ -5,7 +5,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from services.generation.engines.protocol import Failure, FittedModel, ModelSpec
 from services.generation.tables.plan import Plan
 from services.generation.tables.prepare import Prepared
 from services.generation.tables.restore import Restorer
+from services.generation.training.nothing_learned import NothingLearned
 
 FORMAT = 1
 MANIFEST, PLAN, ENGINE_FILES = "manifest.json", "plan.json", "engine/"
@@ -44,23 +45,29 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class TableModel:
-    """A fitted model and its plan."""
+    """A fitted model and its plan; the key that protects the source's personal data is kept elsewhere."""
 
     engine: str
     spec: ModelSpec
     fitted: FittedModel
     plan: Plan
     training_rows: int
+    key: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def fit(cls, engine: str, prepared: Prepared, spec: ModelSpec, report: Report) -> "TableModel":
-        """Fits an engine's model to a prepared table and corrects its missing rates."""
-        fitted = ENGINES[engine].fit(prepared.learned, spec, report)
+    def fit(cls, engine: str, prepared: Prepared, spec: ModelSpec, report: Report, key: bytes = b"") -> "TableModel":
+        """Fits an engine's model to a prepared table and corrects its missing rates.
+
+        `key` is the one that the table was prepared with.
+        """
+        fitted: FittedModel = (
+            ENGINES[engine].fit(prepared.learned, spec, report) if prepared.learned.num_columns else NothingLearned()
+        )
         plan = prepared.plan
         if plan.has_missing():
             sample = pa.concat_tables(fitted.sample(CALIBRATION_ROWS, spec.seed, {}, _Unheard(report)))
             plan = plan.calibrated(sample)
-        return cls(engine, spec, fitted, plan, len(prepared.learned))
+        return cls(engine, spec, fitted, plan, prepared.rows, key)
 
     def sample(self, rows: int, seed: int, conditions: Mapping[str, JsonValue], report: Report) -> Iterator[pa.Table]:
         """Draws rows of the source, in batches, under exactly its schema.
@@ -69,7 +76,7 @@ class TableModel:
         Failure (`INVALID_CONDITIONS`, `CONDITION_TOO_RARE`).
         """
         checked = self.plan.conditions(conditions)
-        restorer = Restorer(self.plan, rows, seed, checked)
+        restorer = Restorer(self.plan, rows, seed, checked, self.key)
         for learned in self.fitted.sample(rows, seed, checked.learned, report):
             yield restorer.restore(learned)
 
@@ -96,8 +103,10 @@ class TableModel:
                 archive.writestr(zipfile.ZipInfo(name, EARLIEST_ZIP_DATE), content, zipfile.ZIP_DEFLATED)
 
     @classmethod
-    def load(cls, path: Path) -> "TableModel":
-        """Reads a model file that `save` wrote. Unpickles: the caller has checked that the file is this platform's.
+    def load(cls, path: Path, key: bytes = b"") -> "TableModel":
+        """Reads a model file that `save` wrote; `key` is its own.
+
+        Unpickles: the caller has checked that the file is this platform's.
 
         Raises Failure (`MODEL_UNREADABLE`) for a file that is damaged, of another format or of other libraries.
         """
@@ -107,11 +116,14 @@ class TableModel:
                 for name, sha256 in manifest.members.items():
                     _extract(archive, name, sha256, Path(directory))
                 plan = Plan.model_validate_json((Path(directory) / PLAN).read_bytes())
-                fitted = ENGINES[manifest.engine].load(Path(directory) / ENGINE_FILES)
+                learned = bool(plan.learned_names())
+                fitted: FittedModel = (
+                    ENGINES[manifest.engine].load(Path(directory) / ENGINE_FILES) if learned else NothingLearned()
+                )
         except (zipfile.BadZipFile, KeyError, ValidationError, json.JSONDecodeError) as error:
             raise _unreadable("the file is damaged") from error
         spec = ModelSpec(manifest.model_type, manifest.parameters, manifest.seed)
-        return cls(manifest.engine, spec, fitted, plan, manifest.training_rows)
+        return cls(manifest.engine, spec, fitted, plan, manifest.training_rows, key)
 
 
 def _manifest(archive: zipfile.ZipFile) -> Manifest:

@@ -31,7 +31,7 @@ def train(spec: TrainingSpec, tell: Tell, called_off: Callable[[], bool]) -> Non
     tell(Read(shape=_shape(prepared)))
     prepared.plan.conditions(spec.conditions)  # so that what is wrong with them is known before the training
     model_spec = ModelSpec(spec.model_type, spec.parameters, spec.seed)
-    model = TableModel.fit(spec.engine, prepared, model_spec, pace)
+    model = TableModel.fit(spec.engine, prepared, model_spec, pace, _key(spec))
     model_path = spec.directory / MODEL_FILE
     model.save(model_path)
     pace(Progress(Stage.SAMPLING, rows=spec.sample_size))
@@ -59,7 +59,7 @@ def train(spec: TrainingSpec, tell: Tell, called_off: Callable[[], bool]) -> Non
 def sample(spec: SamplingSpec, tell: Tell, called_off: Callable[[], bool], output: BinaryIO) -> None:
     """Draws rows from a model file into an Arrow IPC stream. Raises Failure and Cancelled."""
     pace = Pace(spec.rows, lambda progress: tell(Progressed(progress=progress)), called_off)
-    model = TableModel.load(spec.model)
+    model = TableModel.load(spec.model, _key(spec))
     batches = model.sample(spec.rows, spec.seed, spec.conditions, pace)
     first = next(batches)
     with pa.ipc.new_stream(output, model.plan.source_schema) as writer:
@@ -69,6 +69,10 @@ def sample(spec: SamplingSpec, tell: Tell, called_off: Callable[[], bool], outpu
     tell(Sampled())
 
 
+def _key(spec: TrainingSpec | SamplingSpec) -> bytes:
+    return bytes.fromhex(spec.protection_key)
+
+
 def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
     """The learned table, and how many rows were held out."""
     present = pq.read_schema(spec.table).names
@@ -76,7 +80,7 @@ def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
     table = pq.read_table(spec.table, columns=[name for name in present if name in wanted])
     held = held_out(len(table), spec.holdout_fraction, spec.seed)
     limit = ENGINES[spec.engine].model_types[spec.model_type].category_limit
-    prepared = prepare(table, spec.columns, held_out=held, seed=spec.seed, category_limit=limit)
+    prepared = prepare(table, spec.columns, held_out=held, seed=spec.seed, category_limit=limit, key=_key(spec))
     return prepared, int(held.sum())
 
 
@@ -84,7 +88,7 @@ def _shape(prepared: Prepared) -> TableShape:
     makers = {column.name: column.maker for column in prepared.plan.columns}
     categories = {name: maker.codes for name, maker in makers.items() if isinstance(maker, Category)}
     numbers = sum(pa.types.is_floating(field.type) for field in prepared.learned.schema)
-    return TableShape(rows=len(prepared.learned), numbers=numbers, categories=categories)
+    return TableShape(rows=prepared.rows, numbers=numbers, categories=categories)
 
 
 def _write(path: Path, batches: Iterator[pa.Table], schema: pa.Schema) -> None:

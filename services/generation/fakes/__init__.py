@@ -1,0 +1,1 @@
+"""Invented values for columns of personal data, which no model learns."""

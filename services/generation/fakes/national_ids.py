@@ -1,0 +1,209 @@
+"""National numbers that pass their country's checks.
+
+Where a country has numbers that it gives to nobody and that still pass, those are taken: French ones have the serial
+number 000, American ones an area that was never given out in order. The others have none such.
+"""
+
+import re
+import string
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from faker.providers.ssn.it_IT import MUNICIPALITIES_LIST
+
+from services.generation.fakes.invented import digits
+from services.generation.fakes.locales import country, seeded
+from services.generation.fakes.plan import FakeColumn
+from services.generation.fakes.settling import Places, Write
+from services.generation.fakes.styles import MARK, Pattern, laid_out
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Whose numbers they are: first and last names, and who is a woman."""
+
+    firsts: Sequence[str]
+    lasts: Sequence[str]
+    women: npt.NDArray[np.bool_]
+
+
+def national_ids(column: FakeColumn, holders: Holders, draws: np.random.Generator) -> Write:
+    """Makes the numbers of a country's people, written as the column writes them."""
+    land = country(column.locale)
+    if land not in _WRITTEN:
+        return _from_faker(column, draws)
+
+    def write(places: Places, _attempt: int) -> list[str]:
+        count = len(places)
+        if land == "FR":
+            numbers = _french(holders.women[places], draws)
+        elif land == "IT":
+            firsts, lasts = ([names[place] for place in places.tolist()] for names in (holders.firsts, holders.lasts))
+            numbers = _italian(firsts, lasts, holders.women[places], draws)
+        else:
+            numbers = _WITHOUT_HOLDER[land](count, draws)
+        patterns = column.style.drawn(count, draws)
+        return [_written(number, each, _WRITTEN[land]) for number, each in zip(numbers, patterns, strict=True)]
+
+    return write
+
+
+def _from_faker(column: FakeColumn, draws: np.random.Generator) -> Write:
+    """Numbers as Faker makes them for a country that this module doesn't know."""
+    generator = seeded(column.locale, draws)
+
+    def write(places: Places, attempt: int) -> list[str]:
+        # What Faker knows of a country may run out; longer numbers never do.
+        numbers = digits(len(places), max(0, attempt - 4) * 2, draws)
+        return [str(generator.ssn()) + number for number in numbers]
+
+    return write
+
+
+def _written(value: str, pattern: Pattern | None, marks: str) -> str:
+    if pattern is not None and pattern.marks.count(MARK) == len(value):
+        return laid_out(pattern.marks, value)
+    return laid_out(marks, value)
+
+
+def _numbers(count: int, low: int, high: int, draws: np.random.Generator) -> list[int]:
+    """So many numbers from `low` to `high`, both included."""
+    numbers: list[int] = draws.integers(low, high + 1, size=count).tolist()
+    return numbers
+
+
+def _american(count: int, draws: np.random.Generator) -> list[str]:
+    """Social Security numbers with an area from 773 to 899, none of which was given out while areas meant places."""
+    parts = zip(
+        _numbers(count, 773, 899, draws), _numbers(count, 1, 99, draws), _numbers(count, 1, 9999, draws), strict=True
+    )
+    return [f"{area}{group:02d}{serial:04d}" for area, group, serial in parts]
+
+
+_BRITISH_FIRST: Final = "ABCEGHJKLMNOPRSTWXYZ"
+_BRITISH_SECOND: Final = "ABCEGHJKLMNPRSTWXYZ"
+_BRITISH_UNUSED: Final = {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
+_BRITISH_PREFIXES: Final = sorted({a + b for a in _BRITISH_FIRST for b in _BRITISH_SECOND} - _BRITISH_UNUSED)
+
+
+def _british(count: int, draws: np.random.Generator) -> list[str]:
+    """National Insurance numbers: two letters that are in use, six digits, a letter from A to D."""
+    prefixes = _numbers(count, 0, len(_BRITISH_PREFIXES) - 1, draws)
+    parts = zip(prefixes, digits(count, 6, draws), _numbers(count, 0, 3, draws), strict=True)
+    return [f"{_BRITISH_PREFIXES[prefix]}{number}{'ABCD'[suffix]}" for prefix, number, suffix in parts]
+
+
+def _french(women: npt.NDArray[np.bool_], draws: np.random.Generator) -> list[str]:
+    """Social security numbers (NIR): sex, year, month, department, commune, serial number 000, and the key."""
+    count = len(women)
+    # Corsica has 2A and 2B instead of 20.
+    departments = [number + (number == 20) for number in _numbers(count, 1, 95, draws)]
+    parts = zip(
+        women.tolist(),
+        digits(count, 2, draws),
+        _numbers(count, 1, 12, draws),
+        departments,
+        _numbers(count, 1, 990, draws),
+        strict=True,
+    )
+    bases = [f"{1 + woman}{year}{month:02d}{place:02d}{commune:03d}000" for woman, year, month, place, commune in parts]
+    return [f"{base}{97 - int(base) % 97:02d}" for base in bases]
+
+
+def _german(count: int, draws: np.random.Generator) -> list[str]:
+    """Tax identification numbers: of ten digits one occurs twice, the others at most once; check of ISO 7064 11,10."""
+    different = draws.permuted(np.tile(np.arange(10), (count, 1)), axis=1)[:, :9]
+    twice = different[np.arange(count), draws.integers(9, size=count)]
+    numbers = draws.permuted(np.column_stack([different, twice]), axis=1)
+    while (leading := numbers[:, 0] == 0).any():  # a number doesn't begin with 0
+        numbers[leading] = np.roll(numbers[leading], -1, axis=1)
+    product = np.full(count, 10)
+    for place in range(10):
+        total = (numbers[:, place] + product) % 10
+        product = np.where(total == 0, 10, total) * 2 % 11
+    whole = np.column_stack([numbers, (11 - product) % 10]).astype(np.uint8) + ord("0")
+    text = whole.tobytes().decode("ascii")
+    return [text[start : start + 11] for start in range(0, 11 * count, 11)]
+
+
+_SPANISH_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
+
+
+def _spanish(count: int, draws: np.random.Generator) -> list[str]:
+    """DNI: eight digits and the letter that their remainder by 23 gives."""
+    return [f"{number}{_SPANISH_LETTERS[number % 23]}" for number in _numbers(count, 10_000_000, 99_999_999, draws)]
+
+
+_MONTHS: Final = "ABCDEHLMPRST"
+_VOWELS: Final = "AEIOU"
+# What a letter or digit counts at an odd place, in the order of A to Z; digits count as the first ten letters.
+_ODD: Final = dict(
+    zip(
+        string.ascii_uppercase,
+        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+        strict=True,
+    )
+)
+_AS_LETTERS: Final = str.maketrans(string.digits, string.ascii_uppercase[:10])
+
+
+def _italian(
+    firsts: Sequence[str], lasts: Sequence[str], women: npt.NDArray[np.bool_], draws: np.random.Generator
+) -> list[str]:
+    """Codici fiscali of names: three letters each of the last and first name, birthday, town, and a check letter.
+
+    Decree of the Ministry of Finance of 23 December 1976.
+    """
+    count = len(firsts)
+    parts = zip(
+        lasts,
+        firsts,
+        _numbers(count, 40, 99, draws),
+        _numbers(count, 0, 11, draws),
+        _numbers(count, 1, 28, draws),
+        women.tolist(),
+        _numbers(count, 0, len(MUNICIPALITIES_LIST) - 1, draws),
+        strict=True,
+    )
+    bases = [
+        f"{_three(last, first=False)}{_three(first, first=True)}{year}{_MONTHS[month]}{day + 40 * woman:02d}"
+        f"{MUNICIPALITIES_LIST[town]}"
+        for last, first, year, month, day, woman, town in parts
+    ]
+    return [base + _italian_check(base) for base in bases]
+
+
+def _italian_check(base: str) -> str:
+    counted = base.translate(_AS_LETTERS)
+    total = sum(_ODD[mark] for mark in counted[::2]) + sum(ord(mark) - ord("A") for mark in counted[1::2])
+    return string.ascii_uppercase[total % 26]
+
+
+def _three(name: str, *, first: bool) -> str:
+    letters = re.sub("[^A-Z]", "", unicodedata.normalize("NFKD", name.upper()))
+    consonants = [letter for letter in letters if letter not in _VOWELS]
+    if first and len(consonants) > 3:
+        del consonants[1]  # a first name with four or more gives its first, third and fourth
+    vowels = [letter for letter in letters if letter in _VOWELS]
+    return "".join([*consonants, *vowels, "X", "X", "X"][:3])
+
+
+_WITHOUT_HOLDER: Final[Mapping[str, Callable[[int, np.random.Generator], list[str]]]] = {
+    "US": _american,
+    "GB": _british,
+    "DE": _german,
+    "ES": _spanish,
+}
+# How each country usually writes its numbers.
+_WRITTEN: Final[Mapping[str, str]] = {
+    "US": "###-##-####",
+    "GB": "## ## ## ## #",
+    "FR": "#" * 15,
+    "DE": "#" * 11,
+    "ES": "#" * 9,
+    "IT": "#" * 16,
+}
