@@ -4,9 +4,16 @@ import argparse
 import os
 import platform
 
-from benchmarks import overhead, startup, status, upload
+from benchmarks import jobs, overhead, startup, status, subscribers, upload
 
-BENCHMARKS = {"startup": startup.run, "upload": upload.run, "status": status.run, "overhead": overhead.run}
+BENCHMARKS = {
+    "startup": startup.run,
+    "upload": upload.run,
+    "status": status.run,
+    "subscribers": subscribers.run,
+    "overhead": overhead.run,
+    "jobs": jobs.run,
+}
 
 
 def main() -> None:

@@ -39,10 +39,10 @@ def told(name: str, seconds: Sequence[float]) -> str:
 
 
 @contextlib.contextmanager
-def platform_at(home: Path) -> Iterator[LocalPlatform]:
-    """A platform with its data in `home`, on a free port, as long as the block."""
+def platform_at(home: Path, **given: str) -> Iterator[LocalPlatform]:
+    """A platform with its data in `home`, on a free port, as long as the block; `given` are settings of services."""
     settings = LocalSettings(mirage_home=home, mirage_port=0)
-    environment = os.environ | {"RATE_LIMITS": "off"}
+    environment = os.environ | {"RATE_LIMITS": "off"} | given
     with running_platform(settings, environment, lambda _line: None) as (platform, _portal):
         yield platform
 
@@ -57,11 +57,11 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
-    """A new platform and a new user of it, both gone after the block."""
+def bench(**given: str) -> Iterator[Bench]:
+    """A new platform and a new user of it, both gone after the block; `given` are settings of services."""
     with (
         tempfile.TemporaryDirectory() as home,
-        platform_at(Path(home) / "home") as platform,
+        platform_at(Path(home) / "home", **given) as platform,
         Client(platform.url) as client,
     ):
         email, password = f"bench-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(18)

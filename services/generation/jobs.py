@@ -15,6 +15,8 @@ from servicekit.follow import follow as follow_events
 from servicekit.idempotency import IdempotencyKeyReused
 from servicekit.ids import new_id
 from servicekit.listen import Listener
+from servicekit.point_reads import PointReads
+from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
 from services.generation import events, repository
 from services.generation.dispatch import Dispatcher
@@ -226,8 +228,18 @@ async def delete_dependents(
     return len(doomed_jobs), len(doomed_models)
 
 
+async def events_after(sessions: async_sessionmaker[AsyncSession], job_id: UUID, seq: int) -> Sequence[JobEvent]:
+    """A job's next events behind a number; if the job was deleted, a made-up last event that says so."""
+    async with sessions() as session:
+        found = await repository.events_after(session, job_id, seq, _EVENTS_A_BATCH)
+        if not found and not await repository.job_exists(session, job_id):
+            return [_deleted(job_id, seq)]
+        return found
+
+
 async def follow(
-    sessions: async_sessionmaker[AsyncSession],
+    reads: PointReads,
+    shared: SharedReads[JobEvent],
     listener: Listener,
     owner_id: UUID,
     job_id: UUID,
@@ -243,17 +255,12 @@ async def follow(
     Raises:
         JobNotFound: the owner has no such job.
     """
-    async with sessions() as session:
-        job = await repository.find_job(session, owner_id, job_id)
+    job = await repository.show_job(reads, owner_id, job_id)
     if job.state in ENDED and after >= job.last_seq:
         return
 
     async def fetch(seq: int) -> Sequence[JobEvent]:
-        async with sessions() as session:
-            found = await repository.events_after(session, job_id, seq, _EVENTS_A_BATCH)
-            if not found and not await repository.job_exists(session, job_id):
-                return [_deleted(job_id, seq)]
-            return found
+        return await shared.after(job_id, seq)
 
     async for batch in follow_events(
         fetch, listener, events.CHANNEL, str(job_id), after=after, heartbeat_s=heartbeat_s

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 
 from google.api.httpbody_pb2 import HttpBody
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -14,6 +15,7 @@ from servicekit.identity import caller
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore, content_disposition
 from servicekit.point_reads import PointReads
+from servicekit.shared_reads import SharedReads
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation import convert, downloads, jobs, lists, repository
@@ -42,6 +44,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     ) -> None:
         self._sessions = sessions
         self._reads = reads
+        self._shared = SharedReads(partial(jobs.events_after, sessions))
         self._planner = planner
         self._dispatcher = dispatcher
         self._approval = approval
@@ -87,7 +90,13 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         job_id = job_id_of(request.job_id)
         after = decode_resume_token(request.resume_token, job_id)
         batches = jobs.follow(
-            self._sessions, self._listener, caller().user_id, job_id, after=after, heartbeat_s=self._heartbeat_s
+            self._reads,
+            self._shared,
+            self._listener,
+            caller().user_id,
+            job_id,
+            after=after,
+            heartbeat_s=self._heartbeat_s,
         )
         async with aclosing(batches):
             async for batch in batches:
