@@ -5,7 +5,7 @@ from typing import Any
 
 from servicekit.column_types import ColumnType
 from services.dataset.ingestion.faults import named
-from services.dataset.ingestion.profile import EXACT_QUANTILE_ROWS
+from services.dataset.ingestion.values import EXACT_QUANTILE_ROWS
 
 FEW_ROWS = 100
 _MANY_CATEGORIES = 100

@@ -15,9 +15,11 @@ from servicekit.tabular.text import MISSING_TOKENS, NUMBER_PATTERN
 WEAK_TOKENS = ("", "None", "none", "-", "--", "?", ".", *MISSING_TOKENS)
 """Texts that stand for a missing value in a column whose other values are all numbers, dates or booleans."""
 
+LARGEST_EXACT = 2**53
+"""Beyond it a double skips integers."""
+
 _INTEGER = r"0|-?[1-9][0-9]{0,18}"
 _INFINITY = r"[+-]?(inf|Inf|INF|infinity|Infinity|INFINITY)"
-_LARGEST_EXACT = 2**53  # beyond it a double skips integers
 _TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
 _ZONE = r"\s?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _YEAR = "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"  # there is no year 0
@@ -79,7 +81,7 @@ def _boolean(name: str, yes: str, no: str) -> Candidate:
 
 
 # Digits alone must be exact in a double; what has a point or an exponent is as near as doubles come.
-_IN_RANGE = f"TRY_CAST($t AS BIGINT) BETWEEN {-_LARGEST_EXACT} AND {_LARGEST_EXACT}"  # abs() fails for the smallest
+_IN_RANGE = f"TRY_CAST($t AS BIGINT) BETWEEN {-LARGEST_EXACT} AND {LARGEST_EXACT}"  # abs() fails for the smallest
 _EXACT = f"(regexp_matches($t, '[.,eEnN]') OR coalesce({_IN_RANGE}, false))"
 _DOUBLE = "TRY_CAST($t AS DOUBLE)"
 
@@ -109,6 +111,8 @@ GROUPED = "regexp_full_match(t, '-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+')"
 """SQL over `t`: whether it is a number whose commas could as well stand between its thousands."""
 
 MOMENTS = tuple(_moments())
+ISO_DAY, ISO_MOMENT, ISO_INSTANT = MOMENTS[:3]
+
 LONG_NUMBER = Candidate("number of any length", ColumnType.TEXT, pa.string(), NUMBER_PATTERN, "$t")
 """What tells numbers that no type here keeps exactly; a column of them is text."""
 
@@ -121,7 +125,7 @@ _WHOLE = Candidate(
     pa.int64(),
     NUMBER_PATTERN,
     f"CAST({_DOUBLE} AS BIGINT)",
-    f"coalesce({_DOUBLE} = round({_DOUBLE}) AND abs({_DOUBLE}) <= {_LARGEST_EXACT}, false)",
+    f"coalesce({_DOUBLE} = round({_DOUBLE}) AND abs({_DOUBLE}) <= {LARGEST_EXACT}, false)",
 )
 _MIDNIGHT = Candidate(
     "moment at midnight", ColumnType.DATE, pa.date32(), _ISO_DAY + r"[T ]0?0:00(:00(\.0+)?)?", "TRY_CAST($t AS DATE)"

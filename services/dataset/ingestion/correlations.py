@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from servicekit.column_types import ColumnType
+from services.dataset.ingestion.database import batches
 from services.dataset.ingestion.reading import batch_rows, internal
-from services.dataset.ingestion.staging import batches
 
 MOST_COLUMNS = 60
 """Of each kind, so that pairs stay bounded: the first ones in the table."""

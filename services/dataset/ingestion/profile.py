@@ -1,25 +1,27 @@
 """What is known of a table without looking at its rows, in the shape of `mirage.dataset.v1.DatasetProfile`."""
 
-import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from servicekit.column_types import ColumnType
-from servicekit.tabular.text import as_text
-from services.dataset.columns import Column
+from services.dataset.ingestion.database import GROUP_COLUMNS, Relation, one_row
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
+from services.dataset.ingestion.meaning import judge
 from services.dataset.ingestion.reading import internal
-from services.dataset.ingestion.staging import Relation, counted, one_row
+from services.dataset.ingestion.sorted_values import SortedValues, can_be_sorted
+from services.dataset.ingestion.values import EXACT_QUANTILE_ROWS, QUANTILES, QueriedValues, Values
 
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_VALUES = 20
-EXACT_QUANTILE_ROWS = 5_000_000
-"""In larger tables quantiles are estimated, in bounded memory."""
-_MOST_DECIMAL_PLACES = 15
 _LONGEST_VALUE = 200  # characters of a value that are shown
+_BATCH_ROWS = 65_536
+_THREADS = 2
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 _MOMENTS = (ColumnType.DATE, ColumnType.DATETIME)
 _TEXTS = (ColumnType.TEXT, ColumnType.IDENTIFIER)
@@ -27,150 +29,116 @@ _TEXTS = (ColumnType.TEXT, ColumnType.IDENTIFIER)
 Document = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Profiled:
+    """A column to profile. `type` is None for strings and integers whose meaning is yet to be judged."""
+
+    name: str
+    kind: pa.DataType
+    type: ColumnType | None
+
+
 def profile_columns(
-    relation: Relation, columns: Sequence[Column], kinds: Sequence[pa.DataType], rows: int
-) -> Iterator[Document]:
-    """The profile of one column after another."""
-    for position, (column, kind) in enumerate(zip(columns, kinds, strict=True)):
-        view = relation.of(position)
-        yield _Profiler(relation.connection, view, internal(position), column, kind, rows).document()
+    connection: duckdb.DuckDBPyConnection, view: str, path: Path, columns: Sequence[Profiled], rows: int
+) -> list[Document]:
+    """The profiles of a table's columns. `view` has the columns of the file at `path` under internal names."""
+    positions = range(len(columns))
+    if len(columns) > GROUP_COLUMNS:
+        with Relation(connection, view, positions) as relation, pq.ParquetFile(path, pre_buffer=False) as file:
+            return [_profile(relation, file, position, columns[position], rows) for position in positions]
+    metadata = pq.read_metadata(path)
+
+    def profile(position: int) -> Document:
+        with (
+            connection.cursor() as cursor,
+            pq.ParquetFile(path, metadata=metadata, pre_buffer=False) as file,
+        ):
+            return _profile(Relation(cursor, view, positions), file, position, columns[position], rows)
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="profile") as threads:
+        return list(threads.map(profile, positions))
 
 
-def duplicate_rows(connection: duckdb.DuckDBPyConnection, view: str, columns: int, rows: int) -> int:
+def duplicate_rows(connection: duckdb.DuckDBPyConnection, view: str, profiles: Sequence[Document], rows: int) -> int:
     """Rows that are equal to an earlier one in every column, told by a 64-bit hash of the row."""
-    row = ", ".join(internal(position) for position in range(columns))
+    if any(profile["distinct_count"] == rows for profile in profiles):
+        return 0
+    row = ", ".join(internal(position) for position in range(len(profiles)))
     [different] = one_row(connection, f"SELECT count(*) FROM (SELECT DISTINCT hash({row}) FROM {view})")
     return rows - int(different)
 
 
-class _Profiler:
-    """Profiles one column of a view."""
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        view: str,
-        name: str,
-        column: Column,
-        kind: pa.DataType,
-        rows: int,
-    ) -> None:
-        self._connection = connection
-        self._view = view
-        self._name = name
-        self._column = column
-        self._kind = kind
-        self._rows = rows
-
-    def document(self) -> Document:
-        """The column's profile."""
-        [count] = self._one(f"count({self._name})")
-        [distinct] = one_row(
-            self._connection,
-            f"SELECT count(*) FROM (SELECT DISTINCT {self._name} FROM {self._view} WHERE {self._name} IS NOT NULL)",
-        )
-        missing = self._rows - count
-        document: Document = {
-            "name": self._column.name,
-            "type": self._column.type.value,
-            "count": count,
-            "missing_count": missing,
-            "missing_fraction": missing / self._rows if self._rows else 0.0,
-            "distinct_count": distinct,
-        }
-        if self._column.type not in _TEXTS:
-            document["top_values"] = self._top_values()
-        if count == 0:
-            return document
-        if self._column.type in _NUMBERS:
-            document |= self._numbers()
-        elif self._column.type in _MOMENTS:
-            document |= self._moments()
-        elif self._column.type in _TEXTS:
-            document["text"] = self._text()
+def _profile(relation: Relation, file: pq.ParquetFile, position: int, column: Profiled, rows: int) -> Document:
+    queried = QueriedValues(relation.connection, relation.of(position), internal(position), column.kind, rows)
+    values: Values = queried
+    if rows <= EXACT_QUANTILE_ROWS and can_be_sorted(column.kind):
+        values = SortedValues(_parts(file, column.name), column.kind, rows)
+    column_type = column.type or judge(column.name, values, queried)
+    missing = rows - values.count
+    document: Document = {
+        "name": column.name,
+        "type": column_type.value,
+        "count": values.count,
+        "missing_count": missing,
+        "missing_fraction": missing / rows if rows else 0.0,
+        "distinct_count": values.distinct,
+    }
+    if column_type not in _TEXTS:
+        document["top_values"] = [{"value": shown(top.text), "count": top.times} for top in values.top(TOP_VALUES)]
+    if not values.count:
         return document
-
-    def _one(self, expressions: str, condition: str = "true") -> tuple[Any, ...]:
-        return one_row(self._connection, f"SELECT {expressions} FROM {self._view} WHERE {condition}")
-
-    def _top_values(self) -> list[Document]:
-        found = self._connection.sql(
-            f"SELECT {self._name} AS value, count(*) AS count FROM {self._view} WHERE {self._name} IS NOT NULL "
-            f"GROUP BY value ORDER BY count DESC, value LIMIT {TOP_VALUES}"
-        ).to_arrow_table()
-        texts = as_text(found["value"].combine_chunks()).to_pylist()
-        counts = found["count"].to_pylist()
-        return [{"value": shown(text), "count": count} for text, count in zip(texts, counts, strict=True)]
-
-    def _numbers(self) -> Document:
-        name, finite = self._name, "true"
-        if self._column.type is ColumnType.FLOAT:
-            finite = f"isfinite({name})"
-        quantile = "quantile_cont" if self._rows <= EXACT_QUANTILE_ROWS else "approx_quantile"
-        shares = ", ".join(map(str, QUANTILES))
-        value = f"CAST({name} AS DOUBLE)"
-        found = self._one(
-            f"count({name}), min({value}), max({value}), avg({value}), stddev_samp({value}), "
-            f"{quantile}({value}, [{shares}]), {_decimal_places(name) if pa.types.is_floating(self._kind) else 0}",
-            f"{name} IS NOT NULL AND {finite}",
-        )
-        count, minimum, maximum, mean, deviation, quantiles, places = found
-        if not count:  # nothing but infinity
-            return {}
-        whole = pa.types.is_integer(self._kind)
-        edges = integer_edges(int(minimum), int(maximum)) if whole else even_edges(minimum, maximum)
-        return {
-            "numeric": {
-                "minimum": minimum,
-                "maximum": maximum,
-                "mean": mean,
-                "standard_deviation": deviation or 0.0,
-                "quantiles": [
-                    {"probability": share, "value": value} for share, value in zip(QUANTILES, quantiles, strict=True)
-                ],
-                "decimal_places": min(places, _MOST_DECIMAL_PLACES),
-            },
-            "histogram": self._histogram(value, edges, finite),
+    if column_type in _NUMBERS:
+        document |= _numbers(values)
+    elif column_type in _MOMENTS:
+        document |= _moments(values, column_type)
+    elif column_type in _TEXTS and (lengths := queried.lengths):
+        document["text"] = {
+            "minimum_length": lengths.shortest,
+            "maximum_length": lengths.longest,
+            "mean_length": lengths.mean,
         }
+    return document
 
-    def _moments(self) -> Document:
-        name = self._name
-        extremes = self._connection.sql(f"SELECT min({name}) AS a, max({name}) AS b FROM {self._view}").to_arrow_table()
-        [earliest] = as_text(extremes["a"].combine_chunks()).to_pylist()
-        [latest] = as_text(extremes["b"].combine_chunks()).to_pylist()
-        seconds = f"epoch(CAST({name} AS TIMESTAMPTZ))"
-        first, last = self._one(f"min({seconds}), max({seconds})")
-        days = self._column.type is ColumnType.DATE
-        edges = day_edges(first, last) if days else even_edges(float(first), float(last))
-        return {
-            "temporal": {"minimum": earliest, "maximum": latest},
-            "histogram": self._histogram(seconds, edges, "true"),
-        }
 
-    def _text(self) -> Document:
-        length = f"length(CAST({self._name} AS VARCHAR))"
-        shortest, longest, mean = self._one(f"min({length}), max({length}), avg({length})")
-        return {"minimum_length": shortest, "maximum_length": longest, "mean_length": mean}
+def _parts(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+    # By name again: Arrow takes “a” for the beginning of “a.b” as well.
+    for batch in file.iter_batches(_BATCH_ROWS, columns=[name], use_threads=False):
+        yield batch.column(name)
 
-    def _histogram(self, value: str, edges: Sequence[float], condition: str) -> Document:
-        below = ", ".join(counted(f"{value} < {edge!r}::DOUBLE") for edge in edges[1:-1])
-        found = self._one(f"count({value}){', ' if below else ''}{below}", condition)
-        total, *inner = found
-        steps = [0, *inner, total]
-        counts = [after - before for before, after in itertools.pairwise(steps)]
-        return {"edges": list(edges), "counts": counts}
+
+def _numbers(values: Values) -> Document:
+    numbers = values.numbers()
+    if numbers is None:  # nothing but infinity
+        return {}
+    minimum, maximum = numbers.minimum, numbers.maximum
+    whole = pa.types.is_integer(values.kind)
+    edges = integer_edges(int(minimum), int(maximum)) if whole else even_edges(minimum, maximum)
+    return {
+        "numeric": {
+            "minimum": minimum,
+            "maximum": maximum,
+            "mean": numbers.mean,
+            "standard_deviation": numbers.standard_deviation,
+            "quantiles": [
+                {"probability": share, "value": value}
+                for share, value in zip(QUANTILES, numbers.quantiles, strict=True)
+            ],
+            "decimal_places": numbers.decimal_places,
+        },
+        "histogram": {"edges": list(edges), "counts": values.histogram(edges)},
+    }
+
+
+def _moments(values: Values, column_type: ColumnType) -> Document:
+    earliest, latest, first, last = values.moments()
+    edges = day_edges(first, last) if column_type is ColumnType.DATE else even_edges(first, last)
+    return {
+        "temporal": {"minimum": earliest, "maximum": latest},
+        "histogram": {"edges": list(edges), "counts": values.histogram(edges)},
+    }
 
 
 def shown(text: str) -> str:
     """A value as it is shown: not too long, and without the null character, which no database takes."""
     short = text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
     return short.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _decimal_places(name: str) -> str:
-    """SQL: the most digits behind the point in the shortest spelling of any value of the column."""
-    spelled = f"CAST({name} AS VARCHAR)"
-    fraction = f"split_part(split_part({spelled}, 'e', 1), '.', 2)"
-    digits = f"CASE WHEN {fraction} = '0' THEN 0 ELSE length({fraction}) END"
-    exponent = f"coalesce(TRY_CAST(split_part({spelled}, 'e', 2) AS INTEGER), 0)"
-    return f"max(greatest(0, {digits} - {exponent}))"

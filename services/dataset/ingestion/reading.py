@@ -19,7 +19,7 @@ def batch_rows(columns: int) -> int:
 
 @dataclass
 class Reading:
-    """A file being read. All but `source_format` is complete only when `batches` is exhausted.
+    """A file being read. All but `source_format` is complete only when `batches` is exhausted, unless `known_ahead`.
 
     Batches have the columns `c0`, `c1`, … whose names are `names[0]`, …; a later batch may have more columns than an
     earlier one. Columns of strings are text whose meaning is yet to be found; other columns have their type.
@@ -27,6 +27,8 @@ class Reading:
 
     source_format: str
     batches: Iterator[pa.RecordBatch]
+    known_ahead: bool = False
+    """Whether all but `notes` is complete from the beginning."""
     names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     text_only: set[int] = field(default_factory=set)

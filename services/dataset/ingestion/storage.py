@@ -22,18 +22,19 @@ from services.dataset.ingestion.candidates import (
     WEAK_TOKENS,
     Candidate,
 )
+from services.dataset.ingestion.database import Relation, counted, one_row
 from services.dataset.ingestion.faults import TypesDontFit, named
 from services.dataset.ingestion.reading import Reading, internal
-from services.dataset.ingestion.staging import Relation, counted, one_row
 
 # What doesn't hold the first values can't hold all: each look is dearer, and has fewer candidates.
-_GLANCE_VALUES, _SAMPLE_ROWS = 200, 20_000
+_GLANCE_VALUES = 200
+SAMPLE_ROWS = 20_000
+"""The first rows, by which it is decided what is looked for in all of them."""
 # What fits so few of the first values isn't worth looking for in all of them.
 _WORTH_A_SCAN = 0.9
 # A pattern, not a list: DuckDB makes a join of a long list, and a join loses the order of the rows.
 _IS_WEAK = f"regexp_full_match({{}}, '{'|'.join(map(re.escape, WEAK_TOKENS))}')"
 _WEAK = _IS_WEAK.format("t")
-_TRIMMED = "trim({}, ' \t')"
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,34 @@ class Storage:
     note: str = ""  # what a user should know of the column, to be followed by its name
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What a column is expected to hold: values of a candidate, or what is read as it is where there is none."""
+
+    arrow: pa.DataType
+    type: ColumnType | None
+    candidate: Candidate | None = None
+
+    def stored(self, position: int) -> Storage:
+        """How the column is stored once its values have been read so."""
+        return Storage(position, self.arrow, internal(position), self.type)
+
+
 class Columns:
     """The staged columns of a file, and what can be made of them."""
 
-    def __init__(self, relation: Relation, reading: Reading, rows: int) -> None:
+    def __init__(
+        self, relation: Relation, reading: Reading, rows: int, settled: Mapping[int, Storage] | None = None
+    ) -> None:
         self._relation = relation
         self._reading = reading
         self._rows = rows
+        self._settled = settled or {}
 
     def infer(self, position: int) -> Storage:
         """How a column is stored if nobody says otherwise."""
+        if position in self._settled:
+            return self._settled[position]
         target = self._reading.targets.get(position)
         if target is not None:
             return Storage(position, target, internal(position), _type_of(target))
@@ -113,10 +132,40 @@ class Columns:
     def _fitting(self, position: int, candidates: Iterable[Candidate]) -> tuple[int, dict[Candidate, int]]:
         """How many values there are, and how many of them each candidate holds; unlikely ones are left out."""
         promising = self._promising(position, candidates)
-        if promising and self._rows > _SAMPLE_ROWS:
-            values, counts = self._count(position, promising, f"LIMIT {_SAMPLE_ROWS}")
-            promising = [candidate for candidate, count in counts.items() if count >= _WORTH_A_SCAN * values]
+        if promising and self._rows > SAMPLE_ROWS:
+            promising = list(self._surviving(position, promising)[1])
         return self._count(position, promising, "")
+
+    def foresee(self, position: int) -> Guess | None:
+        """What `infer` will find if the rows after these are like them; None where these don't tell.
+
+        The rows are the first ones of the file, SAMPLE_ROWS of them. Text is foreseen only where it is certain.
+        """
+        target = self._reading.targets.get(position)
+        if target is not None:
+            return Guess(target, _type_of(target))
+        column = internal(position)
+        seen = self._one(f"count({column})", position)
+        promising = self._promising(position, self._plausible(position))
+        values, surviving = self._surviving(position, promising)
+        if seen < _GLANCE_VALUES or not values:
+            return None
+        if not surviving:
+            # Of long numbers it is told that they are too long.
+            return None if self._promising(position, [LONG_NUMBER]) else Guess(pa.string(), None)
+        best = next((candidate for candidate, count in surviving.items() if count == values), None)
+        if best is None or best in (FLOAT_OR_INFINITE, DECIMAL_COMMA) or best.day_first is not None:
+            return None
+        return Guess(best.arrow, _meaning_of(best), best)
+
+    def _surviving(self, position: int, promising: Sequence[Candidate]) -> tuple[int, dict[Candidate, int]]:
+        """How many values the first rows have, and how many each candidate holds that is worth looking for in all."""
+        values, counts = self._count(position, promising, f"LIMIT {SAMPLE_ROWS}")
+        return values, {candidate: count for candidate, count in counts.items() if count >= _WORTH_A_SCAN * values}
+
+    def _one(self, expression: str, position: int) -> int:
+        [found] = one_row(self._relation.connection, f"SELECT {expression} FROM {self._relation.of(position)}")
+        return int(found)
 
     def _promising(self, position: int, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The candidates whose pattern most of the first values have."""
@@ -134,17 +183,17 @@ class Columns:
 
     def _misfits(self, position: int, candidates: Sequence[Candidate]) -> int:
         """How many values the candidate doesn't hold that holds most of the first ones."""
-        _, counts = self._count(position, candidates, f"LIMIT {_SAMPLE_ROWS}")
+        _, counts = self._count(position, candidates, f"LIMIT {SAMPLE_ROWS}")
         nearest = max(counts, key=lambda candidate: counts[candidate])
         values, fitting = self._count(position, [nearest], "")
         return values - fitting[nearest]
 
     def _count(self, position: int, candidates: Sequence[Candidate], limit: str) -> tuple[int, dict[Candidate, int]]:
         counts = ", ".join(counted(f"NOT {_WEAK} AND {candidate.holds('t')}") for candidate in candidates)
-        trimmed = _TRIMMED.format(self._text(position))
         query = (
             f"SELECT {counted(f'NOT {_WEAK}')}{', ' if counts else ''}{counts} "
-            f"FROM (SELECT {trimmed} AS t FROM {self._relation.of(position)} {limit}) WHERE t IS NOT NULL"
+            f"FROM (SELECT {trimmed(self._text(position))} AS t FROM {self._relation.of(position)} {limit}) "
+            "WHERE t IS NOT NULL"
         )
         values, *found = one_row(self._relation.connection, query)
         return values, dict(zip(candidates, found, strict=True))
@@ -166,13 +215,22 @@ class Columns:
 
     def _decimal_comma(self, position: int, text: Storage) -> Storage:
         """Commas are decimal only if some number can't be read with them between its thousands."""
-        trimmed = _TRIMMED.format(internal(position))
-        trimmed_column = f"(SELECT {trimmed} AS t FROM {self._relation.of(position)})"
+        trimmed_column = f"(SELECT {trimmed(internal(position))} AS t FROM {self._relation.of(position)})"
         decimals = counted(f"NOT {_WEAK} AND NOT {GROUPED}")
         [decimal] = one_row(self._relation.connection, f"SELECT {decimals} FROM {trimmed_column}")
         if not decimal:
             return replace(text, note="could have decimal commas or commas between thousands, so it was left as text")
         return _stored(position, DECIMAL_COMMA)
+
+
+def trimmed(text: str) -> str:
+    """SQL: some text, itself SQL, without the spaces around it."""
+    return f"trim({text}, ' \t')"
+
+
+def unless_weak(text: str, value: str) -> str:
+    """SQL: a value, unless some text without spaces around it stands for a missing one; null then."""
+    return f"CASE WHEN NOT {_IS_WEAK.format(text)} THEN {value} END"
 
 
 def settle(
@@ -210,10 +268,13 @@ def settle(
 
 
 def _stored(position: int, candidate: Candidate, text: str | None = None) -> Storage:
-    trimmed = _TRIMMED.format(text or internal(position))
-    value = f"CASE WHEN NOT {_IS_WEAK.format(trimmed)} THEN {candidate.read(trimmed)} END"
-    kind = None if candidate is INTEGER else candidate.type
-    return Storage(position, candidate.arrow, value, kind)
+    whole = trimmed(text or internal(position))
+    value = unless_weak(whole, candidate.read(whole))
+    return Storage(position, candidate.arrow, value, _meaning_of(candidate))
+
+
+def _meaning_of(candidate: Candidate) -> ColumnType | None:
+    return None if candidate is INTEGER else candidate.type
 
 
 def _type_of(kind: pa.DataType) -> ColumnType | None:

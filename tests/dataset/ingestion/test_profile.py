@@ -10,8 +10,8 @@ import pytest
 
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
 from services.dataset.ingestion.pipeline import ingest
-from services.dataset.ingestion.profile import QUANTILES
 from services.dataset.ingestion.tasks import Task
+from services.dataset.ingestion.values import QUANTILES
 from tests.dataset.ingestion.conftest import Ingest, Ingested
 
 FLIGHTS = Path(__file__).resolve().parents[3] / "demo" / "flights.csv"

@@ -42,7 +42,7 @@ def read(text: Text, limits: Limits) -> Reading:
     if dialect.header_alone:
         raise _header_alone(sample, dialect.preamble)
     check_number(dialect.columns, limits)
-    reading = Reading("csv", iter(()), decimal_comma=dialect.delimiter != ",")
+    reading = Reading("csv", iter(()), known_ahead=True, decimal_comma=dialect.delimiter != ",")
     if text.note:
         reading.notes.append(text.note)
     if dialect.header is None:

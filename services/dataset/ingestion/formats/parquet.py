@@ -46,7 +46,7 @@ def read(source: Path, limits: Limits) -> Reading:
         ) from error
     flat = _flat(schema.empty_table()).schema
     check_number(len(flat), limits)
-    reading = Reading("parquet", iter(()))
+    reading = Reading("parquet", iter(()), known_ahead=True)
     reading.names = settled(flat.names, reading.notes)
     conversions, refused, kept = [], [], []
     for position, field in enumerate(flat):
