@@ -114,6 +114,7 @@ async def test_wrong_password(envoy: RunningEnvoy) -> None:
     assert error_of(answer)["code"] == "INVALID_CREDENTIALS"
 
 
+@pytest.mark.slow
 async def test_rotating_keys(envoy: RunningEnvoy, settings: Settings) -> None:
     """While the signing key changes no token is refused at any moment; then the old key is gone, here and at Envoy."""
     person = {**ADA, "email": "ada.rotates@example.org"}
