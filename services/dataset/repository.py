@@ -184,9 +184,9 @@ async def delete_version(session: AsyncSession, dataset: Dataset, version: Versi
 
 
 async def object_keys(session: AsyncSession, dataset_id: UUID) -> list[str]:
-    """The keys of every object of a dataset."""
+    """The keys of every object of a dataset; versions may have a file in common."""
     query = select(Version.source_key, Version.table_key).where(Version.dataset_id == dataset_id)
-    return [key for row in await session.execute(query) for key in row if key]
+    return list(dict.fromkeys(key for row in await session.execute(query) for key in row if key))
 
 
 async def is_busy(session: AsyncSession, dataset_id: UUID) -> bool:

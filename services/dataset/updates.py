@@ -9,12 +9,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit.downloads import LONGEST_URL_SECONDS
+from servicekit import logs
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.object_store import ObjectStore, StoredObject
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.dataset import publishing, repository
+from services.dataset import events, publishing, repository
 from services.dataset.columns import Column
 from services.dataset.errors import DatasetChanged, DatasetNotReady
 from services.dataset.ingesting import table_key
@@ -27,7 +27,7 @@ from services.dataset.personal_data.corrections import corrected
 from services.dataset.publishing import held_by
 from services.dataset.repository import View
 from services.dataset.retyping import Planned, Retyper, key_violations, plan, type_violations, with_roles
-from services.dataset.states import State, Visibility
+from services.dataset.states import Stage, State, Visibility
 
 InputT = TypeVar("InputT", bound=Input)
 
@@ -35,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 # A table that was made but not named by a version by then never will be.
 _TABLES_KEPT = timedelta(days=1)
-# A table that was replaced is kept as long as a signed URL of it may be in use.
-_REPLACED_TABLES_KEPT = timedelta(seconds=LONGEST_URL_SECONDS)
 
 
 class _Table(NamedTuple):
@@ -76,6 +74,8 @@ class Updates:
         confirm_personal_data: bool = False,
     ) -> View:
         """Changes what is given of an owner's dataset; columns are those of its latest version.
+
+        Other types make another table, so they make the next version, from the same file: a version never changes.
 
         Raises:
             DatasetNotFound: the owner has no such dataset.
@@ -147,7 +147,10 @@ class Updates:
             if wanted.planned is not None:
                 if version.number != view.version.number or version.columns != view.version.columns:
                     raise DatasetChanged(dataset.id)
-                await _change_columns(session, version, wanted.planned, wanted.table)
+                if wanted.table is not None:
+                    version = await _next_version(session, dataset, version, wanted.planned, wanted.table)
+                else:
+                    version.columns = [column.model_dump(mode="json") for column in wanted.planned.columns]
                 _correct_personal_data(dataset, version, wanted.columns)
             publishes = wanted.change.visibility is Visibility.PUBLIC and dataset.visibility is not Visibility.PUBLIC
             _change_dataset(dataset, wanted.change)
@@ -172,17 +175,41 @@ def _change_dataset(dataset: Dataset, change: DatasetChange) -> None:
     dataset.updated_at = utc_now()
 
 
-async def _change_columns(session: AsyncSession, version: Version, planned: Planned, table: "_Table | None") -> None:
-    columns = planned.columns
-    if table is not None:
-        columns = with_roles(table.outcome.columns, columns)
-        await loose_objects.loosen(session, [version.table_key or ""], utc_now() + _REPLACED_TABLES_KEPT)
-        await loose_objects.fasten(session, [table.key])
-        version.table_key, version.table_bytes, version.table_sha256 = table.key, *table.stored
-        version.profile = table.outcome.profile
-        version.warnings = list(table.warnings)
-        version.personal_data = [finding.model_dump(mode="json") for finding in table.outcome.personal_data]
-    version.columns = [column.model_dump(mode="json") for column in columns]
+async def _next_version(
+    session: AsyncSession, dataset: Dataset, before: Version, planned: Planned, table: "_Table"
+) -> Version:
+    """Writes the version of a locked dataset that has the same file, and the table that was made of it anew."""
+    dataset.versions_made += 1
+    dataset.latest_version = dataset.versions_made
+    columns = with_roles(table.outcome.columns, planned.columns)
+    version = Version(
+        dataset_id=dataset.id,
+        number=dataset.versions_made,
+        state=State.READY,
+        request_id=logs.request_id(),
+        source_key=before.source_key,
+        source_name=before.source_name,
+        source_bytes=before.source_bytes,
+        source_sha256=before.source_sha256,
+        source_format=before.source_format,
+        table_key=table.key,
+        table_bytes=table.stored.size,
+        table_sha256=table.stored.sha256,
+        row_count=before.row_count,
+        columns=[column.model_dump(mode="json") for column in columns],
+        warnings=list(table.warnings),
+        profile=table.outcome.profile,
+        personal_data=[finding.model_dump(mode="json") for finding in table.outcome.personal_data],
+        attempts=0,
+        at_work=False,
+        losses=0,
+        created_at=utc_now(),
+    )
+    session.add(version)
+    await session.flush()
+    await events.record(session, dataset, version, Stage.READY, progress=1.0, rows_read=before.row_count)
+    await loose_objects.fasten(session, [table.key])
+    return version
 
 
 def _correct_personal_data(dataset: Dataset, version: Version, changes: Sequence[ColumnChange]) -> None:

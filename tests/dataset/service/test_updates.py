@@ -29,7 +29,7 @@ async def test_names_and_visibility(user: Client) -> None:
 
 
 async def test_types_set_by_hand(user: Client) -> None:
-    """A type set by hand changes the table and its profile; set back, all is as it was."""
+    """A type set by hand makes a version with another table and profile; set back, all is as it was."""
     dataset = await user.upload()
     changed = await user.update(dataset.dataset_id, [{"name": "age", "type": "text"}])
     assert column(changed, "age") == ("text", "integer", "feature")
@@ -37,6 +37,10 @@ async def test_types_set_by_hand(user: Client) -> None:
     assert (profile["age"].type, profile["age"].text.maximum_length) == ("text", 2)
     table = pq.read_table(io.BytesIO((await user.export(dataset.dataset_id, "parquet"))[0]))
     assert table.schema.field("age").type == pa.string()
+    first = (await user.export(dataset.dataset_id, "parquet", version=1))[0]
+    assert pq.read_table(io.BytesIO(first)).schema.field("age").type == pa.int64()
+    numbers = [version.version for version in (await user.versions(dataset.dataset_id)).versions]
+    assert numbers == [2, 1], "a version never changes"
     assert await user.update(dataset.dataset_id, [{"name": "age", "type": "integer"}])
     assert column(await user.get(dataset.dataset_id), "age") == ("integer", "integer", "feature")
     assert (await user.export(dataset.dataset_id))[0] == CSV
