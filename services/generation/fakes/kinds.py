@@ -33,6 +33,16 @@ NAMES: Final = frozenset({PersonalKind.FULL_NAME, PersonalKind.FIRST_NAME, Perso
 PLACES: Final = frozenset(
     {PersonalKind.POSTAL_ADDRESS, PersonalKind.STREET_ADDRESS, PersonalKind.CITY, PersonalKind.POSTCODE}
 )
+# Kinds of which two people seldom have the same value.
+TELLING: Final = frozenset(
+    {
+        PersonalKind.EMAIL,
+        PersonalKind.PHONE_NUMBER,
+        PersonalKind.IBAN,
+        PersonalKind.CARD_NUMBER,
+        PersonalKind.NATIONAL_ID,
+    }
+)
 # Kinds whose values can be nothing but digits, so that a column of numbers can hold them.
 NUMBERS: Final = frozenset(
     {PersonalKind.PHONE_NUMBER, PersonalKind.POSTCODE, PersonalKind.CARD_NUMBER, PersonalKind.NATIONAL_ID}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from services.generation.engines.protocol import Failure
 from services.generation.fakes.grouping import grouped
-from services.generation.fakes.kinds import NUMBERS, PersonalKind
+from services.generation.fakes.kinds import NUMBERS, TELLING, PersonalKind
 from services.generation.fakes.locales import nearest
 from services.generation.fakes.plan import FakeColumn, FakePlan, FakeSet, Repeats
 from services.generation.fakes.protected import ProtectedValues
@@ -43,9 +43,13 @@ def learn_fakes(
     order = sorted(range(len(names)), key=lambda place: -_distinct(codes[place]))
     sets: list[FakeSet] = []
     for place, number in enumerate(order):
-        members = tuple(learned[name] for name in names[number])
+        members = tuple(
+            _telling(learned[name], texts[name].slice(0, _ROWS_LOOKED_AT), codes[number]) for name in names[number]
+        )
         earlier = [codes[other] for other in order[:place]]
-        sets.append(_set(members, codes[number], earlier))
+        # Where something comes only once the whole does, however gaps make it look.
+        once = any(learned[name].unique for name in names[number])
+        sets.append(FakeSet(columns=members, repeats=Repeats()) if once else _set(members, codes[number], earlier))
     return FakePlan(sets=tuple(sets))
 
 
@@ -96,11 +100,17 @@ def _distinct(codes: Codes) -> int:
     return len(np.unique(codes[codes >= 0]))
 
 
+def _telling(column: FakeColumn, values: pa.Array, codes: Codes) -> FakeColumn:
+    """A column in whose set no two have the same in it, though rows have."""
+    if column.kind not in TELLING:
+        return column
+    present = values.is_valid().to_numpy(zero_copy_only=False)
+    tells = pc.count_distinct(values).as_py() == _distinct(codes[present]) > 1
+    return column.model_copy(update={"unique": column.unique or tells})
+
+
 def _set(members: tuple[FakeColumn, ...], codes: Codes, earlier: Sequence[Codes]) -> FakeSet:
     """A set with what it follows from: the earlier one of the fewest that determines it."""
-    if any(column.unique for column in members):
-        # Nothing of it comes twice, so neither does the whole, however gaps make it look.
-        return FakeSet(columns=members, repeats=Repeats())
     present = codes >= 0
     repeats = Repeats.of(np.unique(codes[present], return_counts=True)[1]) if present.any() else Repeats()
     follows, fewest = None, len(codes) + 1

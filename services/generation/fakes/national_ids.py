@@ -21,6 +21,8 @@ from services.generation.fakes.plan import FakeColumn
 from services.generation.fakes.settling import Places, Write
 from services.generation.fakes.styles import MARK, Pattern, laid_out
 
+Patterns = Sequence[Pattern | None]
+
 
 @dataclass(frozen=True)
 class Holders:
@@ -39,14 +41,14 @@ def national_ids(column: FakeColumn, holders: Holders, draws: np.random.Generato
 
     def write(places: Places, _attempt: int) -> list[str]:
         count = len(places)
+        patterns = column.style.drawn(count, draws)
         if land == "FR":
             numbers = _french(holders.women[places], draws)
         elif land == "IT":
             firsts, lasts = ([names[place] for place in places.tolist()] for names in (holders.firsts, holders.lasts))
             numbers = _italian(firsts, lasts, holders.women[places], draws)
         else:
-            numbers = _WITHOUT_HOLDER[land](count, draws)
-        patterns = column.style.drawn(count, draws)
+            numbers = _WITHOUT_HOLDER[land](patterns, draws)
         return [_written(number, each, _WRITTEN[land]) for number, each in zip(numbers, patterns, strict=True)]
 
     return write
@@ -65,9 +67,14 @@ def _from_faker(column: FakeColumn, draws: np.random.Generator) -> Write:
 
 
 def _written(value: str, pattern: Pattern | None, marks: str) -> str:
+    """A number as the column writes it, else as its country usually does."""
     if pattern is not None and pattern.marks.count(MARK) == len(value):
         return laid_out(pattern.marks, value)
-    return laid_out(marks, value)
+    return laid_out(marks, value) if marks.count(MARK) == len(value) else value
+
+
+def _head(pattern: Pattern | None) -> str:
+    return pattern.head if pattern is not None else ""
 
 
 def _numbers(count: int, low: int, high: int, draws: np.random.Generator) -> list[int]:
@@ -76,12 +83,23 @@ def _numbers(count: int, low: int, high: int, draws: np.random.Generator) -> lis
     return numbers
 
 
-def _american(count: int, draws: np.random.Generator) -> list[str]:
-    """Social Security numbers with an area from 773 to 899, none of which was given out while areas meant places."""
+def _american(patterns: Patterns, draws: np.random.Generator) -> list[str]:
+    """Social Security numbers, or tax numbers (ITIN) where the column has those.
+
+    The areas, from 773 to 899, are some that were not given out while areas meant places. A tax number begins with 9.
+    """
+    count = len(patterns)
     parts = zip(
-        _numbers(count, 773, 899, draws), _numbers(count, 1, 99, draws), _numbers(count, 1, 9999, draws), strict=True
+        patterns,
+        _numbers(count, 773, 899, draws),
+        _numbers(count, 1, 99, draws),
+        _numbers(count, 1, 9999, draws),
+        strict=True,
     )
-    return [f"{area}{group:02d}{serial:04d}" for area, group, serial in parts]
+    return [
+        f"9{area % 100:02d}{70 + group % 19}{serial:04d}" if _head(each) == "9" else f"{area}{group:02d}{serial:04d}"
+        for each, area, group, serial in parts
+    ]
 
 
 _BRITISH_FIRST: Final = "ABCEGHJKLMNOPRSTWXYZ"
@@ -90,11 +108,35 @@ _BRITISH_UNUSED: Final = {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
 _BRITISH_PREFIXES: Final = sorted({a + b for a in _BRITISH_FIRST for b in _BRITISH_SECOND} - _BRITISH_UNUSED)
 
 
-def _british(count: int, draws: np.random.Generator) -> list[str]:
-    """National Insurance numbers: two letters that are in use, six digits, a letter from A to D."""
-    prefixes = _numbers(count, 0, len(_BRITISH_PREFIXES) - 1, draws)
-    parts = zip(prefixes, digits(count, 6, draws), _numbers(count, 0, 3, draws), strict=True)
-    return [f"{_BRITISH_PREFIXES[prefix]}{number}{'ABCD'[suffix]}" for prefix, number, suffix in parts]
+def _british(patterns: Patterns, draws: np.random.Generator) -> list[str]:
+    """National Insurance numbers, or NHS numbers where the column has ten digits.
+
+    An NHS number that begins with 999 is kept for tests; its last digit makes the weighted sum a multiple of 11.
+    """
+    count = len(patterns)
+    parts = zip(
+        patterns,
+        _numbers(count, 0, len(_BRITISH_PREFIXES) - 1, draws),
+        digits(count, 6, draws),
+        _numbers(count, 0, 3, draws),
+        strict=True,
+    )
+    return [
+        _health_service(number)
+        if each is not None and each.marks.count(MARK) == _HEALTH_SERVICE_DIGITS
+        else f"{_BRITISH_PREFIXES[prefix]}{number}{'ABCD'[suffix]}"
+        for each, prefix, number, suffix in parts
+    ]
+
+
+_HEALTH_SERVICE_DIGITS: Final = 10
+
+
+def _health_service(number: str) -> str:
+    base = f"999{number}"
+    check = -sum(weight * int(digit) for weight, digit in zip(range(10, 1, -1), base, strict=True)) % 11
+    # Ten is no digit: the number with one more has another check.
+    return f"{base}{check}" if check < 10 else _health_service(f"{(int(number) + 1) % 10**6:06d}")
 
 
 def _french(women: npt.NDArray[np.bool_], draws: np.random.Generator) -> list[str]:
@@ -114,8 +156,9 @@ def _french(women: npt.NDArray[np.bool_], draws: np.random.Generator) -> list[st
     return [f"{base}{97 - int(base) % 97:02d}" for base in bases]
 
 
-def _german(count: int, draws: np.random.Generator) -> list[str]:
+def _german(patterns: Patterns, draws: np.random.Generator) -> list[str]:
     """Tax identification numbers: of ten digits one occurs twice, the others at most once; check of ISO 7064 11,10."""
+    count = len(patterns)
     different = draws.permuted(np.tile(np.arange(10), (count, 1)), axis=1)[:, :9]
     twice = different[np.arange(count), draws.integers(9, size=count)]
     numbers = draws.permuted(np.column_stack([different, twice]), axis=1)
@@ -133,9 +176,19 @@ def _german(count: int, draws: np.random.Generator) -> list[str]:
 _SPANISH_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
-def _spanish(count: int, draws: np.random.Generator) -> list[str]:
-    """DNI: eight digits and the letter that their remainder by 23 gives."""
-    return [f"{number}{_SPANISH_LETTERS[number % 23]}" for number in _numbers(count, 10_000_000, 99_999_999, draws)]
+def _spanish(patterns: Patterns, draws: np.random.Generator) -> list[str]:
+    """DNI: eight digits and the letter that their remainder by 23 gives; foreigners' (NIE) begin with X, Y or Z."""
+    return [
+        _with_letter(_head(each), number % 10**7) if _head(each) in set("XYZ") else _with_letter("", number)
+        for each, number in zip(patterns, _numbers(len(patterns), 10_000_000, 99_999_999, draws), strict=True)
+    ]
+
+
+def _with_letter(first: str, number: int) -> str:
+    """A NIE is counted as if its letter were 0, 1 or 2."""
+    counted = "XYZ".index(first) * 10**7 + number if first else number
+    shown = f"{first}{number:07d}" if first else str(number)
+    return f"{shown}{_SPANISH_LETTERS[counted % 23]}"
 
 
 _MONTHS: Final = "ABCDEHLMPRST"
@@ -192,7 +245,7 @@ def _three(name: str, *, first: bool) -> str:
     return "".join([*consonants, *vowels, "X", "X", "X"][:3])
 
 
-_WITHOUT_HOLDER: Final[Mapping[str, Callable[[int, np.random.Generator], list[str]]]] = {
+_WITHOUT_HOLDER: Final[Mapping[str, Callable[[Patterns, np.random.Generator], list[str]]]] = {
     "US": _american,
     "GB": _british,
     "DE": _german,

@@ -1,5 +1,6 @@
 """What is kept of columns of personal data: how to write, how often to repeat, and what never to say."""
 
+from operator import mul
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,8 @@ MOST_REPEATS: Final = 1000
 class FakeColumn(BaseModel):
     """One column of personal data.
 
-    `unique` says that no value comes twice; `distinct` how many different ones the source has.
+    `unique` says that no two of what its set stands for have the same; `distinct` how many different values the source
+    has.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,9 +48,14 @@ class Repeats(BaseModel):
         return cls(rows=tuple(rows[most].tolist()), weights=tuple(weights[most].tolist()))
 
     def drawn(self, rows: int, draws: np.random.Generator) -> tuple[npt.NDArray[np.int64], int]:
-        """Which of how many each of so many rows belongs to."""
+        """Which of how many each of so many rows belongs to.
+
+        Fewer rows than the source's are drawn from as many as it has, so that there are no fewer different ones among
+        them than among so many of its own.
+        """
         if self.rows == (1,):
             return np.arange(rows), rows
+        wanted_rows, rows = rows, max(rows, sum(map(mul, self.rows, self.weights)))
         chances = np.array(self.weights, dtype=np.float64)
         chances /= chances.sum()
         sizes: list[npt.NDArray[np.int64]] = []
@@ -59,8 +66,8 @@ class Repeats(BaseModel):
             total += int(sizes[-1].sum())
         every = np.concatenate(sizes)
         owners = np.repeat(np.arange(len(every)), every)[:rows]
-        _, numbered = np.unique(draws.permutation(owners), return_inverse=True)
-        return numbered, int(numbered.max()) + 1 if rows else 0
+        _, numbered = np.unique(draws.permutation(owners)[:wanted_rows], return_inverse=True)
+        return numbered, int(numbered.max()) + 1 if wanted_rows else 0
 
 
 class FakeSet(BaseModel):

@@ -19,6 +19,8 @@ MARK: Final = "#"
 HOME_ZERO: Final = "(0)"
 _RUN: Final = re.compile(f"{MARK}+")
 _SIGNS: Final = frozenset(" +-./()xX\u00a0")
+# Spanish numbers of foreigners begin with X, Y or Z; American tax numbers of those who get no other with 9.
+_TELLING: Final = ("X", "Y", "Z", "9")
 _PATTERNED: Final = frozenset(
     {PersonalKind.PHONE_NUMBER, PersonalKind.IBAN, PersonalKind.CARD_NUMBER, PersonalKind.NATIONAL_ID}
 )
@@ -29,8 +31,9 @@ Case = Literal["written", "upper", "lower"]
 class Pattern(BaseModel):
     """Where the signs stand between letters and digits (each a `#`), with what a number begins with where that tells.
 
-    The first digit of a card number tells its network, the first two letters of an IBAN its country, and a 0 that a
-    telephone number is written as it is dialled at home.
+    The first digit of a card number tells its network, the first two letters of an IBAN its country, a 0 that a
+    telephone number is written as it is dialled at home, and some characters which of a country's national numbers
+    it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -127,4 +130,6 @@ def _head(kind: PersonalKind, value: str) -> str:
     characters = "".join(mark for mark in value if mark.isalnum()).upper()
     if kind is PersonalKind.PHONE_NUMBER:
         return characters[:1] if characters.startswith("0") else ""
+    if kind is PersonalKind.NATIONAL_ID:
+        return characters[:1] if characters.startswith(_TELLING) else ""
     return characters[: {PersonalKind.CARD_NUMBER: 1, PersonalKind.IBAN: 2}.get(kind, 0)]
