@@ -186,7 +186,7 @@ def update(
         )
     except NotPossible as error:
         if error.reason == "PERSONAL_DATA_FOUND":
-            error.hint = "`--confirm-personal-data` publishes it as it is; `--personal-data COLUMN=none` corrects what is wrong."
+            error.hint = "`--confirm-personal-data` publishes it; `--personal-data COLUMN=none` corrects what is wrong."
         raise
     findings = found.stats().personal_data if found.state == "ready" else []
     session.output.result(found.to_dict(), lambda: _details(found, findings))
@@ -284,7 +284,8 @@ def _details(dataset: "DatasetFields", findings: "Sequence[PersonalDataFinding]"
 def _finding(finding: "PersonalDataFinding") -> str:
     """For instance `email: e-mail addresses (confidence 0.99)`, or `city: nothing personal (said by its owner)`."""
     called = KINDS.get(finding.kind, finding.kind)
-    said = "said by its owner" if finding.decided_by == "user" else f"confidence {finding.confidence:.2f}"
+    hundredths = int(finding.confidence * 100)  # not rounded: nothing that is less than sure is shown as 1.00
+    said = "said by its owner" if finding.decided_by == "user" else f"confidence {hundredths / 100:.2f}"
     language = f", {finding.locale}" if finding.locale else ""
     return f"{finding.column}: {called} ({said}{language})"
 

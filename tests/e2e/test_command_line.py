@@ -104,6 +104,32 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     assert "mirage login" in shell.run("whoami", code=exit_codes.NOT_SIGNED_IN)
 
 
+def test_personal_data(signed_in: Shell) -> None:
+    """What was found of people is shown, corrected, and stands in the way of publishing until that is confirmed."""
+    shell = signed_in
+    rows = "".join(f"ada{n}@example.org,{n}.50,+44 20 7946 0{n:03}\n" for n in range(40))
+    (shell.home / "guests.csv").write_text(f"email,spent,phone\n{rows}")
+    said = shell.run("datasets", "upload", "guests.csv")
+    assert "email: e-mail addresses (confidence 0.99" in said
+    assert "phone: phone numbers (confidence" in said
+    columns = {
+        column["name"]: column.get("personal_data", "")
+        for column in shell.json("datasets", "show", "guests")["columns"]
+    }
+    assert columns == {"email": "email", "spent": "", "phone": "phone_number"}
+    assert "email: e-mail addresses" in shell.run("datasets", "stats", "guests")
+
+    refused = shell.run("datasets", "update", "guests", "--visibility", "public", code=exit_codes.NOT_POSSIBLE)
+    assert "--confirm-personal-data" in refused
+    wrong = shell.run("datasets", "update", "guests", "--personal-data", "email=mail", code=exit_codes.USAGE)
+    assert "must be one of email, phone_number" in wrong
+    corrections = ["--personal-data", "email=none", "--locale", "phone=de_DE"]
+    said = shell.run("datasets", "update", "guests", *corrections)
+    assert "email: nothing personal (said by its owner)" in said
+    assert "phone: phone numbers (said by its owner, de_DE)" in said
+    assert "public" in shell.run("datasets", "update", "guests", "--visibility", "public", "--confirm-personal-data")
+
+
 def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) -> None:
     """Ctrl-C stops the watching and says how to watch again or cancel; the job goes on until it is cancelled."""
     shell = signed_in

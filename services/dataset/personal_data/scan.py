@@ -40,7 +40,7 @@ _ENGLISH_COLUMN_NAME_WEIGHT = 0.1
 _GLIMPSE = 30
 """So many values show whether a kind that is in most of a column's values may be there at all."""
 _AGREEMENT = 0.6
-"""The share of a column's values that must be of one country for the column to be of that country."""
+"""The share of a column's values that must be of one country or language for the column to be of it."""
 
 
 class _Suspicion(NamedTuple):
@@ -99,12 +99,12 @@ def _common_locale(suspicions: Sequence[_Suspicion]) -> str:
 def _finding(suspicion: _Suspicion, common: str) -> Finding:
     evidence = suspicion.evidence
     locale = common
-    if evidence.of_a_country:
-        shares = _shares(evidence.votes)
-        most = max(sorted(shares), key=shares.__getitem__, default="")
-        # A country with several languages is spoken for by the table's own.
-        if most and shares[most] >= _AGREEMENT and most[-3:] != common[-3:]:
-            locale = most
+    shares = _shares(evidence.votes)
+    most = max(sorted(shares), key=shares.__getitem__, default="")
+    if most and shares[most] >= _AGREEMENT:
+        # A country with several languages, and a language with several countries, are spoken for by the table's own.
+        differs = most[-3:] != common[-3:] if evidence.of_a_country else most[:3] != common[:3]
+        locale = most if differs else common
     sources = (*evidence.sources, OTHER_COLUMNS) if evidence.kind in _ONLY_WITH_OTHERS else evidence.sources
     return Finding(
         column=suspicion.column,

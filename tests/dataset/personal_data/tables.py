@@ -53,6 +53,11 @@ NAMES: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
+def listed(text: str) -> list[str]:
+    """What a list has between its commas."""
+    return text.split(", ")
+
+
 def words(text: str) -> list[str]:
     """The words of a list."""
     return text.split()
@@ -196,6 +201,23 @@ def things(seed: int = 1) -> list[Labelled]:
         "manufacturer": lambda: draws.choice(("BOEING", "AIRBUS", "EMBRAER", "CESSNA", "McDONNELL DOUGLAS", "PIPER")),
         "car": lambda: draws.choice(words("Ford Lincoln Mercedes Chevrolet Tesla Honda Kia Fiat Opel Renault Seat")),
         "month": lambda: draws.choice(words("January February March April May June July August September October")),
+        "species": lambda: draws.choice(SPECIES),
+        "wine": lambda: draws.choice(WINES),
+        "film": lambda: draws.choice(FILMS),
+        "fashion": lambda: draws.choice(FASHION),
+        "county": lambda: f"{draws.choice(COUNTIES)} County",
+        "shoe": lambda: f"{draws.choice(('Court', 'Street', 'Trail'))} Runner {draws.randrange(36, 46)}",
+        "set": lambda: f"{draws.randrange(2, 12)} Piece {draws.choice(('Oak', 'Pine'))} Court Set",
+        "tracking": lambda: "1Z" + "".join(draws.choices(string.ascii_uppercase + string.digits, k=16)),
+        "vin": lambda: "".join(draws.choices("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", k=17)),
+        "flight": lambda: f"{draws.choice(('BA', 'AF', 'LH'))} {draws.randrange(100, 9_999):04}",
+        "part": lambda: "-".join(_digits(draws, 2) for _ in range(5)),
+        "amount": lambda: f"{draws.randrange(1, 999)}.{_digits(draws, 3)},{_digits(draws, 2)}",
+        "business_number": lambda: f"{_digits(draws, 2)} {_digits(draws, 3)} {_digits(draws, 3)} {_digits(draws, 3)}",
+        "moment": lambda: f"2021-0{draws.randrange(1, 10)}-1{_digits(draws, 1)} 0{_digits(draws, 1)}:{_digits(draws, 2)}",
+        "latitude": lambda: f"{draws.uniform(40, 50):.7f}",
+        "bits": lambda: "".join(draws.choices("01", k=16)),
+        "note": lambda: f"Called on Main Street 5 about order {draws.randrange(999)} and " + fake.paragraph(3),
         "sentence": fake.sentence,
         "title_of_film": fake.catch_phrase,
         "url": fake.url,
@@ -220,6 +242,31 @@ def things(seed: int = 1) -> list[Labelled]:
     return [Labelled(name, "", _some(make)) for name, make in columns.items()]
 
 
+SPECIES = listed(
+    "Iris setosa, Iris virginica, Canis lupus, Felis catus, Ursus arctos, Quercus robur, Pinus sylvestris, "
+    "Betula pendula, Mus musculus, Rattus norvegicus, Apis mellifera, Bos taurus, Equus caballus, Ovis aries, "
+    "Sus scrofa, Gallus gallus, Anas platyrhynchos, Passer domesticus, Corvus corax, Parus major, Turdus "
+    "merula, Sturnus vulgaris"
+)
+WINES = listed(
+    "Pinot Noir, Cabernet Sauvignon, Merlot, Syrah, Grenache, Sangiovese, Nebbiolo, Barbera, Tempranillo, "
+    "Malbec, Zinfandel, Chardonnay, Riesling, Pinot Grigio, Sauvignon Blanc, Viognier, Semillon, Chenin "
+    "Blanc, Albarino, Verdejo, Carmenere"
+)
+FILMS = listed(
+    "The Godfather, Forrest Gump, Jackie Brown, Annie Hall, Erin Brockovich, Jerry Maguire, Barry Lyndon, "
+    "Inception, Alien, Casablanca, Psycho, Vertigo, Rocky, Jaws, Fargo, Heat, Seven, Gladiator, Amadeus, "
+    "Titanic, Rebecca, Carrie, Laura, Gandhi"
+)
+FASHION = listed(
+    "Calvin Klein, Tommy Hilfiger, Ralph Lauren, Hugo Boss, Giorgio Armani, Nike, Adidas, Puma, Zara, Gucci, "
+    "Prada, Versace, Chanel, Louis Vuitton, Michael Kors, Marc Jacobs, Stella McCartney, Paul Smith, Tom "
+    "Ford, Levis, Gap, Uniqlo, Diesel"
+)
+COUNTIES = words(
+    "Jackson Washington Jefferson Franklin Lincoln Madison Clay Montgomery Union Marion Monroe Wayne Grant Greene"
+    " Warren Carroll Adams Clark Douglas Johnson Lake Lee Polk Marshall"
+)
 CITIES = words(
     "Paris Florence Austin Dallas Houston Jackson Madison Lincoln Charlotte Savannah Sydney Victoria Denver"
     " Seattle Chicago Boston Berlin Hamburg Munich Vienna Madrid Barcelona Seville Rome Milan Turin Naples"

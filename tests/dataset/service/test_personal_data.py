@@ -52,7 +52,7 @@ async def confirmation(platform: Platform, dataset_id: str) -> Mapping[str, obje
 
 
 async def test_found_when_read_in(platform: Platform) -> None:
-    """Who uploads people is told so: in the columns, in the profile with its reasons; so are those who learn from it."""
+    """Who uploads people is told so, in the columns and in the profile with its reasons; so is who learns from it."""
     user = platform.user()
     dataset = await user.upload(PEOPLE)
     assert kinds(dataset) == FOUND

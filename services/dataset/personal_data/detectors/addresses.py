@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -11,14 +11,19 @@ from services.dataset.personal_data.countries import BY_LANGUAGE, locale_of
 from services.dataset.personal_data.evidence import Evidence, Hints, weigh
 from services.dataset.personal_data.kinds import Kind
 from services.dataset.personal_data.sampling import Sample
-from services.dataset.personal_data.words import folded
+from services.dataset.personal_data.words import folded, words
 
 _STREET = Test(strength=0.95, enough=0.5)
 _UNMISTAKABLE_POSTCODE = Test(strength=0.6, enough=0.9)
 _MOST_WORDS = 20
 _LONGEST = 200  # characters
 _WORD = re.compile(r"[^\W_]+(?:['’.][^\W_]+){0,3}", re.UNICODE)
+_PART = re.compile(r"[,;\n]")
 _DIGIT = re.compile("[0-9]")
+_UNITS = frozenset(
+    words("apt apartment suite ste unit flat floor fl room rm n s e w ne nw se sw north south east west")
+)
+_LONGEST_END = 7  # characters: a longer word of a street has a name in it
 # 12, 12a, 12 bis, 12-14, 12/3
 _HOUSE_NUMBER = re.compile(r"[0-9]{1,5}[a-z]?")
 
@@ -132,35 +137,48 @@ def _lines(sample: Sample) -> int:
 def _address(value: str) -> _Address | None:
     if len(value) > _LONGEST:
         return None
-    words = _WORD.findall(folded(value))
-    if not 2 <= len(words) <= _MOST_WORDS:
+    parts = [_WORD.findall(part) for part in _PART.split(folded(value))]
+    spoken = [word for part in parts for word in part]
+    if not 2 <= len(spoken) <= _MOST_WORDS:
         return None
-    numbers = [place for place, word in enumerate(words) if _HOUSE_NUMBER.fullmatch(word)]
-    languages = frozenset(
-        language
-        for place, word in enumerate(words)
-        for language in _languages(word)
-        # English words of streets are words of much else, too: there they stand behind the number and a name.
-        if language != "en" or not numbers or place >= numbers[0] + 2
-    )
+    numbers = [place for place, word in enumerate(spoken) if _HOUSE_NUMBER.fullmatch(word)]
+    languages = frozenset(language for word in spoken for language in _languages(word))
+    if "en" in languages and numbers and not _english(parts):
+        languages -= {"en"}
     if not languages:
         return None
-    named = len(words) > len(numbers) + 1 or any(len(word) > _SHORTEST_END_STEM + 4 for word in words)
+    named = len(spoken) > len(numbers) + 1 or any(len(word) > _LONGEST_END for word in spoken)
     whole = len(numbers) > 1 and _WITHIN.search(value[value.find(" ") :]) is not None
     return _Address(languages, bool(numbers) and named, whole or (value.count("\n") > 1 and bool(numbers)))
 
 
+def _english(parts: Sequence[Sequence[str]]) -> bool:
+    """Whether a street is written as in English: its word, which may stand for much else, behind a number and a name.
+
+    Nothing but a flat or a direction follows it up to the next comma or line.
+    """
+    numbered = False
+    for part in parts:
+        for place, word in enumerate(part):
+            if "en" in _languages(word) and (place > 1 or (numbered and place)) and (numbered or _DIGIT.match(part[0])):
+                rest = part[place + 1 :]
+                if not rest or rest[0] in _UNITS:
+                    return True
+        numbered = numbered or any(map(_HOUSE_NUMBER.fullmatch, part))
+    return False
+
+
 @cache
 def _alone() -> dict[str, frozenset[str]]:
-    words: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
     for language, text in _STREET_WORDS.items():
-        for word in text.split():
-            words.setdefault(word, set()).add(language)
+        for word in words(text):
+            found.setdefault(word, set()).add(language)
     from faker.providers.address.en_US import Provider  # the Postal Service's street suffixes
 
     for word in Provider.street_suffixes:
-        words.setdefault(folded(word), set()).add("en")
-    return {word: frozenset(languages) for word, languages in words.items()}
+        found.setdefault(folded(word), set()).add("en")
+    return {word: frozenset(languages) for word, languages in found.items()}
 
 
 def _languages(word: str) -> frozenset[str]:
