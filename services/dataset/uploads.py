@@ -88,15 +88,16 @@ class Uploads:
     async def _stored(self, arrival: Arrival) -> AsyncIterator[Received]:
         """The arriving file in the object store; removed at the end of the block unless a row names it by then."""
         key = f"{arrival.owner_id}/{arrival.dataset_id}/{new_id()}/original"
-        async with self._sessions.begin() as session:
-            due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
-            await loose_objects.loosen(session, [key], due_at)
         try:
+            # Inside: a caller who goes away while this is committed leaves the mark.
+            async with self._sessions.begin() as session:
+                due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
+                await loose_objects.loosen(session, [key], due_at)
             async with self._time_limit():
                 stored = await self._store.put_stream(key, arrival.body.file())
             yield Received(key, stored.size, stored.sha256)
         finally:
-            await self._remove_if_loose(key)
+            await asyncio.shield(self._remove_if_loose(key))
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[None]:
