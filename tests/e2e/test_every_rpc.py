@@ -14,19 +14,20 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
 from mirage import Client
-from mirage.auth.v1 import session_pb2, session_pb2_grpc, token_pb2, token_pb2_grpc
+from mirage.auth.v1 import api_key_pb2, api_key_pb2_grpc, session_pb2, session_pb2_grpc, token_pb2, token_pb2_grpc
 from mirage.options.v1 import access_pb2
+from services.auth.scopes import SCOPES
 from tests.e2e.conftest import PASSWORD
 from tests.support import contracts
 from tests.support.errors import Refusal
 from tests.support.platform import PlatformForTests
-from tests.support.walk import walk
+from tests.support.walk import walk, walk_scopes
 
 pytestmark = pytest.mark.xdist_group("platform")
 
 SERVICES = ("auth", "dataset", "generation")
 # Ids by which a request names something of its owner's.
-OWNED = ("dataset_id", "job_id", "model_id", "session_id")
+OWNED = ("dataset_id", "job_id", "key_id", "model_id", "session_id")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def owned(client: Client, flights: pd.DataFrame) -> Iterator[Owned]:
             "dataset_id": dataset.id,
             "job_id": job.id,
             "model_id": job.model.id,
+            "key_id": client.account.create_api_key("a key", ["datasets:read"]).id,
             "session_id": session.id,
         }
     )
@@ -82,6 +84,25 @@ async def test_every_rpc_in_every_role(platform: PlatformForTests) -> None:
         for name in SERVICES:
             async with grpc.aio.insecure_channel(platform.service_address(name)) as channel:
                 wrong += await walk(channel, f"mirage.{name}.v1", tokens)
+    assert wrong == []
+
+
+async def test_every_rpc_with_every_scope(platform: PlatformForTests) -> None:
+    """An API key with one scope is let in at exactly the RPCs that name it, at the port of every service."""
+    email = f"{uuid4().hex}@example.org"
+    password = await asyncio.to_thread(platform.make_administrator, email)
+    with Client(platform.url).login(email, password) as client:
+        keys = {scope: client.account.create_api_key(scope, [scope]).key or "" for scope in SCOPES}
+    wrong = []
+    async with grpc.aio.insecure_channel(platform.service_address("auth")) as auth:
+        stub = api_key_pb2_grpc.ApiKeyServiceStub(auth)
+        tokens = {
+            scope: (await stub.ExchangeApiKey(api_key_pb2.ExchangeApiKeyRequest(api_key=key))).access_token
+            for scope, key in keys.items()
+        }
+        for name in SERVICES:
+            async with grpc.aio.insecure_channel(platform.service_address(name)) as channel:
+                wrong += await walk_scopes(channel, f"mirage.{name}.v1", tokens)
     assert wrong == []
 
 

@@ -42,6 +42,29 @@ async def walk(channel: grpc.aio.Channel, package: str, tokens: Mapping[str, Tok
     return wrong
 
 
+async def walk_scopes(channel: grpc.aio.Channel, package: str, tokens: Mapping[str, str]) -> list[str]:
+    """Calls every RPC of a proto package that is for people, with an empty request, with tokens limited to one scope.
+
+    `tokens` are an administrator's, by their scope. Returns what went differently than the contract says, a line each.
+    """
+    wrong = []
+    people = {access_pb2.ROLE_USER, access_pb2.ROLE_ADMINISTRATOR}
+    for method in contracts.methods():
+        access = method.GetOptions().Extensions[access_pb2.access]
+        if method.containing_service.file.package != package or not people & set(access.roles):
+            continue
+        call = contracts.call_of(channel, method)
+        for scope, token in tokens.items():
+            expected = "" if scope in access.scopes else "INSUFFICIENT_SCOPE"
+            met = await _refusal(call, token)
+            if met != expected:
+                wrong.append(f"{contracts.path_of(method)} with {scope}: {met or 'let in'}, not {expected or 'let in'}")
+    return wrong
+
+
+_REFUSALS = ("UNAUTHENTICATED", "PERMISSION_DENIED", "INSUFFICIENT_SCOPE", "INTERNAL")
+
+
 async def _refusal(call: Callable[[str], Awaitable[None]], token: str) -> str:
     """Why the server didn't let a call in, or failed; empty if it answered, be it that the request is wrong."""
     try:
@@ -49,5 +72,5 @@ async def _refusal(call: Callable[[str], Awaitable[None]], token: str) -> str:
     except grpc.aio.AioRpcError as error:
         refusal = Refusal()
         refusal.read(error)
-        return refusal.reason if refusal.reason in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL") else ""
+        return refusal.reason if refusal.reason in _REFUSALS else ""
     return ""
