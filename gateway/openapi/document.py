@@ -23,7 +23,10 @@ more. `error.code` is for programs; `error.details` names every wrong field at o
 
 **Lists** come in pages: `next_page_token` of one page is `page_token` of the next.
 
-**Streams** are server-sent events. Whoever drops out goes on with `resume_token` of the last event that was seen.
+**Programs** trade an API key (`POST /auth/api-keys`) for a token at `POST /auth/token`, as OAuth 2 does.
+
+**Streams** are server-sent events. Whoever drops out goes on with `resume_token` of the last event that was seen. A
+browser's `EventSource` opens one by `?ticket=` (`POST /auth/stream-ticket`).
 
 Every route is served as written, below `/api` and below `/api/v1`. The same calls are there over gRPC and grpc-web, on
 the same port.
@@ -67,8 +70,15 @@ def make_document(files: descriptor_pb2.FileDescriptorSet) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The `access_token` of `POST /auth/login`.",
-                }
+                    "description": "The `access_token` of `POST /auth/login`. What is listed with it is the scope that a token "
+                    "made from an API key needs.",
+                },
+                "stream_ticket": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "ticket",
+                    "description": "The `ticket` of `POST /auth/stream-ticket`, for a browser's `EventSource`.",
+                },
             },
         },
     }

@@ -39,6 +39,14 @@ def tag_of(rpc: Rpc) -> str:
     return " ".join((words[0], *(word.lower() for word in words[1:])))
 
 
+def _security(rpc: Rpc) -> list[dict[str, list[str]]]:
+    """What a call is signed with, any one of these: nothing where it is open to anyone."""
+    if rpc.is_open:
+        return []
+    token = {"access_token": list(rpc.scopes)}
+    return [token, {"stream_ticket": []}] if rpc.is_event_stream else [token]
+
+
 class Operations:
     """Makes operations out of RPCs; the schemas that they name gather in `schemas`."""
 
@@ -65,7 +73,7 @@ class Operations:
             "summary": summary,
             **({"description": "\n\n".join(notes)} if notes else {}),
             "operationId": rpc.name + (str(index + 1) if index else ""),
-            "security": [] if rpc.is_open else [{"access_token": list(rpc.scopes)}],
+            "security": _security(rpc),
         }
         if parameters := list(self._parameters(rpc, binding)):
             operation["parameters"] = parameters

@@ -69,8 +69,8 @@ def _open(page: Page, operation: str) -> Any:
 
 def _authorize(page: Page, token: str) -> None:
     page.locator(".auth-wrapper .authorize").first.click()
-    page.locator(".modal-ux input").fill(token)
-    page.locator(".modal-ux .auth.authorize").click()
+    page.locator(".modal-ux input").first.fill(token)
+    page.locator(".modal-ux .auth.authorize").first.click()
     page.locator(".modal-ux .btn-done").click()
 
 

@@ -88,7 +88,9 @@ def test_bodies_answers_and_roles(document: dict[str, Any]) -> None:
         for binding in rpc.bindings:
             operation = document["paths"][binding.template][binding.verb.lower()]
             assert ("requestBody" in operation) == bool(binding.body)
-            assert operation["security"] == ([] if rpc.is_open else [{"access_token": list(rpc.scopes)}])
+            token = [] if rpc.is_open else [{"access_token": list(rpc.scopes)}]
+            by_ticket = [{"stream_ticket": []}] if rpc.name in ("WatchDataset", "WatchJob") else []
+            assert operation["security"] == token + by_ticket
             assert rpc.is_open or "401" in operation["responses"]
             required = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter.get("required")}
             assert required == set(binding.variables)
