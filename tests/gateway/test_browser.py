@@ -71,7 +71,7 @@ def _authorize(page: Page, token: str) -> None:
     page.locator(".auth-wrapper .authorize").first.click()
     page.locator(".modal-ux input").first.fill(token)
     page.locator(".modal-ux .auth.authorize").first.click()
-    page.locator(".modal-ux .btn-done").click()
+    page.locator(".modal-ux .btn-done").first.click()
 
 
 def test_redoc_shows_every_operation(page: Page) -> None:
