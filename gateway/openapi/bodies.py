@@ -192,7 +192,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "DatasetService.UpdateDataset": {
         "name": "customers",
         "visibility": "private",
-        "columns": [{"name": "customer_id", "role": "primary_key"}, {"name": "churned", "role": "target"}],
+        "columns": [
+            {"name": "customer_id", "role": "primary_key"},
+            {"name": "churned", "role": "target"},
+            {"name": "contact", "personal_data": "email"},
+            {"name": "city_of_branch", "personal_data": "none"},
+        ],
     },
     "JobService.StartJob": _START,
     "JobService.ValidateJob": _START,

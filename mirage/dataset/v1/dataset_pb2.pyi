@@ -283,7 +283,9 @@ class UploadDatasetRequest(_message.Message):
     description: _builtins.str
     """What it is."""
     visibility: _builtins.str
-    """`private` (the default) or `public`."""
+    """`private` (the default) or `public`. A table in which personal data is found stays private until UpdateDataset
+    confirms it.
+    """
     wait: _builtins.bool
     """Whether to answer when the table is ready (the default), or as soon as the bytes are safe."""
     sha256: _builtins.str

@@ -214,7 +214,7 @@ def things(seed: int = 1) -> list[Labelled]:
         "part": lambda: "-".join(_digits(draws, 2) for _ in range(5)),
         "amount": lambda: f"{draws.randrange(1, 999)}.{_digits(draws, 3)},{_digits(draws, 2)}",
         "business_number": lambda: f"{_digits(draws, 2)} {_digits(draws, 3)} {_digits(draws, 3)} {_digits(draws, 3)}",
-        "moment": lambda: f"2021-0{draws.randrange(1, 10)}-1{_digits(draws, 1)} 0{_digits(draws, 1)}:{_digits(draws, 2)}",
+        "moment": lambda: f"2021-0{draws.randrange(1, 10)}-1{_digits(draws, 1)} 0{_digits(draws, 1)}:30",
         "latitude": lambda: f"{draws.uniform(40, 50):.7f}",
         "bits": lambda: "".join(draws.choices("01", k=16)),
         "note": lambda: f"Called on Main Street 5 about order {draws.randrange(999)} and " + fake.paragraph(3),
