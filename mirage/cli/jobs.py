@@ -240,12 +240,18 @@ def _details(job: "JobFields") -> RenderableType:
                 ", ".join(f"{name}={value}" for name, value in job.parameters.items() if name != "model_type"),
             ),
             *(("adjusted", adjustment) for adjustment in job.adjustments),
+            ("invented", _invented(job.invented_columns)),
             ("rows", f"{job.rows:,}"),
             ("seed", job.seed),
             ("started", output.when(job.create_time)),
             ("ended", output.when(job.end_time) if job.end_time else None),
         ]
     )
+
+
+def _invented(columns: dict[str, str]) -> str | None:
+    """Columns of personal data with their kinds, which no model learns."""
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items()) or None
 
 
 def _show_validation(session: Session, validation: "Validation") -> None:
@@ -262,6 +268,10 @@ def _show_validation(session: Session, validation: "Validation") -> None:
                 ("memory", f"about {memory_mb:,.0f} MiB" if memory_mb is not None else None),
                 ("parameters", ", ".join(f"{name}={value}" for name, value in validation.parameters.items())),
                 *(("adjusted", adjustment) for adjustment in validation.adjustments),
+                (
+                    "invented",
+                    ", ".join(f"{name} ({kind})" for name, kind in validation.invented_columns.items()) or None,
+                ),
             ]
         )
 

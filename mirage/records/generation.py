@@ -1,9 +1,17 @@
 """Jobs and models."""
 
-from mirage.generation.v1 import job_pb2, model_pb2
+from collections.abc import Iterable
+
+from mirage.generation.v1 import job_pb2, model_pb2, personal_data_pb2
 from mirage.records.base import Field, OptionalField, Record, from_struct, message_of, numbers, texts, time, word
 
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled", "rejected"})
+
+
+def kinds(columns: Iterable[personal_data_pb2.InventedColumn]) -> dict[str, str]:
+    """Returns invented columns as a dict: the kind of personal data by column."""
+    return {column.column: column.kind for column in columns}
+
 
 job_state = word(job_pb2.JobState, "JOB_STATE_")
 
@@ -33,6 +41,7 @@ class JobFields(Record[job_pb2.Job]):
     model_type = Field("model_type", str, "The model's type.")
     parameters = Field("model_config", from_struct, "The parameters in force, defaults and adjustments included.")
     adjustments = Field("adjustments", texts, "What the platform adjusted of the request, in words.")
+    invented_columns = Field("invented_columns", kinds, "Columns of personal data, never learned: each with its kind.")
     output_format = Field("output_format", str, "The format of a download that names none.")
     model_id = Field("model_id", str, "The fitted model; empty before there is one.")
     error = Field("error", message_of, "Why it failed or was rejected; empty otherwise.")
@@ -87,6 +96,7 @@ class ModelFields(Record[model_pb2.Model]):
     training_seconds = Field("training_seconds", float, "Seconds that the fit took.")
     size_bytes = Field("model_bytes", int, "Bytes of the model as it is kept.")
     columns = Field("columns", texts, "The columns it makes, in order.")
+    invented_columns = Field("invented_columns", kinds, "Those of personal data, which it invents: each with its kind.")
     create_time = Field("create_time", time, "When it was fitted.")
 
     def __repr__(self) -> str:
@@ -112,6 +122,7 @@ class Validation(Record[job_pb2.JobValidation]):
     valid = Field("valid", bool, "Whether it would be accepted.")
     violations: Field[list[job_pb2.Violation]] = Field("violations", list, "What is wrong, one per wrong field.")
     adjustments = Field("adjustments", texts, "What would be adjusted, in words.")
+    invented_columns = Field("invented_columns", kinds, "Columns of personal data, never learned: each with its kind.")
     parameters = Field("model_config", from_struct, "The parameters that would be in force.")
     estimated_seconds = OptionalField(
         "estimated_seconds", float, "Estimated seconds from start to end; None when it isn't valid."

@@ -58,8 +58,10 @@ class SourcePeer(source_pb2_grpc.SourceServiceServicer):
         roles: dict[str, str] | None = None,
         *,
         public: bool = False,
+        personal: dict[str, tuple[str, str]] | None = None,
     ) -> str:
-        """Puts a table in; returns the dataset's id."""
+        """Puts a table in; returns the dataset's id. `personal` are columns with kind and locale of personal data."""
+        nothing = ("", "")
         dataset_id = new_id()
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
@@ -70,7 +72,13 @@ class SourcePeer(source_pb2_grpc.SourceServiceServicer):
             version=1,
             dataset_name="people",
             columns=[
-                dataset_pb2.Column(name=name, type=types[name], role=(roles or {}).get(name, "feature"))
+                dataset_pb2.Column(
+                    name=name,
+                    type=types[name],
+                    role=(roles or {}).get(name, "feature"),
+                    personal_data=(personal or {}).get(name, nothing)[0],
+                    personal_data_locale=(personal or {}).get(name, nothing)[1],
+                )
                 for name in table.column_names
             ],
             row_count=len(table),

@@ -4,7 +4,7 @@ from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2
 from servicekit.structs import from_struct, to_struct
-from tests.generation.service.platform import Platform, request
+from tests.generation.service.platform import ROLES, TYPES, Platform, people, request
 from tests.support.errors import refused
 
 
@@ -175,3 +175,22 @@ async def test_configuration_tells_every_parameter(platform: Platform) -> None:
     assert (configuration.minimum_sample_size, configuration.maximum_sample_size) == (1, 100_000)
     assert configuration.maximum_concurrent_jobs == 5
     assert list(configuration.output_formats) == ["csv", "jsonl", "json", "parquet", "xlsx"]
+
+
+async def test_personal_data_is_not_for_the_asking(platform: Platform) -> None:
+    """A condition on a column of personal data, or predicting it, is refused by name; jobs tell what is invented."""
+    user = platform.user()
+    personal = {"city": ("city", "de_DE"), "person_id": ("national_id", "")}
+    dataset_id = await platform.sources.add(user.user_id, people(), TYPES, ROLES, personal=personal)
+    wrong = request(dataset_id, conditions={"city": "Graz"}, target_column="city")
+    async with refused("INVALID_REQUEST", StatusCode.INVALID_ARGUMENT) as refusal:
+        await user.jobs.StartJob(wrong)
+    assert set(refusal.violations) == {"conditions.city", "target_column"}
+    assert all("personal data (city)" in said for said in refusal.violations.values())
+    asked = job_pb2.ValidateJobRequest(request=request(dataset_id))
+    validation = await user.jobs.ValidateJob(asked)
+    told = [(each.column, each.kind, each.locale) for each in validation.invented_columns]
+    assert told == [("person_id", "national_id", "en_US"), ("city", "city", "de_DE")]
+    job = await user.start(dataset_id)
+    assert list(job.invented_columns) == list(validation.invented_columns)
+    assert list((await user.get(job.job_id)).invented_columns) == list(validation.invented_columns)
