@@ -274,7 +274,7 @@ def _with_token(metadata: Metadata, token: str) -> tuple[tuple[str, str], ...]:
 
 def _channel_options(endpoint: Endpoint) -> list[tuple[str, str | int]]:
     retry = {
-        "maxAttempts": 4,
+        "maxAttempts": 5,  # the most there may be; three seconds, in which a service that died is mostly back
         "initialBackoff": "0.2s",
         "maxBackoff": "2s",
         "backoffMultiplier": 2,

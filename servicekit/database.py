@@ -26,6 +26,16 @@ DATABASE_AWAY = (
 """What asyncpg raises when the database is not to be reached; OSError is also a TimeoutError."""
 
 
+# No socket, nobody listening, no answer; starting, stopping, out of connections.
+_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
 def metadata() -> MetaData:
     """The MetaData of a service's models."""
     return MetaData(naming_convention=NAMING)
@@ -40,6 +50,8 @@ class Database:
     """One service's database: its own role, and its own schema by that role's search path."""
 
     def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float = 10.0) -> None:
+        self.dsn = asyncpg_dsn(url)
+        self._timeout_s = timeout_s
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -47,11 +59,10 @@ class Database:
             pool_timeout=timeout_s,
             pool_pre_ping=True,
             hide_parameters=True,  # errors are logged, and what was written may be cells of a table
-            connect_args={"timeout": timeout_s, "command_timeout": timeout_s * 6},
+            async_creator=self._connect,
         )
         # A row that was committed is still read afterwards, to make the answer.
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self.engine, expire_on_commit=False)
-        self.dsn = asyncpg_dsn(url)
         self._checking: asyncpg.Connection | None = None
 
     @classmethod
@@ -62,6 +73,17 @@ class Database:
             pool_size=settings.database_pool_size,
             timeout_s=settings.database_timeout_seconds,
         )
+
+    async def _connect(self) -> asyncpg.Connection:
+        """Connects.
+
+        Raises:
+            ConnectionError: the database is not to be reached, in whichever of its many ways.
+        """
+        try:
+            return await asyncpg.connect(self.dsn, timeout=self._timeout_s, command_timeout=self._timeout_s * 6)
+        except _AWAY as error:
+            raise ConnectionError("the database can't be reached") from error
 
     async def ping(self) -> None:
         """Raises unless the database answers."""

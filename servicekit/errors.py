@@ -3,11 +3,16 @@
 Only the error interceptor turns them into a status; everything else raises.
 """
 
+import errno
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from grpc import StatusCode
+
+# Of the disk, of the user's share of it, and of what one process may write into a file.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM_IN_WORDS = "No space left on device"
 
 
 class Violation(NamedTuple):
@@ -118,3 +123,28 @@ class Unavailable(ServiceError):
 
     def __init__(self, part: str) -> None:
         super().__init__(f"The {part} can't be reached just now. Try again in a moment.", part=part)
+
+
+TEMPORARY = "disk for temporary files"
+"""Where work in progress is."""
+
+
+class StorageFull(ServiceError):
+    """There is no room left for what would have to be kept. Trying again helps once somebody has made room."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "STORAGE_FULL"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The platform's {what} is full. Nothing was kept; try again when there is room.")
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is at the bottom of an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        if _NO_ROOM_IN_WORDS in str(error):  # libraries that keep no number
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -20,15 +20,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from servicekit import tickets
 from servicekit.access import AccessRules
 from servicekit.errors import (
+    TEMPORARY,
     InsufficientScope,
     InvalidRequest,
     PermissionDenied,
     RateLimited,
     ServiceError,
+    StorageFull,
     TokenRevoked,
     Unauthenticated,
     Unavailable,
     Violation,
+    is_disk_full,
 )
 from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
@@ -97,6 +100,9 @@ class ErrorStatus:
             if _is_database_gone(error):
                 log.warning("database_unavailable", method=call.method, error=type(error).__name__)
                 await _abort(context, Unavailable("database"))
+            if is_disk_full(error):
+                log.exception("disk_full", method=call.method)
+                await _abort(context, StorageFull(TEMPORARY))
             log.exception("unexpected_error", method=call.method)
             await _abort(context, ServiceError("Something went wrong on our side. It has been logged."))
 

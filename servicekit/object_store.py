@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import hashlib
 import io
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -18,7 +20,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from servicekit.errors import Unavailable
+from servicekit.errors import StorageFull, Unavailable
 from servicekit.settings import ObjectStoreSettings
 
 P = ParamSpec("P")
@@ -28,6 +30,9 @@ _PART_BYTES = 16 * 1024 * 1024  # of a multipart upload; as much is held in memo
 _MOST_STREAMS = 64  # stored at once; others wait
 _CHUNK_BYTES = 256 * 1024
 _CHECK_S = 2.0  # the time that a store that is well takes at most to say so
+_STORE = "object store"
+# What MinIO says, and HTTP's own word for it.
+_FULL = ("XMinioStorageFull", "InsufficientStorage")
 _MISSING = ("NoSuchKey", "NoSuchObject", "NoSuchBucket")
 
 
@@ -48,6 +53,7 @@ class ObjectStore:
     def __init__(self, settings: ObjectStoreSettings, service: str) -> None:
         self.bucket = f"{settings.s3_bucket_prefix}-{service}"
         self._client = _client(settings, settings.s3_endpoint)
+        self._local_path = settings.s3_local_path
         # A stream holds its thread for as long as its sender likes, so streams have threads of their own.
         self._uploads = ThreadPoolExecutor(_MOST_STREAMS, thread_name_prefix="object-store-upload")
         self._checker = _client(settings, settings.s3_endpoint, timeout_s=_CHECK_S, retries=0)
@@ -84,7 +90,7 @@ class ObjectStore:
         )
         upload = asyncio.get_running_loop().run_in_executor(self._uploads, put)
         try:
-            with _translated():
+            with self._keeping(lambda: reader.size), _translated():
                 await asyncio.shield(upload)
         except asyncio.CancelledError:
             reader.abandon()
@@ -99,14 +105,16 @@ class ObjectStore:
     async def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> StoredObject:
         """Stores a file."""
         stored = await asyncio.to_thread(lambda: StoredObject(path.stat().st_size, file_sha256(path)))
-        await self._in_thread(self._client.fput_object, self.bucket, key, str(path), content_type=content_type)
+        with self._keeping(lambda: stored.size):
+            await self._in_thread(self._client.fput_object, self.bucket, key, str(path), content_type=content_type)
         return stored
 
     async def put_bytes(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> StoredObject:
         """Stores a small object."""
-        await self._in_thread(
-            self._client.put_object, self.bucket, key, io.BytesIO(content), len(content), content_type=content_type
-        )
+        with self._keeping(lambda: len(content)):
+            await self._in_thread(
+                self._client.put_object, self.bucket, key, io.BytesIO(content), len(content), content_type=content_type
+            )
         return StoredObject(len(content), hashlib.sha256(content).hexdigest())
 
     async def get_file(self, key: str, path: Path) -> None:
@@ -179,11 +187,28 @@ class ObjectStore:
             response_headers=headers,
         )
 
+    @contextlib.contextmanager
+    def _keeping(self, size: Callable[[], int]) -> Iterator[None]:
+        """Tells a store whose disk is full from one that is away, where its disk is this machine's.
+
+        S3 has no word for it: a store says that something went wrong inside. What it had of the object is gone again by
+        then, so the disk has as much room as it had before, which is less than what was to be kept.
+
+        Raises:
+            StorageFull: there was no room.
+        """
+        try:
+            yield
+        except Unavailable:
+            if self._local_path is not None and _room_in(self._local_path) < size():
+                raise StorageFull(_STORE) from None
+            raise
+
     def _remove_prefix(self, prefix: str) -> None:
         found = self._client.list_objects(self.bucket, prefix=prefix, recursive=True)
         doomed = [DeleteObject(item.object_name) for item in found if item.object_name]
         for error in self._client.remove_objects(self.bucket, doomed):
-            raise Unavailable("object store") from RuntimeError(error.code)
+            raise Unavailable(_STORE) from RuntimeError(error.code)
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         with _translated():
@@ -198,14 +223,20 @@ def _translated() -> Iterator[None]:
     except S3Error as error:
         if error.code in _MISSING:
             raise ObjectMissing(error.object_name) from None
+        if error.code in _FULL:
+            raise StorageFull(_STORE) from None
+        if error.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unavailable(_STORE) from error
         raise
     except InvalidResponseError as error:
         # rclone sends its errors as text/xml, which the client doesn't read.
         if any(f"<Code>{code}</Code>" in str(error) for code in _MISSING):
             raise ObjectMissing from None
+        if "Response code: 5" in str(error):
+            raise Unavailable(_STORE) from error
         raise
     except (urllib3.exceptions.HTTPError, ServerError) as error:
-        raise Unavailable("object store") from error
+        raise Unavailable(_STORE) from error
 
 
 class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
@@ -318,6 +349,14 @@ class ObjectFile(io.RawIOBase):
         view[: len(content)] = content
         self._position += len(content)
         return len(content)
+
+
+def _room_in(directory: Path) -> int:
+    """Bytes that may still be written there; as if without end where that isn't known."""
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return sys.maxsize
 
 
 def file_sha256(path: Path) -> str:

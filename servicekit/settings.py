@@ -4,6 +4,7 @@ A service's own `settings.py` derives from these and is the only reader of the e
 """
 
 import sys
+from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -69,6 +70,11 @@ class ObjectStoreSettings(BaseSettings):
     s3_secret_key: SecretStr = Field(min_length=1, examples=["32 random characters"])
     s3_region: str = Field("us-east-1", min_length=1, examples=["us-east-1"])
     s3_bucket_prefix: str = Field("mirage", pattern=r"^[a-z0-9][a-z0-9-]{1,40}$", examples=["mirage"])
+    s3_local_path: Path | None = Field(
+        None,
+        description="where a store on this machine keeps its objects, to tell when the disk is full",
+        examples=["/var/lib/mirage/objects"],
+    )
     s3_secure: bool = Field(False, description="whether the endpoint speaks TLS", examples=["true"])
 
 

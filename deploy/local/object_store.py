@@ -51,6 +51,7 @@ class EmbeddedObjectStore:
             "S3_REGION": REGION,
             "S3_BUCKET_PREFIX": bucket_prefix,
             "S3_SECURE": "false",
+            "S3_LOCAL_PATH": str(self.data),
         }
 
     def prepare(self) -> None:

@@ -27,6 +27,7 @@ class LocalPlatform:
     url: str  # where the gateway serves, without a slash at the end
     grpc_address: str  # the same for native gRPC: host and port
     base: Backing  # what the services stand on
+    supervisor: Supervisor  # keeps the parts running
 
     def __init__(self, settings: LocalSettings, environment: Mapping[str, str], report: Report) -> None:
         """`environment` is what every service gets besides what the platform decides."""
@@ -35,7 +36,6 @@ class LocalPlatform:
         self._report = report
         self._stack = AsyncExitStack()
         self._watching: asyncio.Task[None]
-        self._supervisor: Supervisor
         self.home = Home(settings.mirage_home)
 
     async def __aenter__(self) -> Self:
@@ -57,7 +57,7 @@ class LocalPlatform:
 
     async def states(self) -> dict[str, ProcessState]:
         """The process of each part, by name."""
-        return await self._supervisor.states()
+        return await self.supervisor.states()
 
     async def wait_until_lost(self) -> None:
         """Waits for as long as the platform can keep itself up: until its supervisor was killed."""
@@ -77,13 +77,13 @@ class LocalPlatform:
         self.grpc_address = gateway_address(gateway)
         self.url = gateway_url(gateway)
         parts = compose(self.base, gateway)
-        self._supervisor = Supervisor(
+        self.supervisor = Supervisor(
             [part.program for part in parts],
             self.home,
             log_rotation_size_mb=self._settings.log_rotation_size_mb,
             log_backup_count=self._settings.log_backup_count,
         )
-        conductor = Conductor(parts, self._supervisor, self.home.logs, self._report)
+        conductor = Conductor(parts, self.supervisor, self.home.logs, self._report)
         self._stack.push_async_callback(conductor.stop)
         await conductor.start(keep_open=lock)
         self._watching = asyncio.create_task(conductor.watch())

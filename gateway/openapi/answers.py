@@ -174,6 +174,11 @@ RESPONSES: dict[str, dict[str, Any]] = {
         "The platform, or a part of it, can't serve just now. Try again soon.",
         headers=_RETRY_AFTER,
     ),
+    "Full": _error_response(
+        "There is no room left to keep anything. Trying again helps once there is.",
+        "STORAGE_FULL",
+        "The platform's object store is full. Nothing was kept; try again when there is room.",
+    ),
     "Timeout": _error_response("The answer took too long.", "TIMEOUT", "The answer took too long."),
 }
 
@@ -189,4 +194,5 @@ STATUS = {
     "Internal": "500",
     "Unavailable": "503",
     "Timeout": "504",
+    "Full": "507",
 }

@@ -149,7 +149,7 @@ class Operations:
         if binding.variables or "dataset_id" in self._message(rpc.request).fields_by_name:
             names.append("NotFound")
         if binding.body:
-            names += ["Conflict", "TooLarge"]
+            names += ["Conflict", "TooLarge", "Full"]
         if binding.body and not rpc.is_upload and not rpc.takes_raw_body:
             names.append("UnsupportedMediaType")
         return sorted(names, key=lambda name: STATUS[name])

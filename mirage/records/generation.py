@@ -46,6 +46,7 @@ class JobFields(Record[job_pb2.Job]):
     model_id = Field("model_id", str, "The fitted model; empty before there is one.")
     error = Field("error", message_of, "Why it failed or was rejected; empty otherwise.")
     table_sha256 = Field("table_sha256", str, "SHA-256 of the synthetic table (Parquet); empty before there is one.")
+    attempts = Field("attempts", int, "How often a worker took it up: more than once where one was lost or stopped.")
     create_time = Field("create_time", time, "When its owner started it.")
     start_time = OptionalField("start_time", time, "When a worker first took it up; None before.")
     end_time = OptionalField("end_time", time, "When it ended; None before.")

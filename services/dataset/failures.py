@@ -3,7 +3,7 @@
 import structlog
 from grpc import StatusCode
 
-from servicekit.errors import ServiceError
+from servicekit.errors import TEMPORARY, ServiceError, StorageFull, is_disk_full
 from servicekit.failures import Failure
 from services.dataset.errors import IngestionFailed
 from services.dataset.ingestion.faults import Fault, TypesDontFit
@@ -29,6 +29,8 @@ def failure_from(error: Exception) -> Failure:
         return Failure(StatusCode.INVALID_ARGUMENT, "TYPES_DO_NOT_FIT", faults)
     if isinstance(error, ServiceError):
         return Failure(error.code, error.reason, error.message)
+    if is_disk_full(error):
+        return failure_from(StorageFull(TEMPORARY))
     # Only where it happened: the error's own text may hold cells of the table.
     log.error("ingestion_crashed", error=type(error).__name__, where=_places(error))
     return _OUR_FAULT

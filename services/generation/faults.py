@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from grpc import StatusCode
 
-from servicekit.errors import ServiceError
+from servicekit.errors import ServiceError, StorageFull
 from services.generation.engines.protocol import Failure
 
 # Whatever isn't named is our own fault.
@@ -14,6 +14,7 @@ _CODES: Mapping[str, StatusCode] = {
     "CONDITION_TOO_RARE": StatusCode.FAILED_PRECONDITION,
     "TRAINING_DIVERGED": StatusCode.FAILED_PRECONDITION,
     "TRAINING_OUT_OF_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
+    StorageFull.reason: StorageFull.code,
     "JOB_TIMED_OUT": StatusCode.DEADLINE_EXCEEDED,
 }
 

@@ -15,7 +15,7 @@ from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.attending import Attendant, Piece
-from servicekit.errors import ServiceError, Unavailable
+from servicekit.errors import TEMPORARY, ServiceError, StorageFull, Unavailable, is_disk_full
 from servicekit.failures import Failure
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
@@ -186,6 +186,8 @@ def _failure_of(error: Exception) -> Failure:
         )
     if isinstance(error, ServiceError):
         return Failure(error.code, error.reason, error.message)
+    if is_disk_full(error):
+        return _failure_of(StorageFull(TEMPORARY))
     log.error("unexpected_error", exc_info=error)
     return Failure(StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side. It has been logged.")
 

@@ -26,6 +26,8 @@ class PlatformForTests:
 
     platform: LocalPlatform
     states: Callable[[], dict[str, ProcessState]]  # the process of each part, by its name
+    stop_part: Callable[[str], None]  # until it is started; returns when it is gone
+    start_part: Callable[[str], None]
     lines: list[str] = field(default_factory=list)  # what a person would have read so far
 
     @property
@@ -70,4 +72,11 @@ def platform_for_tests(home: Path, **settings: str) -> Iterator[PlatformForTests
     lines: list[str] = []
     local = LocalSettings(mirage_home=home, mirage_port=0)
     with running_platform(local, environment, lines.append) as (platform, portal):
-        yield PlatformForTests(platform, lambda: portal.call(platform.states), lines)
+        supervisor = platform.supervisor
+        yield PlatformForTests(
+            platform,
+            states=lambda: portal.call(platform.states),
+            stop_part=lambda name: portal.call(supervisor.stop_program, name),
+            start_part=lambda name: portal.call(supervisor.start_program, name),
+            lines=lines,
+        )

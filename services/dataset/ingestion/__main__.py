@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+from servicekit.errors import is_disk_full
 from services.dataset.ingestion.faults import Fault, TypesDontFit
 from services.dataset.ingestion.messages import Message, Said
 from services.dataset.ingestion.pipeline import ingest
@@ -59,7 +60,10 @@ def _work(task: Task, voice: TextIO) -> None:
     except MemoryError:
         say(Said.OUT_OF_MEMORY, None)
     except Exception as error:  # whoever waits must hear of it
-        say(Said.CRASH, {"error": type(error).__name__, "places": _places(error)})
+        if is_disk_full(error):
+            say(Said.DISK_FULL, None)
+        else:
+            say(Said.CRASH, {"error": type(error).__name__, "places": _places(error)})
     else:
         say(Said.OUTCOME, json.loads(outcome.model_dump_json()))
 

@@ -14,6 +14,7 @@ class Said(StrEnum):
     FAULT = "fault"  # reason, message
     MISFIT = "misfit"  # what is wrong by column
     OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
     CRASH = "crash"  # error's name, places
 
 

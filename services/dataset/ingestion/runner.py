@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from servicekit.errors import TEMPORARY, StorageFull
 from services.dataset.ingestion.faults import Fault, Reason, TypesDontFit
 from services.dataset.ingestion.messages import Message, Said
 from services.dataset.ingestion.tasks import Outcome, Report, Task
@@ -68,6 +69,7 @@ class IngestionRunner:
         Raises:
             Fault: the file can't be read, or takes too much memory or time.
             TypesDontFit: a type set by hand doesn't hold every value.
+            StorageFull: there is no room for the table that is made of it.
             IngestionCrashed: something went wrong on our side.
         """
         child = self._idle.pop() if self._idle else await self._new()
@@ -204,6 +206,8 @@ def _outcome_of(message: Message) -> Outcome:
             raise TypesDontFit(message.content)
         case Said.OUT_OF_MEMORY:
             raise _too_much_memory()
+        case Said.DISK_FULL:
+            raise StorageFull(TEMPORARY)
     log.error("ingestion_child_failed", **message.content)
     raise IngestionCrashed(message.content["error"])
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from servicekit.errors import TEMPORARY, StorageFull, is_disk_full
 from services.generation.engines.protocol import Cancelled, Failure
 from services.generation.training.events import Broke, Event, Failed, Started
 from services.generation.training.spec import SamplingSpec, TrainingSpec
@@ -52,6 +53,10 @@ def run(work: str, descriptors: list[int], launcher: int) -> int:
     except MemoryError:
         tell(Failed(reason="TRAINING_OUT_OF_MEMORY", message="The machine has no more memory to give.", metadata={}))
     except Exception as error:
+        if is_disk_full(error):
+            full = StorageFull(TEMPORARY)
+            tell(Failed(reason=full.reason, message=full.message, metadata={}))
+            return 1
         tell(Broke(error=type(error).__qualname__, trace=tuple(_trace(error))))
         return 1
     return 0
