@@ -7,12 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faker import Faker
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.dataset.personal_data import sampling
+from services.dataset.personal_data.column_names import hints
 from services.dataset.personal_data.confidence import Test as Quality
 from services.dataset.personal_data.confidence import combined, value_confidence
+from services.dataset.personal_data.detectors import DENSE, SPARSE
 from services.dataset.personal_data.kinds import Kind
-from services.dataset.personal_data.sampling import samples
+from services.dataset.personal_data.sampling import Sample, samples
 from services.dataset.personal_data.scan import scan
 from tests.dataset.personal_data.conftest import Scan
 
@@ -135,6 +139,29 @@ def test_hostile_values(scanned: Scan, value: str) -> None:
     names = ("email", "phone", "name", "address", "iban", "card_number", "ip", "national_id", "city", "x" * 10_000)
     found = scanned([(name, [f"{value}{n}" for n in range(200)]) for name in names])
     assert set(found) <= {"name", "address", "phone", "city"}  # whose values look like little in particular
+
+
+@given(
+    name=st.text(max_size=40),
+    values=st.lists(
+        st.one_of(
+            st.text(max_size=60),
+            st.from_regex(r"\+?[0-9 ().x@/:-]{5,30}", fullmatch=True),
+            st.emails(),
+            st.ip_addresses().map(str),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_values(name: str, values: list[str]) -> None:
+    """Whatever a column is called and holds, the scan comes to an end, with shares and confidences that are some."""
+    sample = Sample(name, tuple(dict.fromkeys(values)), whole_numbers=False)
+    for detect in (*SPARSE, *DENSE):
+        for evidence in detect(sample, hints(name)):
+            assert 0 <= evidence.confidence <= 1
+            assert 0 <= evidence.matching_share <= 1
 
 
 def test_enormous_values(scanned: Scan) -> None:
