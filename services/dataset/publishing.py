@@ -79,7 +79,7 @@ def withhold(dataset: Dataset, version: Version) -> str:
         columns={name: kind.value for name, kind in columns.items()},
     )
     return (
-        f"The dataset is private, for personal data was found in it: {described(columns)}. "
+        f"When this version was read the dataset was made private, for it holds personal data: {described(columns)}. "
         "It becomes public once that is confirmed (confirm_personal_data)."
     )
 
