@@ -18,6 +18,7 @@ from mirage.auth.v1 import (
     api_key_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
+    stream_ticket_pb2_grpc,
 )
 from mirage.credentials import CredentialStore
 from mirage.dataset.v1 import dataset_pb2_grpc
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
     from mirage.auth.v1.api_key_pb2_grpc import ApiKeyServiceAsyncStub
     from mirage.auth.v1.session_pb2_grpc import SessionServiceAsyncStub
+    from mirage.auth.v1.stream_ticket_pb2_grpc import StreamTicketServiceAsyncStub
     from mirage.dataset.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from mirage.generation.v1.job_pb2_grpc import JobAdministrationServiceAsyncStub, JobServiceAsyncStub
     from mirage.generation.v1.model_pb2_grpc import ModelServiceAsyncStub
@@ -103,6 +105,11 @@ class Connection:
     def api_keys(self) -> "ApiKeyServiceAsyncStub":
         """Keys for programs."""
         return api_key_pb2_grpc.ApiKeyServiceStub(self._channel)
+
+    @cached_property
+    def stream_tickets(self) -> "StreamTicketServiceAsyncStub":
+        """Tickets by which browsers open streams."""
+        return stream_ticket_pb2_grpc.StreamTicketServiceStub(self._channel)
 
     @cached_property
     def users(self) -> "AdministrationServiceAsyncStub":

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mirage.aio.paging import collect
-from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2
+from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2, stream_ticket_pb2
 from mirage.connection import Connection
 from mirage.job_requests import to_struct
-from mirage.records.account import ApiKey, Profile, Session, User
+from mirage.records.account import ApiKey, Profile, Session, StreamTicket, User
 
 
 class AsyncAccount:
@@ -68,6 +68,18 @@ class AsyncAccount:
         """Signs one device out."""
         request = session_pb2.DeleteSessionRequest(session_id=session_id)
         await self._connection.call(self._connection.sessions.DeleteSession, request)
+
+    async def stream_ticket(self, stream: str) -> StreamTicket:
+        """Returns a ticket by which a browser opens a stream, say of a page that this program serves.
+
+        Args:
+            stream: the stream's path, such as `/generation/watch/` with a job's id behind it.
+
+        Raises:
+            InvalidRequest: if that is no stream's path.
+        """
+        request = stream_ticket_pb2.CreateStreamTicketRequest(stream=stream)
+        return StreamTicket(await self._connection.call(self._connection.stream_tickets.CreateStreamTicket, request))
 
     async def create_api_key(self, name: str, scopes: Sequence[str], *, expire_time: datetime | None = None) -> ApiKey:
         """Makes a key for a program; its `key` is told only now.

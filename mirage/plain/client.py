@@ -24,6 +24,7 @@ class Account(Plain[AsyncAccount]):
     change_password = blocking(AsyncAccount.change_password)
     sessions = blocking(AsyncAccount.sessions)
     end_session = blocking(AsyncAccount.end_session)
+    stream_ticket = blocking(AsyncAccount.stream_ticket)
     api_keys = blocking(AsyncAccount.api_keys)
     create_api_key = blocking(AsyncAccount.create_api_key)
     delete_api_key = blocking(AsyncAccount.delete_api_key)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2
+from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2, stream_ticket_pb2
 from mirage.records.base import Field, OptionalField, Record, from_struct, texts, time, word
 
 user_state = word(account_pb2.UserState, "USER_STATE_")
@@ -67,3 +67,14 @@ class ApiKey(Record[api_key_pb2.ApiKey]):
 
     def __repr__(self) -> str:
         return f"<ApiKey {self.id} {self.name!r} ({' '.join(self.scopes)})>"
+
+
+class StreamTicket(Record[stream_ticket_pb2.StreamTicket]):
+    """A ticket by which a browser opens one stream. Its `repr` doesn't show it."""
+
+    ticket = Field("ticket", str, "The ticket itself.")
+    url = Field("url", str, "The stream's path with the ticket in it.")
+    expire_time = Field("expire_time", time, "When the stream can no longer be opened with it.")
+
+    def __repr__(self) -> str:
+        return f"<StreamTicket until {self.expire_time:%H:%M:%S}>"

@@ -106,15 +106,11 @@ class PersonalDataFinding(Record[profile_pb2.PersonalDataFinding]):
     """What a column holds of people: found, or said by the dataset's owner."""
 
     column = Field("column", str, "The column's name.")
-    kind = Field(
-        "kind", str, "What it holds, such as `email`; `none` where the owner said so."
-    )
+    kind = Field("kind", str, "What it holds, such as `email`; `none` where the owner said so.")
     locale = Field("locale", str, "Language and country, as in `de_DE`; empty where unknown.")
     confidence = Field("confidence", float, "How sure the scan is, 0 to 1; 1 where the owner decided.")
     matching_share = Field("matching_share", float, "The share of the examined values that look like it, 0 to 1.")
-    evidence = Field(
-        "evidence", texts, "What speaks for it: `pattern`, `checksum`, `column name` and so on."
-    )
+    evidence = Field("evidence", texts, "What speaks for it: `pattern`, `checksum`, `column name` and so on.")
     decided_by = Field("decided_by", str, "`scan` or `user`.")
 
     def __repr__(self) -> str:

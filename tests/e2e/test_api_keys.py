@@ -96,6 +96,7 @@ def test_a_stream_by_a_ticket(platform: PlatformForTests, client: Client, flight
         headers = {"authorization": f"Bearer {tokens['access_token']}"}
         stream = {"stream": f"/datasets/{first.id}/watch"}
         ticket = http.post("/auth/stream-ticket", json=stream, headers=headers).json()["data"]
+        assert http.get(client.account.stream_ticket(stream["stream"]).url).status_code == 200
         events = http.get(ticket["url"])
         assert events.headers["content-type"] == "text/event-stream"
         assert events.text.count("data:") > 1
