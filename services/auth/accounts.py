@@ -105,7 +105,7 @@ class Accounts:
             WrongPassword: the old password is not the one in force.
         """
         before = await self.me(caller)
-        change = validated(PasswordChange, {**values, "email": before.email})
+        change = validated(PasswordChange, {**values, "email": before.email, "display_name": before.display_name})
         await self._confirm(before, change.old_password, address, field="old_password")
         password_hash = await self._passwords.hash(change.new_password)
         async with self._database.sessions.begin() as session:

@@ -9,16 +9,10 @@ import email_validator
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from servicekit.access import Role
+from services.auth.strength import password_faults
 
 ACTIVE = "active"
 INACTIVE = "inactive"
-MIN_PASSWORD_LENGTH = 10
-MAX_PASSWORD_LENGTH = 128
-# From this length on a passphrase needs no mixture of characters.
-PASSPHRASE_LENGTH = 20
-_MIN_KINDS = 3
-_MIN_DIFFERENT_CHARACTERS = 6
-_MIN_NAME_LENGTH = 4  # shorter names are parts of many words
 _MAX_PREFERENCES_BYTES = 16 * 1024
 # Longer than any password that was ever set here or imported; what is longer isn't worth a hash.
 _MAX_ATTEMPT_LENGTH = 1024
@@ -45,35 +39,8 @@ def email_key(address: str) -> str:
     return unicodedata.normalize("NFC", address.strip()).lower().replace("\0", "\ufffd")
 
 
-def password_faults(password: str, email: str) -> list[str]:
-    """What a new password lacks, in words; empty if it is good. `email` is the account's address."""
-    faults = []
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        faults.append(f"must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters, not {len(password)}")
-    kinds = {
-        "a lower-case letter": any(character.islower() for character in password),
-        "an upper-case letter": any(character.isupper() for character in password),
-        "a digit": any(character.isdigit() for character in password),
-        "a symbol": any(
-            not (character.islower() or character.isupper() or character.isdigit()) for character in password
-        ),
-    }
-    present = sum(kinds.values())
-    if len(password) < PASSPHRASE_LENGTH and present < _MIN_KINDS:
-        missing = [kind for kind, is_there in kinds.items() if not is_there]
-        faults.append(
-            f"needs {_MIN_KINDS - present} more of: {', '.join(missing)} (or {PASSPHRASE_LENGTH} characters or more)"
-        )
-    if len(set(password)) < _MIN_DIFFERENT_CHARACTERS:
-        faults.append(f"needs at least {_MIN_DIFFERENT_CHARACTERS} different characters")
-    name = email.partition("@")[0].lower()
-    if len(name) >= _MIN_NAME_LENGTH and name in password.lower():
-        faults.append("must not contain the name of the e-mail address")
-    return faults
-
-
 def _checked_password(password: str, info: ValidationInfo) -> str:
-    faults = password_faults(password, info.data.get("email", ""))
+    faults = password_faults(password, info.data.get("email", ""), info.data.get("display_name", ""))
     if faults:
         raise ValueError("; ".join(faults))
     return password
@@ -163,9 +130,10 @@ class AccountChange(Input):
 
 
 class PasswordChange(Input):
-    """The password in force and a new one, for the account with this address."""
+    """The password in force and a new one, for the account with this address and name."""
 
     email: str
+    display_name: str
     old_password: PasswordAttempt
     new_password: str
 

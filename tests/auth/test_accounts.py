@@ -58,14 +58,29 @@ async def test_register_names_every_wrong_field(auth: AuthService) -> None:
         ("lowercase1234", "1 more of: an upper-case letter, a symbol"),
         ("Aa1Aa1Aa1Aa1", "6 different characters"),
         ("My-lovelace-77", "name of the e-mail address"),
+        ("Grandmother-ada-9", "must not contain your name"),
+        ("At-EXAMPLE-since-9", "domain of the e-mail address"),
+        ("Passw0rd-2026!", "words that everybody takes"),
+        ("$ecret-W3lcome-1", "words that everybody takes"),
+        ("Qwertz-12345678", "keys in a row"),
+        ("Abcdefgh-87654321", "keys in a row"),
     ],
 )
 async def test_weak_passwords(auth: AuthService, password: str, fault: str) -> None:
     """A weak password is refused with what it lacks."""
     async with refused("INVALID_REQUEST") as refusal:
-        await auth.register("Lovelace@example.org", password)
+        await auth.register("Lovelace@example.org", password, "Grandmother A.")
     assert set(refusal.violations) == {"password"}
     assert fault in refusal.violations["password"]
+
+
+async def test_everything_that_is_weak_is_told_at_once(auth: AuthService) -> None:
+    """Whoever takes a bad password is told all that is wrong with it, not one thing after the other."""
+    async with refused("INVALID_REQUEST") as refusal:
+        await auth.register("password@summer.example", "password", "Password")
+    told = refusal.violations["password"]
+    for fault in ("10 to 128", "2 more of", "everybody takes", "name of the e-mail", "your name"):
+        assert fault in told
 
 
 @pytest.mark.parametrize(
