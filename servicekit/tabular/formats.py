@@ -107,6 +107,10 @@ def ensure_fits(table: Path, table_format: str) -> None:
             raise TableTooLarge(table_format, f"more than {xlsx.MAX_ROWS:,} rows")
         if file.metadata.num_columns > xlsx.MAX_COLUMNS:
             raise TableTooLarge(table_format, f"more than {xlsx.MAX_COLUMNS:,} columns")
+        longest_name = max(map(len, file.schema_arrow.names), default=0)
+        if longest_name > xlsx.MAX_CELL_LENGTH:
+            fault = f"a column's name of {longest_name:,} characters (at most {xlsx.MAX_CELL_LENGTH:,})"
+            raise TableTooLarge(table_format, fault)
         texts = [field.name for field in file.schema_arrow if xlsx.type_letter(field.type) == xlsx.TEXT]
         for batch in _batches(file, texts):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):

@@ -77,7 +77,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
         }
         sheet = workbook.add_worksheet("data")
         for number, name in enumerate(schema.names):
-            sheet.write_string(0, number, name[:MAX_CELL_LENGTH])
+            sheet.write_string(0, number, name)
         sheet.freeze_panes(1, 0)
         row = 1
         for batch in batches:
