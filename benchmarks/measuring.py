@@ -5,16 +5,20 @@ import os
 import secrets
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from deploy.local.platform import LocalPlatform, running_platform
 from deploy.local.settings import LocalSettings
 from mirage import Client
+
+_LOOK_S = 0.05  # between two looks at memory
 
 
 class Stopwatch:
@@ -76,3 +80,47 @@ def signed_in() -> Iterator[Client]:
     """A new user of a new platform, both gone after the block."""
     with bench() as made:
         yield made.client
+
+
+def process_of(module: str) -> psutil.Process:
+    """The process of ours that runs a module.
+
+    Raises:
+        LookupError: there is none.
+    """
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[-2:] == ["-m", module]:
+                return process
+    raise LookupError(module)
+
+
+class PeakMemory:
+    """Watches a process and its children during a block; `bytes` is the most resident memory they had together.
+
+    Pages that several of them share are counted once for each, so the true figure is somewhat smaller.
+    """
+
+    bytes = 0
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            resident = 0
+            with contextlib.suppress(psutil.Error):
+                for process in (self._process, *self._process.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                        resident += process.memory_info().rss
+            self.bytes = max(self.bytes, resident)
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._ended.set()
+        self._thread.join()

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
-import psutil
-
-from benchmarks.measuring import Bench, bench
+from benchmarks.measuring import Bench, bench, process_of
 from servicekit.database import Database
 from services.generation import events, repository
 
@@ -41,7 +39,7 @@ def run() -> Iterator[str]:
 
 def _measure(made: Bench, job_ids: Sequence[str]) -> tuple[list[float], float]:
     """Every subscriber's delay of every event in seconds, and the service's memory a subscriber in bytes."""
-    service = _process("services.generation")
+    service = process_of("services.generation")
     before = service.memory_info().rss
     told = {
         "job_ids": [job_ids[index % len(job_ids)] for index in range(SUBSCRIBERS)],
@@ -77,11 +75,3 @@ async def _happen(made: Bench, job_ids: Sequence[str]) -> dict[tuple[str, int], 
             await session.commit()
     await database.close()
     return committed
-
-
-def _process(module: str) -> psutil.Process:
-    """The process of ours that runs a module."""
-    for process in psutil.Process().children(recursive=True):
-        if process.cmdline()[-2:] == ["-m", module]:
-            return process
-    raise LookupError(module)

@@ -26,7 +26,7 @@ from servicekit.settings import ObjectStoreSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PART_BYTES = 16 * 1024 * 1024  # of a multipart upload; as much is held in memory
+_PART_BYTES = 8 * 1024 * 1024  # of a multipart upload; a few times as much is held in memory
 _MOST_STREAMS = 64  # stored at once; others wait
 _CHUNK_BYTES = 256 * 1024
 _CHECK_S = 2.0  # the time that a store that is well takes at most to say so

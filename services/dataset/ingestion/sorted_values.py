@@ -1,7 +1,8 @@
 """The values of a column of numbers, dates or times, sorted in memory: everything about them is read off them then."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from services.dataset.ingestion.values import MOST_DECIMAL_PLACES, QUANTILES, Nu
 
 _LARGEST_SQUARED = 1e150  # larger numbers are scaled before they are squared
 _SURE = 2.0**51  # larger multiples of a number could be rounded to a whole number
+_PIECE = 500_000
 _SPELLED_AT_ONCE = 10_000
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_SECONDS = 86_400
@@ -43,8 +45,9 @@ class SortedValues:
         if pa.types.is_floating(kind):
             self._values += 0.0  # zeros with a minus become plain ones
         self._values.sort()
-        starts = np.flatnonzero(self._values[1:] != self._values[:-1]) + 1
-        self._starts: Array = np.concatenate([[0], starts]) if count else starts
+        is_first = np.ones(count, bool)
+        np.not_equal(self._values[1:], self._values[:-1], out=is_first[1:])
+        self._starts: Array = np.flatnonzero(is_first)
         self._numbers: Floats | None = None
 
     @property
@@ -66,6 +69,9 @@ class SortedValues:
         """The most frequent ones; equally frequent ones in their order."""
         if not self.count:
             return []
+        if self.distinct == self.count:
+            number = min(number, self.count)
+            return self._shown(np.arange(number), np.ones(number, np.int64))
         counts = np.diff(self._starts, append=self.count)
         number = min(number, len(counts))
         least = np.partition(counts, -number)[-number]
@@ -73,8 +79,12 @@ class SortedValues:
         level = np.flatnonzero(counts == least)[: number - len(above)]
         above = above[np.argsort(-counts[above], kind="stable")]
         chosen = np.concatenate([above, level])
+        return self._shown(chosen, counts[chosen])
+
+    def _shown(self, chosen: Array, counts: Array) -> list[Top]:
+        """Some of the different values, as text."""
         values = pa.array(self._values[self._starts[chosen]]).cast(_storage(self.kind)).cast(self.kind)
-        return list(itertools.starmap(Top, zip(as_text(values).to_pylist(), counts[chosen].tolist(), strict=True)))
+        return list(itertools.starmap(Top, zip(as_text(values).to_pylist(), counts.tolist(), strict=True)))
 
     def numbers(self) -> Numbers | None:
         """What the finite ones of numbers are like; None if there are none."""
@@ -84,12 +94,14 @@ class SortedValues:
         minimum, maximum = float(values[0]), float(values[-1])
         size = max(abs(minimum), abs(maximum))
         scale = size if size > _LARGEST_SQUARED else 1.0
-        scaled = values / scale if scale != 1.0 else values
-        deviation = float(scaled.std(ddof=1)) if len(values) > 1 and minimum != maximum else 0.0
+        mean = math.fsum(_pieces(values, lambda piece: float((piece / scale).sum()))) / len(values)
+        squares = math.fsum(_pieces(values, lambda piece: float(((piece / scale - mean) ** 2).sum())))
+        # Of values that are all the same the mean may differ by a rounding.
+        deviation = math.sqrt(squares / (len(values) - 1)) if minimum != maximum else 0.0
         return Numbers(
             minimum=minimum,
             maximum=maximum,
-            mean=float(scaled.mean()) * scale,
+            mean=mean * scale,
             standard_deviation=min(deviation * scale, float(np.finfo(np.float64).max)),
             quantiles=tuple(_quantile(values, share) for share in QUANTILES),
             decimal_places=self._decimal_places(),
@@ -155,6 +167,11 @@ def _storage(kind: pa.DataType) -> pa.DataType:
 def _plain(values: pa.Array) -> Array:
     plain: Array = values.cast(_storage(values.type)).to_numpy()
     return plain
+
+
+def _pieces(values: Floats, told: Callable[[Floats], float]) -> Iterator[float]:
+    """What is told of some values after the others, so that little memory is taken for it."""
+    return (told(values[start : start + _PIECE]) for start in range(0, len(values), _PIECE))
 
 
 def _quantile(values: Floats, share: float) -> float:

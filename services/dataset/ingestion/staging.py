@@ -69,6 +69,7 @@ def stage(
             if rows - reported >= _REPORT_ROWS:
                 reported = rows
                 report("reading", 0.0, rows)
+    pa.default_memory_pool().release_unused()  # what comes next needs memory of other kinds
     if rows == 0:
         raise Fault(Reason.EMPTY, "The file has a header but no rows: it should have at least one.")
     return Staged(rows, typed.path if typed else None, tuple(texts.paths))
