@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from faker.providers.ssn.it_IT import MUNICIPALITIES_LIST
 
-from services.generation.fakes.invented import digits
+from services.generation.fakes.invented import digits, letters
 from services.generation.fakes.locales import country, seeded
 from services.generation.fakes.plan import FakeColumn
 from services.generation.fakes.settling import Places, Write
@@ -157,8 +157,52 @@ def _french(women: npt.NDArray[np.bool_], draws: np.random.Generator) -> list[st
 
 
 def _german(patterns: Patterns, draws: np.random.Generator) -> list[str]:
-    """Tax identification numbers: of ten digits one occurs twice, the others at most once; check of ISO 7064 11,10."""
+    """Tax identification numbers, or pension insurance numbers where the column has twelve characters.
+
+    Of a tax number's first ten digits one occurs twice, the others at most once; the check is ISO 7064 MOD 11,10.
+    """
     count = len(patterns)
+    pensions = iter(_pension_insurance(count, draws))
+    taxes = iter(_tax_identification(count, draws))
+    return [
+        next(pensions) if each is not None and each.marks.count(MARK) == _PENSION_CHARACTERS else next(taxes)
+        for each in patterns
+    ]
+
+
+_PENSION_CHARACTERS: Final = 12
+_PENSION_WEIGHTS: Final = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+
+
+def _pension_insurance(count: int, draws: np.random.Generator) -> list[str]:
+    """Area, birthday, a letter, a serial number, and a digit: the last of the weighted digits' sums of digits.
+
+    The areas, from 90 on, belong to no insurer. Regulation on insurance numbers (VKVV), section 2.
+    """
+    parts = zip(
+        _numbers(count, 90, 99, draws),
+        _numbers(count, 1, 28, draws),
+        _numbers(count, 1, 12, draws),
+        digits(count, 2, draws),
+        letters(count, 1, draws),
+        digits(count, 2, draws),
+        strict=True,
+    )
+    return [
+        base + _pension_check(base)
+        for base in (
+            f"{area}{day:02d}{month:02d}{year}{letter}{serial}" for area, day, month, year, letter, serial in parts
+        )
+    ]
+
+
+def _pension_check(base: str) -> str:
+    counted = f"{base[:8]}{ord(base[8]) - ord('A') + 1:02d}{base[9:]}"
+    products = (weight * int(digit) for weight, digit in zip(_PENSION_WEIGHTS, counted, strict=True))
+    return str(sum(product // 10 + product % 10 for product in products) % 10)
+
+
+def _tax_identification(count: int, draws: np.random.Generator) -> list[str]:
     different = draws.permuted(np.tile(np.arange(10), (count, 1)), axis=1)[:, :9]
     twice = different[np.arange(count), draws.integers(9, size=count)]
     numbers = draws.permuted(np.column_stack([different, twice]), axis=1)

@@ -29,6 +29,16 @@ NATIONAL: dict[str, Callable[[str], bool]] = {
 }
 
 
+def is_pension_insurance(number: str) -> bool:
+    """Whether a German pension insurance number has its check digit: 15070649C103 has."""
+    compact = number.replace(" ", "")
+    counted = f"{compact[:8]}{ord(compact[8]) - 64:02d}{compact[9:11]}"
+    products = [
+        int(digit) * weight for digit, weight in zip(counted, [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1], strict=True)
+    ]
+    return len(compact) == 12 and sum(sum(divmod(product, 10)) for product in products) % 10 == int(compact[-1])
+
+
 def letters(text: str) -> str:
     """A name as an address of e-mail could have it."""
     german = text.casefold()
@@ -81,10 +91,11 @@ def test_reserved_numbers() -> None:
         ("en_GB", ["943 476 5919", "943 476 5870"], nhs.is_valid),
         ("en_US", ["912-90-3457", "945-85-1234"], itin.is_valid),
         ("es_ES", ["X5253868R", "Y2345678Z"], nie.is_valid),
+        ("de_DE", ["15 070649 C 103", "65 170839 J 003"], is_pension_insurance),
     ],
 )
 def test_other_national_numbers(locale: str, values: list[str], valid: Callable[[str], bool]) -> None:
-    """A country's other numbers (NHS, ITIN, NIE) are told by their looks."""
+    """A country's other numbers (NHS, ITIN, NIE, pension insurance) are told by their looks."""
     made = invented({"national_id": pa.array(values * 5)}, locale, rows=60)["national_id"]
     assert all(valid(str(value)) for value in made)
 
