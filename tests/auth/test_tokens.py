@@ -181,17 +181,17 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
 
 def test_a_new_key_is_published_before_it_signs(tmp_path: Path) -> None:
     """Every key is published, and the youngest signs whose moment has come."""
-    for name in ("20260101T000000Z.pem", "20260301T000000Z.pem", "20260201T000000Z.pem"):
+    for name in ("29990101T000000Z.pem", "29990301T000000Z.pem", "29990201T000000Z.pem"):
         write_key(tmp_path, name)
     loaded = keys.load_or_create(tmp_path)
     ids = [key["kid"] for key in json.loads(loaded.key_set())["keys"]]
     assert len(set(ids)) == 3
     signing = [
-        ids.index(loaded.signing_key(datetime(2026, month, day, tzinfo=UTC)).key_id)
+        ids.index(loaded.signing_key(datetime(2999, month, day, tzinfo=UTC)).key_id)
         for month, day in ((1, 15), (2, 1), (2, 15), (12, 1))
     ]
     assert signing == [0, 1, 1, 2]
-    assert loaded.signing_key(datetime(2025, 1, 1, tzinfo=UTC)).key_id == ids[0]
+    assert loaded.signing_key(datetime(2998, 1, 1, tzinfo=UTC)).key_id == ids[0]
 
 
 def test_keys_of_a_read_only_directory(tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ _HOLDERS = {
 }
 
 
+SPOOFED = (
+    ("x-user-id", "01990000-0000-7000-8000-000000000000"),
+    ("x-user-role", "administrator"),
+    ("x-user-roles", "administrator,service"),
+    ("x-forwarded-for", "127.0.0.1"),
+    ("x-envoy-internal", "true"),
+    ("x-envoy-peer-metadata-id", "gateway"),
+    ("x-jwt-payload", "eyJyb2xlIjoiYWRtaW5pc3RyYXRvciJ9"),
+    ("x-raw-body", "1"),
+)
+
+
 def test_every_rpc_declares_its_roles() -> None:
     """No contract leaves open who may call an RPC."""
     silent = [
@@ -68,6 +80,10 @@ async def test_every_rpc_with_every_role(service: ServiceDescriptor, tokens: Tok
                     await call(token)
                 expected = grpc.StatusCode.PERMISSION_DENIED if token else grpc.StatusCode.UNAUTHENTICATED
                 assert error.value.code() is expected, (contracts.path_of(method), name)
+            if "nobody" not in welcome:  # whoever reaches the port can say anything of themselves
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await call("", SPOOFED)
+                assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED, contracts.path_of(method)
 
 
 def test_unknown_rpc_is_refused() -> None:
