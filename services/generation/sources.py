@@ -13,7 +13,7 @@ from mirage.dataset.v1 import source_pb2, source_pb2_grpc
 from servicekit.clients import peer_error
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import Unavailable
-from services.generation.fakes.kinds import PersonalKind
+from servicekit.personal_data import PersonalKind
 from services.generation.tables.columns import ColumnSpec
 
 _CONNECT_TIMEOUT_SECONDS = 10.0

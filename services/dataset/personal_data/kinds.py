@@ -1,28 +1,12 @@
 """The kinds of personal data, and what a scan says of a column."""
 
-from enum import StrEnum
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
+from servicekit.personal_data import PersonalKind as Kind
 
-class Kind(StrEnum):
-    """What personal data a column holds."""
-
-    EMAIL = "email"
-    PHONE_NUMBER = "phone_number"
-    FULL_NAME = "full_name"
-    FIRST_NAME = "first_name"
-    LAST_NAME = "last_name"
-    POSTAL_ADDRESS = "postal_address"  # a whole address in one field
-    STREET_ADDRESS = "street_address"
-    CITY = "city"
-    POSTCODE = "postcode"
-    IBAN = "iban"
-    CARD_NUMBER = "card_number"
-    IP_ADDRESS = "ip_address"
-    NATIONAL_ID = "national_id"
-
+__all__ = ["CALLED", "NONE", "Finding", "Kind", "locales"]
 
 NONE = "none"
 """What a user says of a column that holds no personal data, whatever was found."""

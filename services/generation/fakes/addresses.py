@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from servicekit.personal_data import PersonalKind
 from services.generation.fakes.invented import digits, invented_words
-from services.generation.fakes.kinds import PersonalKind
 from services.generation.fakes.locales import country, known, nearest, plain, seeded
 from services.generation.fakes.plan import FakeColumn
 from services.generation.fakes.settling import Columns, Places, Rule, settle

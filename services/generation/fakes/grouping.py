@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from services.generation.fakes.kinds import NAMES, PLACES, PersonalKind
+from servicekit.personal_data import PersonalKind
+from services.generation.fakes.kinds import NAMES, PLACES
 
 # Words that say what a column holds, not whose it is; in the languages whose personal data is looked for.
 _KIND_WORDS: Final = (

@@ -1,32 +1,15 @@
-"""Kinds of personal data, and when two values of a kind are the same."""
+"""What the kinds of personal data have in common, and when two values of a kind are the same."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
 
+from servicekit.personal_data import PersonalKind
+
 DEFAULT_LOCALE: Final = "en_US"
 """Of values whose language nobody knows."""
-
-
-class PersonalKind(StrEnum):
-    """What a column of personal data holds."""
-
-    EMAIL = "email"
-    PHONE_NUMBER = "phone_number"
-    FULL_NAME = "full_name"
-    FIRST_NAME = "first_name"
-    LAST_NAME = "last_name"
-    POSTAL_ADDRESS = "postal_address"
-    STREET_ADDRESS = "street_address"
-    CITY = "city"
-    POSTCODE = "postcode"
-    IBAN = "iban"
-    CARD_NUMBER = "card_number"
-    IP_ADDRESS = "ip_address"
-    NATIONAL_ID = "national_id"
 
 
 NAMES: Final = frozenset({PersonalKind.FULL_NAME, PersonalKind.FIRST_NAME, PersonalKind.LAST_NAME})

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from servicekit.personal_data import PersonalKind
 from services.generation.engines.protocol import Failure
 from services.generation.fakes.grouping import grouped
-from services.generation.fakes.kinds import NUMBERS, TELLING, PersonalKind
+from services.generation.fakes.kinds import NUMBERS, TELLING
 from services.generation.fakes.locales import nearest
 from services.generation.fakes.plan import FakeColumn, FakePlan, FakeSet, Repeats
 from services.generation.fakes.protected import ProtectedValues

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from servicekit.personal_data import PersonalKind
 from services.generation.fakes.invented import digits, invented_words
-from services.generation.fakes.kinds import PersonalKind
 from services.generation.fakes.locales import known, nearest, plain, seeded
 from services.generation.fakes.national_ids import Holders, national_ids
 from services.generation.fakes.plan import FakeColumn

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from services.generation.fakes.kinds import PersonalKind
+from servicekit.personal_data import PersonalKind
 from services.generation.fakes.protected import ProtectedValues
 from services.generation.fakes.styles import Style
 

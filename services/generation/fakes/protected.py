@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Base64Bytes, BaseModel, ConfigDict
 
-from services.generation.fakes.kinds import NORMAL, PersonalKind
+from servicekit.personal_data import PersonalKind
+from services.generation.fakes.kinds import NORMAL
 
 KEY_BYTES: Final = 32
 # So many bits of a hash that another value has the same by chance once in 10^13 tries at a million values.

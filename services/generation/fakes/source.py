@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from servicekit.personal_data import PersonalKind
 from services.generation.fakes.addresses import Addresses
 from services.generation.fakes.banking import cards, ibans
-from services.generation.fakes.kinds import PLACES, PersonalKind
+from services.generation.fakes.kinds import PLACES
 from services.generation.fakes.networks import Networks
 from services.generation.fakes.people import People
 from services.generation.fakes.phones import phone_numbers

@@ -9,7 +9,8 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from services.generation.fakes.kinds import NAMES, PLACES, PersonalKind
+from servicekit.personal_data import PersonalKind
+from services.generation.fakes.kinds import NAMES, PLACES
 
 MOST_PATTERNS: Final = 20
 # A pattern in fewer rows than this says more about somebody than about the column, unless no other is as frequent.

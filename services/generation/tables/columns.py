@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from servicekit.column_types import ColumnRole, ColumnType
-from services.generation.fakes.kinds import PersonalKind
+from servicekit.personal_data import PersonalKind
 
 
 class ColumnSpec(BaseModel):

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 from faker import Faker
 
-from services.generation.fakes.kinds import NORMAL, PersonalKind
+from servicekit.personal_data import PersonalKind
+from services.generation.fakes.kinds import NORMAL
 from services.generation.fakes.learn import learn_fakes
 from services.generation.fakes.source import FakeSource
 

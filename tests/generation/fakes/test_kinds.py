@@ -15,7 +15,7 @@ from stdnum.gb import nhs
 from stdnum.it import codicefiscale
 from stdnum.us import itin, ssn
 
-from services.generation.fakes.kinds import PersonalKind
+from servicekit.personal_data import PersonalKind
 from tests.generation.fakes.tables import KINDS, in_common, invented, people
 
 ROWS = 300

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from faker import Faker
 
+from servicekit.personal_data import PersonalKind
 from services.generation.engines.protocol import Failure
 from services.generation.fakes.grouping import grouped
-from services.generation.fakes.kinds import PersonalKind
 from services.generation.fakes.learn import learn_fakes
 from services.generation.fakes.locales import known, plain, unseeded
 from services.generation.fakes.plan import FakePlan

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from servicekit.column_types import ColumnRole, ColumnType
+from servicekit.personal_data import PersonalKind
 from services.generation.engines.protocol import Failure
-from services.generation.fakes.kinds import PersonalKind
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.plan import Plan
 from services.generation.tables.prepare import Prepared, prepare
