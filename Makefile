@@ -71,6 +71,12 @@ admin: $(READY) ## Make an administrator: make admin EMAIL=ada@example.org
 rotate-keys: $(READY) ## Make a new key to sign tokens with; it takes over by itself, and old tokens live out their time.
 	@$(BIN)/python -m deploy.local rotate-keys
 
+.PHONY: sweep
+sweep: $(READY) ## Look for objects without rows, and rows without objects, while the platform runs (DRY=1 removes nothing).
+	@for service in dataset generation; do \
+		$(BIN)/python -m deploy.local exec "$$service" -- python -m "services.$$service.sweep" $(if $(DRY),--dry-run); \
+	done
+
 .PHONY: bench
 bench: $(READY) ## Measure what the claims of speed rest on.
 	@$(BIN)/python -m benchmarks

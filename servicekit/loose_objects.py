@@ -57,6 +57,10 @@ class LooseObjects(Generic[MarkT]):
         """Takes the mark off objects: a row names them, or they are gone."""
         await session.execute(delete(self._model).where(self._model.key.in_(keys)))
 
+    async def among(self, session: AsyncSession, keys: Sequence[str]) -> set[str]:
+        """Those of some keys that are marked."""
+        return set((await session.scalars(select(self._model.key).where(self._model.key.in_(keys)))).all())
+
     async def remove_due(self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -> None:
         """Removes objects that are due; what can't be removed now is due the next time."""
         while True:

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import hashlib
 import io
+import itertools
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -41,6 +42,14 @@ class StoredObject(NamedTuple):
 
     size: int  # bytes
     sha256: str  # hexadecimal
+
+
+class ListedObject(NamedTuple):
+    """An object in a listing."""
+
+    key: str
+    size: int  # bytes
+    modified_at: datetime
 
 
 class ObjectMissing(Exception):
@@ -163,6 +172,16 @@ class ObjectStore:
         """
         found = await self._in_thread(self._client.stat_object, self.bucket, key)
         return found.size or 0
+
+    async def pages(self, size: int) -> AsyncIterator[Sequence[ListedObject]]:
+        """Every object of the bucket, so many at a time."""
+        items = await self._in_thread(self._client.list_objects, self.bucket, recursive=True)
+        while page := await self._in_thread(lambda: list(itertools.islice(items, size))):
+            yield [
+                ListedObject(item.object_name, item.size or 0, item.last_modified)
+                for item in page
+                if item.object_name and item.last_modified
+            ]
 
     async def remove(self, keys: Iterable[str]) -> None:
         """Removes objects; one that isn't there is no error."""

@@ -77,6 +77,13 @@ class ObjectStoreSettings(BaseSettings):
     )
     s3_secure: bool = Field(False, description="whether the endpoint speaks TLS", examples=["true"])
 
+    storage_quota_mb: int = Field(
+        10_000, ge=0, le=2**31 - 1, description="what one user may have stored; 0 is no limit", examples=["10000"]
+    )
+    sweep_interval_minutes: float = Field(
+        60.0, gt=0, le=43_200, description="between two looks for objects without rows", examples=["60"]
+    )
+
 
 def load(settings: type[SettingsT]) -> SettingsT:
     """Reads the settings from the environment.

@@ -25,6 +25,10 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def remove_abandoned(self) -> None:
+        """Removes what processes left behind that have died since."""
+        _remove_abandoned(self._root.parent)
+
     @contextmanager
     def directory(self) -> Iterator[Path]:
         """A directory that only this process's user can read, removed at the end of the block."""

@@ -47,3 +47,15 @@ class DependentClient:
         except grpc.aio.AioRpcError as error:
             raise peer_error(error, "generation service") from error
         return Dependents(answer.jobs, answer.models)
+
+    async def stored_bytes(self, owner_id: UUID) -> int:
+        """What the generation service has stored for a user.
+
+        Raises:
+            Unavailable: the generation service can't be reached.
+        """
+        try:
+            answer = await self._stub.GetStorageUsage(job_pb2.GetStorageUsageRequest(owner_id=str(owner_id)))
+        except grpc.aio.AioRpcError as error:
+            raise peer_error(error, "generation service") from error
+        return int(answer.bytes)

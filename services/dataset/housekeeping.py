@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import queue
 from servicekit.object_store import ObjectStore
+from servicekit.workspace import Workspace
 from services.dataset import repository, work_queue
 from services.dataset.models import loose_objects
 
@@ -17,11 +18,12 @@ IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 _EVERY_S = 60.0
 
 
-async def keep_tidy(sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -> None:
+async def keep_tidy(sessions: async_sessionmaker[AsyncSession], store: ObjectStore, workspace: Workspace) -> None:
     """Tidies again and again, until it is cancelled."""
     while True:
         try:
             await tidy(sessions, store)
+            await asyncio.to_thread(workspace.remove_abandoned)
         except Exception:  # the next time may go better; nobody's request hangs on it
             log.exception("tidying_failed")
         await asyncio.sleep(_EVERY_S)

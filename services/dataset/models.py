@@ -78,14 +78,14 @@ class Version(FailureColumns, Base):
     state: Mapped[State]
 
     # The file.
-    source_key: Mapped[str]
+    source_key: Mapped[str] = mapped_column(index=True)
     source_name: Mapped[str]  # as its owner called it; may be empty
     source_bytes: Mapped[int] = mapped_column(BigInteger)
     source_sha256: Mapped[str]
 
     # What was made of it; empty until the version is ready.
     source_format: Mapped[str] = mapped_column(default="")
-    table_key: Mapped[str | None]
+    table_key: Mapped[str | None] = mapped_column(index=True)
     table_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     table_sha256: Mapped[str] = mapped_column(default="")
     row_count: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -12,8 +12,10 @@ from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
+from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
+from servicekit.sweeping import Sweeper, keep_sweeping
 from servicekit.workspace import open_workspace
 from services.dataset import events
 from services.dataset.dependents import DependentClient
@@ -21,10 +23,12 @@ from services.dataset.housekeeping import keep_tidy
 from services.dataset.ingesting import IngestionRules, Ingestor
 from services.dataset.ingestion.runner import IngestionRunner
 from services.dataset.ingestion.tasks import Limits
+from services.dataset.models import loose_objects
 from services.dataset.retyping import Retyper
 from services.dataset.servicers.datasets import DatasetServicer, Rules
 from services.dataset.servicers.sources import SourceServicer
 from services.dataset.settings import Settings
+from services.dataset.storage import NAMED, stored_bytes
 from services.dataset.updates import Updates
 from services.dataset.uploads import Uploads
 from services.dataset.work_queue import QUEUE
@@ -59,14 +63,16 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stopping = asyncio.Event()
         rules = IngestionRules(limits, settings.ingestion_max_losses)
         ingestor = Ingestor(sessions, listener, store, runner.ingest, workspace, rules, stopping)
+        dependents = DependentClient(generation)
+        quota = StorageQuota(settings.storage_quota_mb, stored_bytes, dependents.stored_bytes)
         datasets = DatasetServicer(
             sessions,
             store,
             listener,
             workspace,
-            Uploads(sessions, store, listener, settings.upload_time_s),
-            Updates(sessions, store, Retyper(store, runner.ingest, workspace, limits, settings.ingestion_slots)),
-            DependentClient(generation),
+            Uploads(sessions, store, listener, quota, settings.upload_time_s),
+            Updates(sessions, store, quota, Retyper(store, runner.ingest, workspace, limits, settings.ingestion_slots)),
+            dependents,
             Rules(settings.max_file_bytes, settings.stream_heartbeat_seconds),
         )
 
@@ -75,8 +81,12 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             source_pb2_grpc.add_SourceServiceServicer_to_server(SourceServicer(sessions, store), server)
 
         await stack.enter_async_context(_ingesting(settings, database, ingestor, stopping))
-        tidying = asyncio.create_task(keep_tidy(sessions, store))
-        stack.push_async_callback(_cancelled, tidying)
+        sweeper = Sweeper(sessions, store, loose_objects, NAMED)
+        for task in (
+            asyncio.create_task(keep_tidy(sessions, store, workspace)),
+            asyncio.create_task(keep_sweeping(sweeper, settings.sweep_interval_minutes * 60)),
+        ):
+            stack.push_async_callback(_cancelled, task)
         needs = {"database": database.check, "object store": store.check}
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
 

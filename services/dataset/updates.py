@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from servicekit import logs
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.object_store import ObjectStore, StoredObject
+from servicekit.quota import StorageQuota
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
 from services.dataset import events, publishing, repository
@@ -59,8 +60,11 @@ class _Wanted(NamedTuple):
 class Updates:
     """Changes datasets."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore, retyper: Retyper) -> None:
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore, quota: StorageQuota, retyper: Retyper
+    ) -> None:
         self._sessions = sessions
+        self._quota = quota
         self._store = store
         self._retyper = retyper
 
@@ -100,11 +104,16 @@ class Updates:
         planned = plan(columns_of(view.version), understood)
         violations += planned.violations
         violations += corrected(view.dataset.personal_data_by_hand, held_by(*view), understood).violations
-        table = await self._checked_table(view.version, planned, understood, violations)
+        table = await self._checked_table(owner_id, view.version, planned, understood, violations)
         return await self._write(owner_id, view, _Wanted(change, confirm_personal_data, understood, planned, table))
 
     async def _checked_table(
-        self, version: Version, planned: Planned, changes: Sequence[ColumnChange], violations: list[Violation]
+        self,
+        owner_id: UUID,
+        version: Version,
+        planned: Planned,
+        changes: Sequence[ColumnChange],
+        violations: list[Violation],
     ) -> "_Table | None":
         """Checks the columns against every value; the table made anew and stored, where types change.
 
@@ -121,7 +130,7 @@ class Updates:
             violations += key_violations(planned.columns, changes, await self._profile(version, outcome))
             if violations:
                 raise InvalidRequest(violations)
-            return await self._stored(version, outcome) if outcome else None
+            return await self._stored(owner_id, version, outcome) if outcome else None
 
     async def _profile(self, version: Version, outcome: Outcome | None) -> Document:
         if outcome is not None:
@@ -129,9 +138,10 @@ class Updates:
         async with self._sessions() as session:
             return await repository.profile_of(session, version)
 
-    async def _stored(self, version: Version, outcome: Outcome) -> "_Table":
+    async def _stored(self, owner_id: UUID, version: Version, outcome: Outcome) -> "_Table":
         key = table_key(version)
         async with self._sessions.begin() as session:
+            await self._quota.check(session, owner_id, outcome.table.stat().st_size)
             await loose_objects.loosen(session, [key], utc_now() + _TABLES_KEPT)
             before = await repository.latest_ready(session, version.dataset_id, before=version.number)
         stored = await self._store.put_file(key, outcome.table)

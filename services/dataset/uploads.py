@@ -14,6 +14,7 @@ from servicekit.idempotency import IdempotencyKeyReused
 from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
+from servicekit.quota import StorageQuota
 from servicekit.timestamps import utc_now
 from services.dataset import deletion, events, repository
 from services.dataset.arrivals import Arrival, NewDataset, NewVersion, Received
@@ -37,11 +38,17 @@ class Uploads:
     """Takes files."""
 
     def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore, listener: Listener, time_s: float
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        store: ObjectStore,
+        listener: Listener,
+        quota: StorageQuota,
+        time_s: float,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._listener = listener
+        self._quota = quota
         self._time_s = time_s
 
     async def create_dataset(self, owner_id: UUID, body: Body, key: str = "") -> View:
@@ -91,6 +98,7 @@ class Uploads:
         try:
             # Inside: a caller who goes away while this is committed leaves the mark.
             async with self._sessions.begin() as session:
+                await self._quota.check(session, arrival.owner_id, arrival.body.opening.declared_bytes or 0)
                 due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
                 await loose_objects.loosen(session, [key], due_at)
             async with self._time_limit():
@@ -117,6 +125,7 @@ class Uploads:
         """Writes the arrival's rows, unless the same upload was faster."""
         try:
             async with self._sessions.begin() as session:
+                await self._quota.check(session, arrival.owner_id, received.size)
                 version = await arrival.write(session, received)
                 ticket = Ticket(version.dataset_id, version.number)
                 if key:

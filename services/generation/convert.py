@@ -16,6 +16,7 @@ from servicekit.timestamps import to_timestamp, utc_now
 from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
 from services.generation.models import Job, JobEvent, Model, Standing
 from services.generation.planning import OUTPUT_FORMATS, RequestLimits, Verdict
+from services.generation.settings import Settings
 from services.generation.states import JobState
 
 _STATES = EnumNames(JobState, job_pb2.JobState, "JOB_STATE_")
@@ -159,7 +160,7 @@ def model_to_proto(model: Model) -> model_pb2.Model:
     )
 
 
-def configuration_to_proto(limits: RequestLimits, max_concurrent: int) -> job_pb2.Configuration:
+def configuration_to_proto(limits: RequestLimits, settings: Settings) -> job_pb2.Configuration:
     """What can be asked for."""
     return job_pb2.Configuration(
         model_types=[_model_type(description) for description in describe_model_types(limits.epochs)],
@@ -167,7 +168,9 @@ def configuration_to_proto(limits: RequestLimits, max_concurrent: int) -> job_pb
         minimum_sample_size=limits.minimum_sample_size,
         maximum_sample_size=limits.maximum_sample_size,
         default_sample_size=limits.default_sample_size,
-        maximum_concurrent_jobs=max_concurrent,
+        maximum_concurrent_jobs=settings.max_concurrent_generations,
+        retention_days=settings.retention_days,
+        storage_quota_mb=settings.storage_quota_mb,
     )
 
 

@@ -52,6 +52,19 @@ class TableNotReady(ServiceError):
         )
 
 
+class TableExpired(ServiceError):
+    """The job's table was kept for as long as tables are kept, and then deleted."""
+
+    code, reason = StatusCode.NOT_FOUND, "TABLE_EXPIRED"
+
+    def __init__(self, job_id: object) -> None:
+        super().__init__(
+            f"The table of job {job_id} has been kept for as long as this platform keeps tables. "
+            "The same request with the same seed makes it again.",
+            job_id=str(job_id),
+        )
+
+
 class SamplersBusy(ServiceError):
     """As many models as this machine takes are being sampled already."""
 

@@ -1,22 +1,31 @@
 """What has to be put right from time to time, by any worker: what a process that died left undone."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import queue
 from servicekit.object_store import ObjectStore
+from servicekit.timestamps import utc_now
 from services.generation import dispatch, jobs, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, JobState
 from services.generation.transitions import move
 
+log = structlog.get_logger(__name__)
+
 _QUEUE_LOG_KEPT = timedelta(days=7)
+_EXPIRED_A_BATCH = 100
 
 
-async def tidy(sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatcher, store: ObjectStore) -> None:
-    """Everything that has to be put right."""
+async def tidy(
+    sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatcher, store: ObjectStore, retention_days: int = 0
+) -> None:
+    """Everything that has to be put right, and what has been kept for long enough (0: is kept for ever)."""
+    if retention_days:
+        await _expire(sessions, utc_now() - timedelta(days=retention_days))
     async with sessions.begin() as session:
         await repository.forget_keys(session, jobs.IDEMPOTENCY_KEYS_KEPT)
         await queue.forget_log(session, _QUEUE_LOG_KEPT)
@@ -36,3 +45,23 @@ async def tidy(sessions: async_sessionmaker[AsyncSession], dispatcher: Dispatche
         async with sessions.begin() as session:
             await dispatcher.fill(session, owner_id)
     await LOOSE_OBJECTS.remove_due(sessions, store)
+
+
+async def _expire(sessions: async_sessionmaker[AsyncSession], before: datetime) -> None:
+    """Deletes tables and models that were made before a time; the jobs stay, for the record."""
+    while True:
+        async with sessions.begin() as session:
+            models = await repository.lock_models_made_before(session, before, _EXPIRED_A_BATCH)
+            for model in models:
+                await repository.delete_model(session, model)
+            jobs_expired = await repository.lock_tables_made_before(session, before, _EXPIRED_A_BATCH)
+            for job in jobs_expired:
+                await LOOSE_OBJECTS.loosen(session, [job.table_key or ""], utc_now())
+                job.table_key, job.updated_at = None, utc_now()
+        if not models and not jobs_expired:
+            return
+        log.info(
+            "expired",
+            job_ids=[str(job.id) for job in jobs_expired],
+            model_ids=[str(model.id) for model in models],
+        )

@@ -20,7 +20,7 @@ from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
 from services.generation import events, repository
 from services.generation.dispatch import Dispatcher
-from services.generation.errors import IllegalTransition, JobNotFound, TableNotReady
+from services.generation.errors import IllegalTransition, JobNotFound, TableExpired, TableNotReady
 from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent
 from services.generation.planning import Plan
@@ -205,9 +205,12 @@ def with_table(job: Job) -> Job:
 
     Raises:
         TableNotReady: it hasn't.
+        TableExpired: it was deleted since, after the time that tables are kept.
     """
-    if job.state is not JobState.SUCCEEDED or job.table_key is None:
+    if job.state is not JobState.SUCCEEDED:
         raise TableNotReady(job.id, job.state)
+    if job.table_key is None:
+        raise TableExpired(job.id)
     return job
 
 

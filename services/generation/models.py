@@ -98,7 +98,7 @@ class Job(Standing, Base):
 
     # What came of it.
     model_id: Mapped[UUID | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
-    table_key: Mapped[str | None]
+    table_key: Mapped[str | None] = mapped_column(index=True)
     table_sha256: Mapped[str | None]
     table_bytes: Mapped[int | None] = mapped_column(BigInteger)
     details: Mapped[Document | None]  # versions, hashes, column schema and timings, for the metadata document
@@ -147,7 +147,7 @@ class Model(Base):
     personal_data: Mapped[list[Document]] = mapped_column(default=list)  # columns, each with its kind and locale
     # Without it the hashes of personal data that the model holds tell nothing; so it isn't in the model.
     protection_key: Mapped[bytes | None]
-    object_key: Mapped[str]
+    object_key: Mapped[str] = mapped_column(index=True)
     object_bytes: Mapped[int] = mapped_column(BigInteger)
     object_sha256: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -200,6 +200,21 @@ async def count_dependents(session: AsyncSession, owner_id: UUID, dataset_id: UU
     return jobs or 0, models or 0
 
 
+# What has been kept for long enough
+
+
+async def lock_tables_made_before(session: AsyncSession, time: datetime, limit: int) -> Sequence[Job]:
+    """Jobs with a table that ended before a time, locked; those that somebody else has locked come the next time."""
+    query = select(Job).where(Job.table_key.is_not(None), Job.ended_at < time).order_by(Job.id).limit(limit)
+    return (await session.scalars(query.with_for_update(skip_locked=True))).all()
+
+
+async def lock_models_made_before(session: AsyncSession, time: datetime, limit: int) -> Sequence[Model]:
+    """Models that were made before a time, locked; those that somebody else has locked come the next time."""
+    query = select(Model).where(Model.created_at < time).order_by(Model.id).limit(limit)
+    return (await session.scalars(query.with_for_update(skip_locked=True))).all()
+
+
 # Idempotency
 
 

@@ -12,6 +12,7 @@ from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
+from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.generation import convert, events
@@ -26,6 +27,7 @@ from services.generation.servicers.jobs import JobServicer
 from services.generation.servicers.models import ModelServicer
 from services.generation.settings import Settings
 from services.generation.sources import SourceClient
+from services.generation.storage import stored_bytes
 from services.generation.training.memory import default_memory_limit_mb
 from services.generation.training.runner import TrainingRunner
 
@@ -66,15 +68,17 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             time_limit_s=settings.request_timeout_seconds,
             memory_limit_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
         )
+        sources = SourceClient(datasets)
         jobs = JobServicer(
             sessions,
             reads,
-            Planner(SourceClient(datasets), limits),
+            Planner(sources, limits),
             dispatcher,
             ApprovalRule(settings.require_approval, settings.auto_approve_below_rows),
+            StorageQuota(settings.storage_quota_mb, stored_bytes, sources.stored_bytes),
             listener,
             store,
-            convert.configuration_to_proto(limits, settings.max_concurrent_generations),
+            convert.configuration_to_proto(limits, settings),
             settings.stream_heartbeat_seconds,
         )
 

@@ -33,6 +33,9 @@ class _CommonSettings(ServiceSettings, PeerSettings, ObjectStoreSettings):
         description="resident memory of one training; a share of the machine's if absent",
         examples=["4096"],
     )
+    retention_days: int = Field(
+        0, ge=0, le=36_500, description="tables and models are deleted after; 0 keeps them for ever", examples=["90"]
+    )
 
 
 class Settings(_CommonSettings):

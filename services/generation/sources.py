@@ -76,6 +76,18 @@ class SourceClient:
             table_url=answer.table_url,
         )
 
+    async def stored_bytes(self, owner_id: UUID) -> int:
+        """What the dataset service has stored for a user.
+
+        Raises:
+            Unavailable: the dataset service can't be reached.
+        """
+        try:
+            answer = await self._stub.GetStorageUsage(source_pb2.GetStorageUsageRequest(owner_id=str(owner_id)))
+        except grpc.aio.AioRpcError as error:
+            raise peer_error(error, "dataset service") from error
+        return int(answer.bytes)
+
 
 async def fetch_table(source: Source, path: Path) -> None:
     """Fetches a source's Parquet table into a file and checks that it is the one announced.

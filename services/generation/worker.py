@@ -16,11 +16,14 @@ from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore
 from servicekit.server import stop_on_signals
 from servicekit.settings import load
-from servicekit.workspace import open_workspace
+from servicekit.sweeping import Sweeper, keep_sweeping
+from servicekit.workspace import Workspace, open_workspace
 from services.generation import events, housekeeping
 from services.generation.dispatch import QUEUE, Dispatcher
+from services.generation.repository import LOOSE_OBJECTS
 from services.generation.settings import WorkerSettings
 from services.generation.sources import SourceClient
+from services.generation.storage import NAMED
 from services.generation.training.memory import default_memory_limit_mb
 from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.work import JobWorker, WorkLimits
@@ -38,6 +41,7 @@ class Parts:
     sessions: async_sessionmaker[AsyncSession]
     dispatcher: Dispatcher
     store: ObjectStore
+    workspace: Workspace
     dsn: str
 
 
@@ -60,6 +64,7 @@ async def compose(
         warming = asyncio.create_task(_warm_up(runner))
         stack.callback(warming.cancel)
         dispatcher = Dispatcher(settings.max_concurrent_generations)
+        workspace = stack.enter_context(open_workspace(workspace_parent))
         job_worker = JobWorker(
             sessions=database.sessions,
             listener=listener,
@@ -67,7 +72,7 @@ async def compose(
             sources=SourceClient(datasets),
             runner=runner,
             dispatcher=dispatcher,
-            workspace=stack.enter_context(open_workspace(workspace_parent)),
+            workspace=workspace,
             limits=WorkLimits(
                 time_s=settings.request_timeout_seconds,
                 memory_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
@@ -75,7 +80,7 @@ async def compose(
             ),
             stopping=stopping,
         )
-        yield Parts(job_worker, database.sessions, dispatcher, store, database.dsn)
+        yield Parts(job_worker, database.sessions, dispatcher, store, workspace, database.dsn)
 
 
 async def _warm_up(runner: TrainingRunner) -> None:
@@ -89,7 +94,11 @@ async def _warm_up(runner: TrainingRunner) -> None:
 async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: Path | None = None) -> None:
     """Works until `stop`; then gives every running job back to the queue."""
     async with compose(settings, stop, workspace_parent) as parts:
-        tidying = asyncio.create_task(_keep_tidy(parts))
+        sweeper = Sweeper(parts.sessions, parts.store, LOOSE_OBJECTS, NAMED)
+        beside = {
+            asyncio.create_task(_keep_tidy(parts, settings.retention_days)),
+            asyncio.create_task(keep_sweeping(sweeper, settings.sweep_interval_minutes * 60)),
+        }
         log.info("serving", slots=settings.worker_slots)
         try:
             await QUEUE.consume(
@@ -100,15 +109,17 @@ async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: 
                 stop=stop,
             )
         finally:
-            tidying.cancel()
-            await asyncio.wait({tidying})
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
     log.info("stopped")
 
 
-async def _keep_tidy(parts: Parts) -> None:
+async def _keep_tidy(parts: Parts, retention_days: int) -> None:
     while True:
         try:
-            await housekeeping.tidy(parts.sessions, parts.dispatcher, parts.store)
+            await housekeeping.tidy(parts.sessions, parts.dispatcher, parts.store, retention_days)
+            await asyncio.to_thread(parts.workspace.remove_abandoned)
         except Exception:  # the next time may go better; no job hangs on it
             log.exception("tidying_failed")
         await asyncio.sleep(_TIDY_EVERY_S)

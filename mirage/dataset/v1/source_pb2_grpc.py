@@ -40,6 +40,11 @@ class SourceServiceStub:
                 request_serializer=mirage_dot_dataset_dot_v1_dot_source__pb2.GetSourceRequest.SerializeToString,
                 response_deserializer=mirage_dot_dataset_dot_v1_dot_source__pb2.Source.FromString,
                 _registered_method=True)
+        self.GetStorageUsage = channel.unary_unary(
+                '/mirage.dataset.v1.SourceService/GetStorageUsage',
+                request_serializer=mirage_dot_dataset_dot_v1_dot_source__pb2.GetStorageUsageRequest.SerializeToString,
+                response_deserializer=mirage_dot_dataset_dot_v1_dot_source__pb2.StorageUsage.FromString,
+                _registered_method=True)
 
 
 class SourceServiceServicer:
@@ -53,6 +58,13 @@ class SourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStorageUsage(self, request, context):
+        """Returns what a user's datasets take of the object store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SourceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_SourceServiceServicer_to_server(servicer, server):
                     servicer.GetSource,
                     request_deserializer=mirage_dot_dataset_dot_v1_dot_source__pb2.GetSourceRequest.FromString,
                     response_serializer=mirage_dot_dataset_dot_v1_dot_source__pb2.Source.SerializeToString,
+            ),
+            'GetStorageUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStorageUsage,
+                    request_deserializer=mirage_dot_dataset_dot_v1_dot_source__pb2.GetStorageUsageRequest.FromString,
+                    response_serializer=mirage_dot_dataset_dot_v1_dot_source__pb2.StorageUsage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class SourceService:
             '/mirage.dataset.v1.SourceService/GetSource',
             mirage_dot_dataset_dot_v1_dot_source__pb2.GetSourceRequest.SerializeToString,
             mirage_dot_dataset_dot_v1_dot_source__pb2.Source.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStorageUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mirage.dataset.v1.SourceService/GetStorageUsage',
+            mirage_dot_dataset_dot_v1_dot_source__pb2.GetStorageUsageRequest.SerializeToString,
+            mirage_dot_dataset_dot_v1_dot_source__pb2.StorageUsage.FromString,
             options,
             channel_credentials,
             insecure,

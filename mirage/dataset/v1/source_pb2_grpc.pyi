@@ -35,6 +35,8 @@ class SourceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SourceServiceAsyncStub: ...
     GetSource: _grpc.UnaryUnaryMultiCallable[_source_pb2.GetSourceRequest, _source_pb2.Source]
     """Returns where the table of a ready version can be fetched, if the user may read it."""
+    GetStorageUsage: _grpc.UnaryUnaryMultiCallable[_source_pb2.GetStorageUsageRequest, _source_pb2.StorageUsage]
+    """Returns what a user's datasets take of the object store."""
 
 @_typing.type_check_only
 class SourceServiceAsyncStub(SourceServiceStub):
@@ -43,6 +45,8 @@ class SourceServiceAsyncStub(SourceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSource: _aio.UnaryUnaryMultiCallable[_source_pb2.GetSourceRequest, _source_pb2.Source]  # type: ignore[assignment]
     """Returns where the table of a ready version can be fetched, if the user may read it."""
+    GetStorageUsage: _aio.UnaryUnaryMultiCallable[_source_pb2.GetStorageUsageRequest, _source_pb2.StorageUsage]  # type: ignore[assignment]
+    """Returns what a user's datasets take of the object store."""
 
 class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
     """What other services read of a dataset. Not reachable through the gateway."""
@@ -54,5 +58,13 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_source_pb2.Source, _abc.Awaitable[_source_pb2.Source]]:
         """Returns where the table of a ready version can be fetched, if the user may read it."""
+
+    @_abc_1.abstractmethod
+    def GetStorageUsage(
+        self,
+        request: _source_pb2.GetStorageUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_source_pb2.StorageUsage, _abc.Awaitable[_source_pb2.StorageUsage]]:
+        """Returns what a user's datasets take of the object store."""
 
 def add_SourceServiceServicer_to_server(servicer: SourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -904,6 +904,8 @@ class Configuration(_message.Message):
     MAXIMUM_SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
     DEFAULT_SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
     MAXIMUM_CONCURRENT_JOBS_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
+    STORAGE_QUOTA_MB_FIELD_NUMBER: _builtins.int
     minimum_sample_size: _builtins.int
     """The smallest `sample_size`."""
     maximum_sample_size: _builtins.int
@@ -912,6 +914,10 @@ class Configuration(_message.Message):
     """The `sample_size` in force if none is given."""
     maximum_concurrent_jobs: _builtins.int
     """Jobs that one user may have running; others wait."""
+    retention_days: _builtins.int
+    """After how many days tables and models are deleted; 0 if they are kept for ever."""
+    storage_quota_mb: _builtins.int
+    """Mebibytes that one user's datasets, tables and models may take together; 0 for no limit."""
     @_builtins.property
     def model_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelType]:
         """The model types."""
@@ -929,10 +935,12 @@ class Configuration(_message.Message):
         maximum_sample_size: _builtins.int = ...,
         default_sample_size: _builtins.int = ...,
         maximum_concurrent_jobs: _builtins.int = ...,
+        retention_days: _builtins.int = ...,
+        storage_quota_mb: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_sample_size", b"default_sample_size", "maximum_concurrent_jobs", b"maximum_concurrent_jobs", "maximum_sample_size", b"maximum_sample_size", "minimum_sample_size", b"minimum_sample_size", "model_types", b"model_types", "output_formats", b"output_formats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_sample_size", b"default_sample_size", "maximum_concurrent_jobs", b"maximum_concurrent_jobs", "maximum_sample_size", b"maximum_sample_size", "minimum_sample_size", b"minimum_sample_size", "model_types", b"model_types", "output_formats", b"output_formats", "retention_days", b"retention_days", "storage_quota_mb", b"storage_quota_mb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1264,3 +1272,47 @@ class Dependents(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dependents: _TypeAlias = Dependents  # noqa: Y015
+
+@_typing.final
+class GetStorageUsageRequest(_message.Message):
+    """What GetStorageUsage takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    owner_id: _builtins.str
+    """Whose tables and models."""
+    def __init__(
+        self,
+        *,
+        owner_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner_id", b"owner_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStorageUsageRequest: _TypeAlias = GetStorageUsageRequest  # noqa: Y015
+
+@_typing.final
+class StorageUsage(_message.Message):
+    """What is stored for a user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BYTES_FIELD_NUMBER: _builtins.int
+    bytes: _builtins.float
+    """Bytes of the synthetic tables and the models."""
+    def __init__(
+        self,
+        *,
+        bytes: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StorageUsage: _TypeAlias = StorageUsage  # noqa: Y015

@@ -682,6 +682,11 @@ class DependentServiceStub:
                 request_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.DeleteDependentsRequest.SerializeToString,
                 response_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.Dependents.FromString,
                 _registered_method=True)
+        self.GetStorageUsage = channel.unary_unary(
+                '/mirage.generation.v1.DependentService/GetStorageUsage',
+                request_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.GetStorageUsageRequest.SerializeToString,
+                response_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.StorageUsage.FromString,
+                _registered_method=True)
 
 
 class DependentServiceServicer:
@@ -702,6 +707,13 @@ class DependentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStorageUsage(self, request, context):
+        """Returns what a user's synthetic tables and models take of the object store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DependentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -714,6 +726,11 @@ def add_DependentServiceServicer_to_server(servicer, server):
                     servicer.DeleteDependents,
                     request_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.DeleteDependentsRequest.FromString,
                     response_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.Dependents.SerializeToString,
+            ),
+            'GetStorageUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStorageUsage,
+                    request_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.GetStorageUsageRequest.FromString,
+                    response_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.StorageUsage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -771,6 +788,33 @@ class DependentService:
             '/mirage.generation.v1.DependentService/DeleteDependents',
             mirage_dot_generation_dot_v1_dot_job__pb2.DeleteDependentsRequest.SerializeToString,
             mirage_dot_generation_dot_v1_dot_job__pb2.Dependents.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStorageUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mirage.generation.v1.DependentService/GetStorageUsage',
+            mirage_dot_generation_dot_v1_dot_job__pb2.GetStorageUsageRequest.SerializeToString,
+            mirage_dot_generation_dot_v1_dot_job__pb2.StorageUsage.FromString,
             options,
             channel_credentials,
             insecure,

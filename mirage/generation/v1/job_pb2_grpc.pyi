@@ -232,6 +232,8 @@ class DependentServiceStub:
     """Says which of an owner's jobs and models hang on a dataset."""
     DeleteDependents: _grpc.UnaryUnaryMultiCallable[_job_pb2.DeleteDependentsRequest, _job_pb2.Dependents]
     """Cancels and deletes an owner's jobs, tables and models that hang on a dataset. Doing it twice is doing it once."""
+    GetStorageUsage: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetStorageUsageRequest, _job_pb2.StorageUsage]
+    """Returns what a user's synthetic tables and models take of the object store."""
 
 @_typing.type_check_only
 class DependentServiceAsyncStub(DependentServiceStub):
@@ -242,6 +244,8 @@ class DependentServiceAsyncStub(DependentServiceStub):
     """Says which of an owner's jobs and models hang on a dataset."""
     DeleteDependents: _aio.UnaryUnaryMultiCallable[_job_pb2.DeleteDependentsRequest, _job_pb2.Dependents]  # type: ignore[assignment]
     """Cancels and deletes an owner's jobs, tables and models that hang on a dataset. Doing it twice is doing it once."""
+    GetStorageUsage: _aio.UnaryUnaryMultiCallable[_job_pb2.GetStorageUsageRequest, _job_pb2.StorageUsage]  # type: ignore[assignment]
+    """Returns what a user's synthetic tables and models take of the object store."""
 
 class DependentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What other services ask about jobs and models. Not reachable through the gateway."""
@@ -261,5 +265,13 @@ class DependentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.Dependents, _abc.Awaitable[_job_pb2.Dependents]]:
         """Cancels and deletes an owner's jobs, tables and models that hang on a dataset. Doing it twice is doing it once."""
+
+    @_abc_1.abstractmethod
+    def GetStorageUsage(
+        self,
+        request: _job_pb2.GetStorageUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_pb2.StorageUsage, _abc.Awaitable[_job_pb2.StorageUsage]]:
+        """Returns what a user's synthetic tables and models take of the object store."""
 
 def add_DependentServiceServicer_to_server(servicer: DependentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,6 +13,7 @@ from servicekit.timestamps import to_timestamp, utc_now
 from services.dataset import convert, repository
 from services.dataset.repository import View
 from services.dataset.servicers.calls import Context, dataset_id_of
+from services.dataset.storage import stored_bytes
 
 
 class SourceServicer(source_pb2_grpc.SourceServiceServicer):
@@ -40,6 +41,18 @@ class SourceServicer(source_pb2_grpc.SourceServiceServicer):
             table_url=await self._store.presigned_get(version.table_key or "", DEFAULT_URL_SECONDS),
             expire_time=to_timestamp(expire_time),
         )
+
+    async def GetStorageUsage(
+        self, request: source_pb2.GetStorageUsageRequest, context: Context
+    ) -> source_pb2.StorageUsage:
+        """What a user's datasets take."""
+        async with self._sessions() as session:
+            size = await stored_bytes(session, parse_id(request.owner_id, _no_owner))
+        return source_pb2.StorageUsage(bytes=size)
+
+
+def _no_owner(_text: str) -> InvalidRequest:
+    return InvalidRequest([Violation("owner_id", "must be a user's id")])
 
 
 def _no_user(_text: str) -> InvalidRequest:

@@ -10,6 +10,7 @@ from services.generation import jobs, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.servicers.calls import Context
+from services.generation.storage import stored_bytes
 
 
 class DependentServicer(job_pb2_grpc.DependentServiceServicer):
@@ -34,6 +35,12 @@ class DependentServicer(job_pb2_grpc.DependentServiceServicer):
             job_count, model_count = await jobs.delete_dependents(session, self._dispatcher, owner_id, dataset_id)
         await LOOSE_OBJECTS.remove_due(self._sessions, self._store)
         return job_pb2.Dependents(jobs=job_count, models=model_count)
+
+    async def GetStorageUsage(self, request: job_pb2.GetStorageUsageRequest, context: Context) -> job_pb2.StorageUsage:
+        """What a user's tables and models take."""
+        async with self._sessions() as session:
+            size = await stored_bytes(session, parse_id(request.owner_id, _no_owner))
+        return job_pb2.StorageUsage(bytes=size)
 
 
 def _no_owner(_text: str) -> InvalidRequest:

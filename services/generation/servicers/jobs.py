@@ -15,6 +15,7 @@ from servicekit.identity import caller
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore, content_disposition
 from servicekit.point_reads import PointReads
+from servicekit.quota import StorageQuota
 from servicekit.shared_reads import SharedReads
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
@@ -37,6 +38,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         planner: Planner,
         dispatcher: Dispatcher,
         approval: ApprovalRule,
+        quota: StorageQuota,
         listener: Listener,
         store: ObjectStore,
         configuration: job_pb2.Configuration,
@@ -48,6 +50,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self._planner = planner
         self._dispatcher = dispatcher
         self._approval = approval
+        self._quota = quota
         self._listener = listener
         self._store = store
         self._configuration = configuration
@@ -62,6 +65,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
             return convert.job_to_proto(before)
         plan = await self._planner.plan(owner_id, convert.request_fields(request))
         async with self._sessions.begin() as session:
+            await self._quota.check(session, owner_id)
             job = await jobs.start(session, self._dispatcher, self._approval, owner_id, plan, key)
         return convert.job_to_proto(job)
 

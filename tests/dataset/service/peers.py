@@ -19,6 +19,7 @@ class DependentPeer(job_pb2_grpc.DependentServiceServicer):
 
     def __init__(self) -> None:
         self._hanging: dict[tuple[str, str], job_pb2.Dependents] = {}
+        self.stored_bytes: dict[UUID, int] = {}  # by owner
 
     def hang(self, owner_id: UUID, dataset_id: str, *, jobs: int, models: int) -> None:
         """Hangs jobs and models on an owner's dataset."""
@@ -37,6 +38,11 @@ class DependentPeer(job_pb2_grpc.DependentServiceServicer):
         """Deletes it; twice is once."""
         assert caller().subject == "dataset"
         return self._hanging.pop((request.owner_id, request.dataset_id), job_pb2.Dependents())
+
+    async def GetStorageUsage(self, request: job_pb2.GetStorageUsageRequest, context: Any) -> job_pb2.StorageUsage:
+        """What tests say is stored."""
+        assert caller().subject == "dataset"
+        return job_pb2.StorageUsage(bytes=self.stored_bytes.get(UUID(request.owner_id), 0))
 
 
 @asynccontextmanager

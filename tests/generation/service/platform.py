@@ -111,7 +111,7 @@ class Client:
         return job
 
     async def events(self, job_id: str, resume_token: str = "") -> list[job_pb2.JobEvent]:
-        """Every event behind a token until the stream closes, heartbeats left out: a busy machine gives time for them."""
+        """Every event behind a token until the stream closes; heartbeats aside, for which a busy machine gives time."""
         watch = job_pb2.WatchJobRequest(job_id=job_id, resume_token=resume_token)
         return [event async for event in self.jobs.WatchJob(watch) if event.kind != "heartbeat"]
 
