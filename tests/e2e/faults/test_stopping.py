@@ -47,7 +47,7 @@ def test_watchers_go_on_where_they_were(tmp_path: Path, people: pd.DataFrame) ->
                 try:
                     while True:
                         statuses.append(asker.get(f"/generation/status/{job.id}").status_code)
-                except httpx.ConnectError:
+                except httpx.TransportError:  # the gateway is gone, perhaps with a connection it hadn't taken yet
                     ends.append("closed")
 
         people_who_use_it = [threading.Thread(target=watch), threading.Thread(target=ask)]

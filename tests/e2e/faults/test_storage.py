@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from mirage import Client
-from mirage.errors import LimitExceeded
 from tests.e2e.conftest import PASSWORD
 from tests.e2e.faults.parts import Parts, fresh_key, until, web_client
 from tests.support.platform import PlatformForTests, platform_for_tests
@@ -68,11 +67,12 @@ def test_object_store_full(cramped: Parts, cramped_client: Client, people: pd.Da
 
 def test_temporary_disk_full(cramped: Parts, cramped_client: Client, people: pd.DataFrame) -> None:
     """A file that can't be read in for want of room says so, and leaves nothing."""
-    content = CONTENT[: 6 * MEBIBYTE]
-    with pytest.raises(LimitExceeded) as caught:
-        cramped_client.datasets.upload(content, name="middling.csv")
-    assert caught.value.reason == "STORAGE_FULL"
-    assert "temporary" in caught.value.message
+    with web_client(cramped.platform, cramped_client) as web:
+        content = CONTENT[: 6 * MEBIBYTE]
+        answer = web.post("/datasets/upload?name=middling", content=content, headers={"content-type": "text/csv"})
+    assert answer.status_code == 507, answer.text
+    assert answer.json()["error"]["code"] == "STORAGE_FULL"
+    assert "temporary" in answer.json()["error"]["message"]
     _nothing_left(cramped, cramped_client)
     assert cramped_client.datasets.upload(people).row_count == len(people)
 

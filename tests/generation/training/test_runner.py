@@ -1,10 +1,12 @@
 """Training and sampling in child processes: what comes back, how they fail, and that they end."""
 
 import asyncio
+import json
 import os
 import signal
 import time
 from contextlib import aclosing
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
@@ -12,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from structlog.testing import capture_logs
 
+from servicekit.column_types import ColumnType
 from services.generation.engines.protocol import Progress, Stage
+from services.generation.tables.columns import ColumnSpec
 from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.training.spec import SamplingSpec, TrainingSpec, TrainingSummary
 from services.generation.training.table_model import sha256_of
@@ -249,6 +253,46 @@ async def test_memory_limit(runner: TrainingRunner, spec_of: SpecMaker) -> None:
     assert "TRAINING_MEMORY_LIMIT_MB=" in failed.message
     assert failed.metadata["limit_mb"] == "150"
     await no_child_left()
+
+
+@pytest.mark.slow
+async def test_what_is_suggested_fits(runner: TrainingRunner, spec_of: SpecMaker, tmp_path: Path) -> None:
+    """A training that takes too much memory names the costly column, and settings with which it then fits."""
+    rows = 3000
+    cities = [f"city {number % 800}" for number in range(rows)]
+    table = pa.table({"size": [float(number % 97) for number in range(rows)], "city": cities})
+    pq.write_table(table, tmp_path / "wide.parquet")
+    columns = (ColumnSpec(name="size", type=ColumnType.FLOAT), ColumnSpec(name="city", type=ColumnType.CATEGORICAL))
+    layers = {"generator_dim": [1024, 1024], "discriminator_dim": [1024, 1024]}
+    parameters = {"epochs": 1, "batch_size": 2600, "pac": 10, **layers}
+    spec = spec_of(
+        "ctgan", table=tmp_path / "wide.parquet", columns=columns, parameters=parameters, memory_limit_mb=800
+    )
+    failed = await failure_of(runner, spec)
+    assert failed.reason == "TRAINING_OUT_OF_MEMORY"
+    assert "'city'" in failed.message
+    suggested = json.loads(failed.metadata["suggested_parameters"])
+    assert all(f"{name} {value}" in failed.message for name, value in suggested.items())
+    kept = tuple(column for column in columns if column.name not in json.loads(failed.metadata["suggested_without"]))
+    changed = {"parameters": parameters | suggested, "columns": kept}
+    assert (await train(runner, spec.model_copy(update=changed))).rows == spec.sample_size
+
+
+async def test_a_hanging_child_at_its_time_limit(runner: TrainingRunner, spec_of: SpecMaker) -> None:
+    """A child that does nothing any more, not even when it is asked to end, is gone when its time is up."""
+    training = asyncio.create_task(failure_of(runner, spec_of("ctgan", parameters=ENDLESS, time_limit_s=10)))
+    training_child = await _first_child()
+    training_child.suspend()
+    training_child.terminate()  # waits, as it would for one that ignores it
+    assert (await training).reason == "JOB_TIMED_OUT"
+    await no_child_left()
+
+
+async def _first_child() -> psutil.Process:
+    async with asyncio.timeout(60):
+        while not (found := launched()):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+    return found[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
