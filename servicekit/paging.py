@@ -12,6 +12,8 @@ from typing import Any
 
 from servicekit.errors import InvalidRequest, Violation
 
+_LONGEST_TOKEN = 500  # characters; ours are shorter
+
 
 def page_limit(page_size: int, *, default: int = 50, maximum: int = 200) -> int:
     """Rows of a page: 0 means the default, a large size is clamped.
@@ -38,6 +40,8 @@ def decode_page_token(token: str, query: Mapping[str, Any]) -> dict[str, Any] | 
     """
     if not token:
         return None
+    if len(token) > _LONGEST_TOKEN:  # JSON nested without end would exhaust the stack
+        raise _wrong_token()
     try:
         content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         fingerprint, key = json.loads(content)

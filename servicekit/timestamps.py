@@ -5,6 +5,8 @@ from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from servicekit.errors import InvalidRequest, Violation
+
 
 def utc_now() -> datetime:
     """The time, aware, in UTC."""
@@ -26,6 +28,13 @@ def to_timestamp(moment: datetime | None) -> Timestamp | None:
     return timestamp
 
 
-def from_timestamp(timestamp: Timestamp) -> datetime:
-    """The aware datetime, in UTC, of a protobuf timestamp."""
-    return timestamp.ToDatetime(tzinfo=UTC)
+def from_timestamp(timestamp: Timestamp, field: str) -> datetime:
+    """The aware datetime, in UTC, of a protobuf timestamp that came in a field of a request.
+
+    Raises:
+        InvalidRequest: no calendar has this time.
+    """
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest([Violation(field, "must be a time of the years 1 to 9999")]) from None

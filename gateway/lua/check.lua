@@ -63,6 +63,9 @@ function envoy_on_request(handle)
   if path:find("%", 1, true) and text.not_utf8(text.percent_decoded(path)) then
     found:add("path", "must be UTF-8")
   end
+  if (headers:get("idempotency-key") or ""):find("[^ -~]") then -- gRPC carries nothing else
+    found:add("idempotency-key", "must be at most 200 printable ASCII characters")
+  end
   if written ~= "" then
     query.check(found, route.query, written)
   end

@@ -37,11 +37,20 @@ local function remove_all(headers, names)
   end
 end
 
--- Envoy takes orders by these: time limits, retries, what the path was.
-local function remove_envoy_headers(headers)
+-- Envoy takes orders by some headers: time limits, retries, what the path was. And a header that gRPC can't carry would
+-- fail the call: the names and values that it takes are fewer than those of HTTP.
+local function is_unfit(name, value, is_grpc)
+  if name:sub(1, 1) == ":" or name == "idempotency-key" then -- the latter is refused, not dropped
+    return false
+  end
+  return name:sub(1, 8) == "x-envoy-" or name:find("[^a-z0-9_.-]") or value:find("[^ -~]")
+    or not is_grpc and name:sub(-4) == "-bin"
+end
+
+local function remove_unfit(headers, is_grpc)
   local names = {}
-  for name in pairs(headers) do
-    if name:sub(1, 8) == "x-envoy-" then
+  for name, value in pairs(headers) do
+    if is_unfit(name, value, is_grpc) then
       names[#names + 1] = name
     end
   end
@@ -71,7 +80,12 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   remove_all(headers, SPOOFABLE)
-  remove_envoy_headers(headers)
+  local media = media_type(headers)
+  local is_grpc = media:sub(1, 16) == "application/grpc"
+  if not is_grpc and headers:get(":method") == "GET" then
+    take_ticket(headers)
+  end
+  remove_unfit(headers, is_grpc)
   headers:add("x-forwarded-for", host_of(handle:streamInfo():downstreamRemoteAddress()))
 
   local path = without_prefix(headers:get(":path") or "/")
@@ -80,16 +94,12 @@ function envoy_on_request(handle)
     handle:clearRouteCache()
   end
 
-  local media = media_type(headers)
-  if media:sub(1, 16) == "application/grpc" then
+  if is_grpc then
     handle:streamInfo():dynamicMetadata():set("gateway", "grpc", true) -- for the way out
     return
   end
   remove_all(headers, GRPC_ONLY)
   local method = headers:get(":method")
-  if method == "GET" then
-    take_ticket(headers)
-  end
   if method ~= "POST" and method ~= "PUT" and method ~= "PATCH" then
     return
   end

@@ -70,8 +70,8 @@ def make_document(files: descriptor_pb2.FileDescriptorSet) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The `access_token` of `POST /auth/login`. What is listed with it is the scope that a token "
-                    "made from an API key needs.",
+                    "description": "The `access_token` of `POST /auth/login`. What is listed with it is the scope that "
+                    "a token made from an API key needs.",
                 },
                 "stream_ticket": {
                     "type": "apiKey",

@@ -47,6 +47,17 @@ def _security(rpc: Rpc) -> list[dict[str, list[str]]]:
     return [token, {"stream_ticket": []}] if rpc.is_event_stream else [token]
 
 
+def _event(message: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one server-sent event whose data are a message."""
+    data = {
+        "type": "string",
+        "description": "The message, in JSON.",
+        "contentMediaType": "application/json",
+        "contentSchema": message,
+    }
+    return {"type": "object", "required": ["data"], "properties": {"data": data}}
+
+
 class Operations:
     """Makes operations out of RPCs; the schemas that they name gather in `schemas`."""
 
@@ -134,7 +145,7 @@ class Operations:
         schema = self._schemas.answer(message)
         if rpc.streams_responses:
             description = f"Server-sent events without the envelope: one {message.name} in each `data:` line."
-            return {"description": description, "content": {"text/event-stream": {"schema": schema}}}
+            return {"description": description, "content": {"text/event-stream": {"schema": _event(schema)}}}
         return {
             "description": self._schemas.comment(message.full_name),
             "content": {"application/json": {"schema": envelope(schema)}},

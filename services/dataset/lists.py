@@ -44,14 +44,14 @@ async def versions(
     return found[:limit], token
 
 
-def whole_number(key: Mapping[str, Any], name: str) -> int:
+def whole_number(key: Mapping[str, Any], name: str, most: int = repository.LARGEST_NUMBER) -> int:
     """A whole number, 0 or more, in a token's key.
 
     Raises:
         InvalidRequest: it holds none.
     """
     number = key.get(name)
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**62:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
         raise _wrong_token()
     return number
 

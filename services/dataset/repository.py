@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, exists, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, cast, delete, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit import queue
@@ -14,6 +14,9 @@ from servicekit.timestamps import utc_now
 from services.dataset.errors import DatasetNotFound, DatasetNotReady, NotTheOwner, VersionNotFound
 from services.dataset.models import Dataset, DatasetEvent, Document, IdempotencyKey, Version
 from services.dataset.states import State, Visibility
+
+LARGEST_NUMBER = 2**31 - 1
+"""That a version can have: what the database's integer holds."""
 
 
 class View(NamedTuple):
@@ -123,6 +126,8 @@ async def delete_dataset(session: AsyncSession, dataset: Dataset) -> None:
 
 async def get_version(session: AsyncSession, dataset_id: UUID, number: int) -> Version | None:
     """A version as it is now; None if there is none."""
+    if number > LARGEST_NUMBER:
+        return None
     return await session.get(Version, (dataset_id, number), populate_existing=True)
 
 
@@ -143,6 +148,17 @@ async def find_ready(session: AsyncSession, dataset_id: UUID, number: int) -> Ve
         state = version.state if version else await _latest_state(session, dataset_id)
         raise DatasetNotReady(dataset_id, state)
     return version
+
+
+async def column_facts(session: AsyncSession, version: Version) -> Sequence[tuple[float, float]]:
+    """Different and missing values of each column, in order; none where there is no profile."""
+    counts = [
+        func.jsonb_path_query_array(Version.profile, cast(f"$.columns[*].{name}", JSONPATH))
+        for name in ("distinct_count", "missing_count")
+    ]
+    query = select(*counts).where(Version.dataset_id == version.dataset_id, Version.number == version.number)
+    distinct, missing = (await session.execute(query)).one()
+    return list(zip(distinct or (), missing or (), strict=True))
 
 
 async def latest_ready(session: AsyncSession, dataset_id: UUID, before: int | None = None) -> Version | None:

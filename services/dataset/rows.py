@@ -14,6 +14,7 @@ from servicekit.tabular.text import as_text
 
 DEFAULT_PAGE_ROWS = 100
 LARGEST_PAGE_ROWS = 1000
+LARGEST_OFFSET = 2**62
 # Below what a gRPC client takes by default (4 MiB), with room for a row that is just too much.
 _MOST_PAGE_BYTES = 3_000_000
 # A double holds every integer up to here.

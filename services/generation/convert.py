@@ -15,7 +15,8 @@ from servicekit.structs import from_struct, to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
 from services.generation.models import Job, JobEvent, Model, Standing
-from services.generation.planning import OUTPUT_FORMATS, RequestLimits, Verdict
+from services.generation.planning import Verdict
+from services.generation.requests import OUTPUT_FORMATS, RequestLimits
 from services.generation.settings import Settings
 from services.generation.states import JobState
 

@@ -15,7 +15,7 @@ from servicekit.object_store import ObjectMissing, ObjectStore
 from services.generation.errors import JobNotFound, TableNotReady
 from services.generation.metadata import metadata_document
 from services.generation.models import Job
-from services.generation.planning import OUTPUT_FORMATS
+from services.generation.requests import OUTPUT_FORMATS
 
 ZIP = "zip"
 

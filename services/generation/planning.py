@@ -3,103 +3,25 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError
 
 from servicekit.clients import PeerError
-from servicekit.column_types import ColumnRole, ColumnType
+from servicekit.column_types import ColumnRole
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.validation import violations_of
 from services.generation.engines import ENGINES
 from services.generation.engines.catalogue import CheckedModel, check_model
 from services.generation.engines.estimate import Estimate, TableShape
-from services.generation.engines.parameters import Limits
 from services.generation.engines.protocol import ModelSpec
 from services.generation.fakes.kinds import DEFAULT_LOCALE
+from services.generation.requests import LARGEST_SEED, JobRequest, RequestLimits
 from services.generation.sources import Source, SourceClient
+from services.generation.table_checks import check_columns, check_size, check_values
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.holdout import training_row_count
-from services.generation.tables.prepare import LEAST_ROWS
-
-OutputFormat = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
-OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
-LARGEST_SEED = 2**32 - 1
-
-
-@dataclass(frozen=True)
-class RequestLimits:
-    """What the deployment allows."""
-
-    minimum_sample_size: int
-    maximum_sample_size: int
-    default_sample_size: int
-    epochs: Limits
-
-    def check_sample_size(self, sample_size: int) -> None:
-        """Raises ValueError unless so many rows may be drawn."""
-        if not self.minimum_sample_size <= sample_size <= self.maximum_sample_size:
-            raise ValueError(f"must be {self.minimum_sample_size} to {self.maximum_sample_size}")
-
-
-class OptimizationRequest(BaseModel):
-    """Whether the best parameters are to be searched for; the rest of it is the search's own concern."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    enabled: bool = False
-
-    @field_validator("enabled")
-    @classmethod
-    def _not_yet(cls, enabled: bool) -> bool:
-        if enabled:
-            raise ValueError("this platform can't search for parameters yet; leave it false")
-        return enabled
-
-
-class JobRequest(BaseModel):
-    """What a user asks for, as far as it can be judged without the dataset and the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset_id: str
-    dataset_version: int = Field(0, ge=0)
-    sample_size: int | None = None
-    seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
-    model: dict[str, JsonValue] = Field(default_factory=dict, alias="model_config")
-    optimization: OptimizationRequest = Field(default_factory=OptimizationRequest, alias="optimization_config")
-    output_format: OutputFormat = "csv"
-    include_metadata: bool = False
-    columns: tuple[str, ...] = ()
-    primary_key: str = ""
-    target_column: str = ""
-    holdout_fraction: float = Field(0.1, ge=0, le=0.5, allow_inf_nan=False)
-    engine: str = ""
-    privacy: dict[str, JsonValue] = Field(default_factory=dict)
-    conditions: dict[str, JsonValue] = Field(default_factory=dict)
-    name: str = Field("", max_length=200)
-
-    @field_validator("sample_size")
-    @classmethod
-    def _within_limits(cls, sample_size: int | None, info: ValidationInfo) -> int | None:
-        if sample_size is not None and isinstance(info.context, RequestLimits):
-            info.context.check_sample_size(sample_size)
-        return sample_size
-
-    @field_validator("name")
-    @classmethod
-    def _one_line(cls, name: str) -> str:
-        if not name.isprintable():
-            raise ValueError("must be one line of printable characters")
-        return name.strip()
-
-    @field_validator("privacy")
-    @classmethod
-    def _not_private_yet(cls, privacy: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if privacy:
-            raise ValueError("no engine of this platform trains with differential privacy yet; leave it out")
-        return privacy
 
 
 @dataclass(frozen=True)
@@ -228,7 +150,9 @@ class Planner:
         request, violations = self._read(fields)
         source, refusal = await self._find_source(owner_id, request)
         if source is not None:
-            violations += [*_check_size(request, source), *_check_columns(request, source)]
+            specs = tuple(_specs_in_force(request, source))
+            violations += [*check_size(request, source), *check_columns(request, source, specs)]
+            violations += await check_values(request, source, specs, besides={field for field, _ in violations})
         model = self._check_model(request, source, violations)
         return _Draft(request, source, model, violations, refusal)
 
@@ -256,70 +180,6 @@ class Planner:
         except ValidationError as error:
             violations += violations_of(error)
             return None
-
-
-def _check_size(request: JobRequest, source: Source) -> Iterator[Violation]:
-    """Whether there is enough to learn from."""
-    rows = training_row_count(source.row_count, request.holdout_fraction)
-    if rows < LEAST_ROWS:
-        yield Violation("dataset_id", f"names a dataset with {rows} rows to train on; at least {LEAST_ROWS} are needed")
-
-
-def _check_columns(request: JobRequest, source: Source) -> Iterator[Violation]:
-    """What is wrong with the columns that a request names."""
-    types = {spec.name: spec.type for spec in source.columns}
-    personal = {spec.name: spec.personal_data for spec in source.columns if spec.personal_data is not None}
-    for index, name in enumerate(request.columns):
-        if name not in types:
-            yield Violation(f"columns.{index}", _unknown(name))
-        elif name in request.columns[:index]:
-            yield Violation(f"columns.{index}", f"names {name!r} a second time")
-    learned = {name: types[name] for name in request.columns or types if name in types}
-    yield from _check_roles(request, types, learned)
-    if request.target_column in personal:
-        yield Violation("target_column", invented(request.target_column, personal[request.target_column]))
-    for name, value in request.conditions.items():
-        if name not in learned:
-            yield Violation(f"conditions.{name}", _not_learned(name) if name in types else _unknown(name))
-        elif name in personal:
-            yield Violation(f"conditions.{name}", invented(name, personal[name]))
-        elif not _suits(learned[name], value):
-            yield Violation(f"conditions.{name}", f"must be a value for a column of type {learned[name].value}")
-
-
-def _check_roles(
-    request: JobRequest, types: Mapping[str, ColumnType], learned: Mapping[str, ColumnType]
-) -> Iterator[Violation]:
-    for field, name in (("primary_key", request.primary_key), ("target_column", request.target_column)):
-        if name and name not in learned:
-            yield Violation(field, _not_learned(name) if name in types else _unknown(name))
-    if request.primary_key and request.primary_key == request.target_column:
-        yield Violation("target_column", "is the primary key, which nothing predicts")
-
-
-def _unknown(name: str) -> str:
-    return f"the dataset has no column {name!r}"
-
-
-def _not_learned(name: str) -> str:
-    return f"{name!r} is not among the columns to learn"
-
-
-def invented(name: str, kind: str) -> str:
-    """Why nothing can be asked of a column of personal data."""
-    return f"{name!r} holds personal data ({kind}), which is never learned: its values are invented"
-
-
-def _suits(column_type: ColumnType, value: JsonValue) -> bool:
-    """Whether a value could stand in a column; whether it does only training can tell."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if column_type in {ColumnType.INTEGER, ColumnType.FLOAT}:
-        return is_number
-    if column_type is ColumnType.BOOLEAN:
-        return isinstance(value, bool)
-    if column_type is ColumnType.CATEGORICAL:  # of whatever the source has: strings, numbers, booleans
-        return isinstance(value, str | int | float)
-    return isinstance(value, str)
 
 
 def _specs_in_force(request: JobRequest, source: Source) -> Iterator[ColumnSpec]:

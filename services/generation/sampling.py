@@ -21,9 +21,11 @@ from services.generation.engines.protocol import Failure
 from services.generation.errors import ModelNotFound, SamplersBusy
 from services.generation.faults import SamplingFailed
 from services.generation.models import Model
-from services.generation.planning import LARGEST_SEED, RequestLimits, invented
+from services.generation.requests import LARGEST_SEED, RequestLimits
+from services.generation.table_checks import invented
 from services.generation.training.runner import TrainingRunner
 from services.generation.training.spec import SamplingSpec
+from services.generation.training.table_model import plan_in
 
 
 class SampleRequest(BaseModel):
@@ -47,12 +49,8 @@ class SamplePlan:
     table_format: str
 
 
-def plan_sample(model: Model, fields: Mapping[str, Any], limits: RequestLimits) -> SamplePlan:
-    """The plan for a request, given field by field.
-
-    Raises:
-        InvalidRequest: with every wrong field.
-    """
+def _read(model: Model, fields: Mapping[str, Any], limits: RequestLimits) -> tuple[SamplePlan, list[Violation]]:
+    """A request's plan, and what is wrong with it as far as the model's file needn't be read for that."""
     violations: list[Violation] = []
     try:
         request = SampleRequest.model_validate(dict(fields))
@@ -70,10 +68,8 @@ def plan_sample(model: Model, fields: Mapping[str, Any], limits: RequestLimits) 
             violations.append(Violation(f"conditions.{name}", invented(name, personal[name])))
         elif name not in model.column_names:
             violations.append(Violation(f"conditions.{name}", f"the model has no column {name!r}"))
-    if violations:
-        raise InvalidRequest(violations)
     seed = secrets.randbelow(LARGEST_SEED + 1) if request.seed is None else request.seed
-    return SamplePlan(rows, seed, request.conditions, request.format)
+    return SamplePlan(rows, seed, request.conditions, request.format), violations
 
 
 class Sampler:
@@ -93,6 +89,30 @@ class Sampler:
         self._free_slots = slots
         self._time_limit_s = time_limit_s
         self._memory_limit_mb = memory_limit_mb
+
+    async def plan(self, model: Model, fields: Mapping[str, Any], limits: RequestLimits) -> SamplePlan:
+        """The plan for a request, given field by field.
+
+        Raises:
+            InvalidRequest: with every wrong field, conditions that the model can't meet among them.
+            ModelNotFound: the model was deleted meanwhile.
+            SamplingFailed: the model can't be read.
+        """
+        plan, violations = _read(model, fields, limits)
+        wrong = {violation.field for violation in violations}
+        conditions = {name: value for name, value in plan.conditions.items() if f"conditions.{name}" not in wrong}
+        if conditions:
+            with tempfile.TemporaryDirectory(prefix="mirage-sample-") as directory:
+                path = Path(directory) / "model.zip"
+                await self._fetch(model, path)
+                try:
+                    unmet = (await asyncio.to_thread(plan_in, path)).unmet(conditions)
+                except Failure as failure:
+                    raise SamplingFailed(failure) from failure
+            violations += [Violation(f"conditions.{name}", why) for name, why in unmet.items()]
+        if violations:
+            raise InvalidRequest(violations)
+        return plan
 
     async def draw(self, model: Model, plan: SamplePlan) -> AsyncGenerator[bytes, None]:
         """The rows as a file of the wanted format, as they are made. Closing this ends the child process.

@@ -19,7 +19,8 @@ from services.generation import convert, events
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.parameters import Limits
 from services.generation.jobs import ApprovalRule
-from services.generation.planning import Planner, RequestLimits
+from services.generation.planning import Planner
+from services.generation.requests import RequestLimits
 from services.generation.sampling import Sampler
 from services.generation.servicers.administration import JobAdministrationServicer
 from services.generation.servicers.dependents import DependentServicer

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +22,14 @@ _READ_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
+class ColumnFacts:
+    """What is known of one column's values."""
+
+    distinct_count: int  # missing ones aside
+    missing_count: int
+
+
+@dataclass(frozen=True)
 class Source:
     """A version of a dataset that the user may read."""
 
@@ -32,6 +41,7 @@ class Source:
     table_bytes: int
     table_sha256: str
     table_url: str  # good for a while only
+    facts: Mapping[str, ColumnFacts]  # by column; empty where nothing is known
 
 
 class SourceChanged(Exception):
@@ -74,6 +84,10 @@ class SourceClient:
             table_bytes=int(answer.table_bytes),
             table_sha256=answer.table_sha256,
             table_url=answer.table_url,
+            facts={
+                column.name: ColumnFacts(int(known.distinct_count), int(known.missing_count))
+                for column, known in zip(answer.columns, answer.facts, strict=False)
+            },
         )
 
     async def stored_bytes(self, owner_id: UUID) -> int:

@@ -393,3 +393,15 @@ def test_every_field_of_every_body_is_known(signed_in: httpx.Client, upstream: U
     answer = signed_in.post("/auth/register", json=MessageToDict(request, preserving_proto_field_name=True))
     assert answer.status_code == 200
     assert upstream.last_call.requests == [request]
+
+
+def test_headers_that_grpc_cannot_carry(signed_in: httpx.Client, upstream: Upstream) -> None:
+    """Names and values that HTTP allows and gRPC doesn't are left out; a key against repetition is refused instead."""
+    odd = [(b"8d&y", b"nil"), (b"x-name", "é".encode()), (b"x-trace-bin", b"not base64!"), (b"x_fine.1-", b"kept")]
+    assert signed_in.get("/auth/me", headers=odd).status_code == 200
+    arrived = upstream.last_call.metadata
+    assert arrived["x_fine.1-"] == "kept"
+    assert not {"8d&y", "x-name", "x-trace-bin"} & set(arrived)
+    key = {b"idempotency-key": "clé".encode()}
+    found = violations_of(signed_in.post("/generation/start", json={"dataset_id": "d1", "nam": ""}, headers=key))
+    assert set(found) == {"idempotency-key", "nam"}

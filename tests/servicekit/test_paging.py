@@ -1,5 +1,7 @@
 """Pages: clamped sizes, and tokens that are good for their own query only."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,5 +35,12 @@ def test_token_of_another_query() -> None:
 @given(st.text(min_size=1))
 def test_forged_token(token: str) -> None:
     """Whatever somebody makes up is refused as a wrong field, never an accident inside."""
+    with pytest.raises(InvalidRequest):
+        decode_page_token(token, {"state": 2})
+
+
+def test_bottomless_token() -> None:
+    """A token that holds brackets without end is refused like any other that is none of ours."""
+    token = base64.urlsafe_b64encode(b"[" * 100_000).decode()
     with pytest.raises(InvalidRequest):
         decode_page_token(token, {"state": 2})

@@ -27,7 +27,7 @@ from mirage.dataset.v1 import dataset_pb2 as mirage_dot_dataset_dot_v1_dot_datas
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/dataset/v1/source.proto\x12\x11mirage.dataset.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmirage/dataset/v1/dataset.proto\x1a\x1emirage/options/v1/access.proto\"*\n\x16GetStorageUsageRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\"\x1d\n\x0cStorageUsage\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\"H\n\x10GetSourceRequest\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"\xf1\x01\n\x06Source\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0c\x64\x61taset_name\x18\x03 \x01(\t\x12*\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x19.mirage.dataset.v1.Column\x12\x11\n\trow_count\x18\x05 \x01(\x01\x12\x13\n\x0btable_bytes\x18\x06 \x01(\x01\x12\x14\n\x0ctable_sha256\x18\x07 \x01(\t\x12\x11\n\ttable_url\x18\x08 \x01(\t\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xcd\x01\n\rSourceService\x12T\n\tGetSource\x12#.mirage.dataset.v1.GetSourceRequest\x1a\x19.mirage.dataset.v1.Source\"\x07\xaa\xed\x18\x03\n\x01\x04\x12\x66\n\x0fGetStorageUsage\x12).mirage.dataset.v1.GetStorageUsageRequest\x1a\x1f.mirage.dataset.v1.StorageUsage\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/dataset/v1/source.proto\x12\x11mirage.dataset.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmirage/dataset/v1/dataset.proto\x1a\x1emirage/options/v1/access.proto\"*\n\x16GetStorageUsageRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\"\x1d\n\x0cStorageUsage\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\"H\n\x10GetSourceRequest\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"\xa0\x02\n\x06Source\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0c\x64\x61taset_name\x18\x03 \x01(\t\x12*\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x19.mirage.dataset.v1.Column\x12\x11\n\trow_count\x18\x05 \x01(\x01\x12\x13\n\x0btable_bytes\x18\x06 \x01(\x01\x12\x14\n\x0ctable_sha256\x18\x07 \x01(\t\x12\x11\n\ttable_url\x18\x08 \x01(\t\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05\x66\x61\x63ts\x18\n \x03(\x0b\x32\x1e.mirage.dataset.v1.ColumnFacts\"<\n\x0b\x43olumnFacts\x12\x16\n\x0e\x64istinct_count\x18\x01 \x01(\x01\x12\x15\n\rmissing_count\x18\x02 \x01(\x01\x32\xcd\x01\n\rSourceService\x12T\n\tGetSource\x12#.mirage.dataset.v1.GetSourceRequest\x1a\x19.mirage.dataset.v1.Source\"\x07\xaa\xed\x18\x03\n\x01\x04\x12\x66\n\x0fGetStorageUsage\x12).mirage.dataset.v1.GetStorageUsageRequest\x1a\x1f.mirage.dataset.v1.StorageUsage\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,7 +45,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSOURCEREQUEST']._serialized_start=226
   _globals['_GETSOURCEREQUEST']._serialized_end=298
   _globals['_SOURCE']._serialized_start=301
-  _globals['_SOURCE']._serialized_end=542
-  _globals['_SOURCESERVICE']._serialized_start=545
-  _globals['_SOURCESERVICE']._serialized_end=750
+  _globals['_SOURCE']._serialized_end=589
+  _globals['_COLUMNFACTS']._serialized_start=591
+  _globals['_COLUMNFACTS']._serialized_end=651
+  _globals['_SOURCESERVICE']._serialized_start=654
+  _globals['_SOURCESERVICE']._serialized_end=859
 # @@protoc_insertion_point(module_scope)

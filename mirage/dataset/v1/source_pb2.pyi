@@ -109,6 +109,7 @@ class Source(_message.Message):
     TABLE_SHA256_FIELD_NUMBER: _builtins.int
     TABLE_URL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     dataset_id: _builtins.str
     """The dataset."""
     version: _builtins.int
@@ -131,6 +132,10 @@ class Source(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the URL is good."""
 
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnFacts]:
+        """What is known of each column's values, in the order of `columns`; empty where nothing is."""
+
     def __init__(
         self,
         *,
@@ -143,11 +148,38 @@ class Source(_message.Message):
         table_sha256: _builtins.str = ...,
         table_url: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        facts: _abc.Iterable[Global___ColumnFacts] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "expire_time", b"expire_time", "row_count", b"row_count", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "table_url", b"table_url", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset_id", b"dataset_id", "dataset_name", b"dataset_name", "expire_time", b"expire_time", "facts", b"facts", "row_count", b"row_count", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "table_url", b"table_url", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class ColumnFacts(_message.Message):
+    """What is known of one column's values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTINCT_COUNT_FIELD_NUMBER: _builtins.int
+    MISSING_COUNT_FIELD_NUMBER: _builtins.int
+    distinct_count: _builtins.float
+    """Different values, missing ones aside."""
+    missing_count: _builtins.float
+    """Values that are missing."""
+    def __init__(
+        self,
+        *,
+        distinct_count: _builtins.float = ...,
+        missing_count: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_count", b"distinct_count", "missing_count", b"missing_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ColumnFacts: _TypeAlias = ColumnFacts  # noqa: Y015

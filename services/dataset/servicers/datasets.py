@@ -150,8 +150,8 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         limit = page_limit(request.page_size, default=rows.DEFAULT_PAGE_ROWS, maximum=rows.LARGEST_PAGE_ROWS)
         key = decode_page_token(request.page_token, query)
         # A page of the latest version is followed by pages of the same, whatever is uploaded meanwhile.
-        number = lists.whole_number(key, "version") if key else request.version
-        offset = lists.whole_number(key, "offset") if key else 0
+        number = lists.whole_number(key, "version") if key is not None else request.version
+        offset = lists.whole_number(key, "offset", rows.LARGEST_OFFSET) if key is not None else 0
         view = await self._ready(request.dataset_id, number)
         try:
             page = await rows.read_page(self._store, view.version.table_key or "", offset, limit)

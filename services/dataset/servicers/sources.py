@@ -29,6 +29,7 @@ class SourceServicer(source_pb2_grpc.SourceServiceServicer):
         async with self._sessions() as session:
             dataset = (await repository.find_readable(session, user_id, dataset_id)).dataset
             version = await repository.find_ready(session, dataset_id, request.version)
+            facts = await repository.column_facts(session, version)
         expire_time = utc_now() + timedelta(seconds=DEFAULT_URL_SECONDS)
         return source_pb2.Source(
             dataset_id=str(dataset.id),
@@ -40,6 +41,9 @@ class SourceServicer(source_pb2_grpc.SourceServiceServicer):
             table_sha256=version.table_sha256,
             table_url=await self._store.presigned_get(version.table_key or "", DEFAULT_URL_SECONDS),
             expire_time=to_timestamp(expire_time),
+            facts=[
+                source_pb2.ColumnFacts(distinct_count=distinct, missing_count=missing) for distinct, missing in facts
+            ],
         )
 
     async def GetStorageUsage(

@@ -104,9 +104,12 @@ def form_of(content_type: str) -> Form | None:
     """The form that a body of this type holds; None if the body is the file itself.
 
     Raises:
-        InvalidRequest: it is multipart, but no form, or its boundary isn't told.
+        InvalidRequest: it is multipart, but no form, or its boundary isn't told; or it is no media type at all.
     """
-    kind, options = parse_options_header(content_type)
+    try:
+        kind, options = parse_options_header(content_type)
+    except UnicodeEncodeError:  # over gRPC it is no header, and may be anything
+        raise InvalidRequest([Violation("body.content_type", "must be a media type")]) from None
     if not kind.startswith(b"multipart/"):
         return None
     boundary = options.get(b"boundary", b"")

@@ -1,8 +1,8 @@
 """Checks what a request says about its model, and tells what can be said. Imports neither torch nor SDV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -11,6 +11,8 @@ from services.generation.engines import ENGINES
 from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import Limits, Parameters, Unsuitable
 from services.generation.engines.protocol import ModelSpec
+
+_Fault: TypeAlias = tuple[tuple[int | str, ...], str, str]  # where in the request, of what kind, in words
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,20 @@ def check_model(
     limits = limits or Limits()
     given = dict(config)
     model_type = given.pop("model_type", None)
-    chosen = _choose_engine(model_type, engine)
+    faults = list(_faults_of_choice(model_type, engine))
+    having = engines_of(model_type) if isinstance(model_type, str) else ()
+    if not having:
+        raise _invalid(*faults)
+    # Whatever the engine, what is said of the parameters is right for the one that would be chosen.
+    chosen = engine if engine in having else having[0]
     table = ENGINES[chosen].model_types[str(model_type)].parameters
     if "epochs" in table.model_fields and "epochs" not in given:
-        default = table.default_epochs(limits)
-        checked = _validated(table, given | {"epochs": default}, limits)
-    else:
-        checked = _validated(table, given, limits)
-    parameters, adjustments = _fitted_to_table(checked, rows)
+        given |= {"epochs": table.default_epochs(limits)}
+    checked, wrong = _validated(table, given, limits)
+    parameters, adjustments, unsuitable = _fitted_to_table(checked, rows)
+    faults += [*wrong, *unsuitable]
+    if faults:
+        raise _invalid(*faults)
     return CheckedModel(chosen, str(model_type), parameters, adjustments)
 
 
@@ -108,50 +116,59 @@ def describe_model_types(limits: Limits | None = None) -> tuple[ModelTypeDescrip
     return tuple(_describe(name, limits or Limits()) for name in model_types())
 
 
-def _choose_engine(model_type: object, engine: str) -> str:
+def _faults_of_choice(model_type: object, engine: str) -> Iterator[_Fault]:
+    """What is wrong with the model's type and with the engine, each by itself and both together."""
     known = model_types()
+    having: Sequence[str] = tuple(ENGINES)
     if model_type is None:
-        raise _invalid((("model_config", "model_type"), "missing", f"Field required: one of {', '.join(known)}"))
-    if not isinstance(model_type, str) or model_type not in known:
+        yield ("model_config", "model_type"), "missing", f"Field required: one of {', '.join(known)}"
+    elif not isinstance(model_type, str) or model_type not in known:
         message = f"There is no such model type; choose one of {', '.join(known)}"
-        raise _invalid((("model_config", "model_type"), "unknown_model_type", message))
-    having = engines_of(model_type)
+        yield ("model_config", "model_type"), "unknown_model_type", message
+    else:
+        having = engines_of(model_type)
     if engine and engine not in having:
-        message = f"There is no such engine for {model_type}; choose one of {', '.join(having)}"
-        raise _invalid((("engine",), "unknown_engine", message))
-    return engine or having[0]
+        what = f"such engine for {model_type}" if engine in ENGINES else "such engine"
+        yield ("engine",), "unknown_engine", f"There is no {what}; choose one of {', '.join(having)}"
 
 
-def _validated(table: type[Parameters], values: Mapping[str, object], limits: Limits) -> Parameters:
-    """Validates and, where it fails, says where in the request."""
+def _validated(
+    table: type[Parameters], values: Mapping[str, object], limits: Limits
+) -> tuple[Parameters, Sequence[_Fault]]:
+    """The parameters that are right by themselves, and what is wrong with the others, located as in the request."""
     try:
-        return table.model_validate(dict(values), context=limits)
+        return table.model_validate(dict(values), context=limits), ()
     except ValidationError as error:
-        faults = []
+        faults: list[_Fault] = []
         for fault in error.errors(include_url=False, include_input=False):
             unknown = fault["type"] == "extra_forbidden"
             message = f"No such parameter; there are {', '.join(table.model_fields)}" if unknown else fault["msg"]
             faults.append((("model_config", *fault["loc"]), fault["type"], message))
-        raise _invalid(*faults) from error
+        wrong = {fault["loc"][0] for fault in error.errors(include_url=False, include_input=False)}
+        right = {name: value for name, value in values.items() if name not in wrong}
+        if "epochs" in wrong and "epochs" in table.model_fields:
+            right["epochs"] = table.default_epochs(limits)
+        return table.model_validate(right, context=limits), faults
 
 
-def _fitted_to_table(checked: Parameters, rows: int | None) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The parameters in force and what was adjusted, in words."""
-    faults = list(checked.contradictions())
+def _fitted_to_table(
+    checked: Parameters, rows: int | None
+) -> tuple[dict[str, object], tuple[str, ...], Sequence[_Fault]]:
+    """The parameters in force, what was adjusted, in words, and what doesn't suit the table."""
+    unsuitable = list(checked.contradictions())
     parameters, adjustments = checked.in_force(), []
     try:
         for change in checked.adjustments(rows) if rows is not None else ():
             parameters[change.parameter] = change.value
             adjustments.append(f"{change.parameter} was set to {change.value}: {change.reason}.")
     except Unsuitable as error:
-        faults.append(error)
-    if faults:
-        raise _invalid(*((("model_config", fault.parameter), "unsuitable", str(fault)) for fault in faults))
-    return parameters, tuple(adjustments)
+        unsuitable.append(error)
+    faults = [(("model_config", fault.parameter), "unsuitable", str(fault)) for fault in unsuitable]
+    return parameters, tuple(adjustments), faults
 
 
-def _invalid(*faults: tuple[tuple[int | str, ...], str, str]) -> ValidationError:
-    """A ValidationError from faults, each a location, a kind and a message."""
+def _invalid(*faults: _Fault) -> ValidationError:
+    """A ValidationError from faults."""
     details = [
         InitErrorDetails(type=PydanticCustomError(_literal(kind), _literal(message)), loc=location, input=None)
         for location, kind, message in faults

@@ -22,7 +22,7 @@ class JobAdministrationServicer(job_pb2_grpc.JobAdministrationServiceServicer):
         wanted = JobFilter(
             owner_id=filter_id("user_id", request.user_id),
             state=convert.state_from_proto(request.state),
-            since=from_timestamp(request.since) if request.HasField("since") else None,
+            since=from_timestamp(request.since, "since") if request.HasField("since") else None,
         )
         async with self._sessions() as session:
             page, next_token = await lists.jobs(session, wanted, request.page_size, request.page_token)

@@ -12,9 +12,9 @@ from servicekit.downloads import send_file
 from servicekit.identity import caller
 from servicekit.object_store import ObjectStore
 from services.generation import convert, lists, repository
-from services.generation.planning import RequestLimits
 from services.generation.repository import LOOSE_OBJECTS
-from services.generation.sampling import Sampler, plan_sample
+from services.generation.requests import RequestLimits
+from services.generation.sampling import Sampler
 from services.generation.servicers.calls import Context, filter_id, model_id_of
 
 
@@ -62,7 +62,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         """Draws rows from a model and streams them."""
         async with self._sessions() as session:
             model = await repository.find_model(session, caller().user_id, model_id_of(request.model_id))
-        plan = plan_sample(model, convert.sample_fields(request), self._limits)
+        plan = await self._sampler.plan(model, convert.sample_fields(request), self._limits)
         headers = {"x-seed": str(plan.seed)}
         async with aclosing(self._sampler.draw(model, plan)) as pieces:
             async for body in send_file(context, headers, tabular.content_type(plan.table_format), pieces):

@@ -111,6 +111,16 @@ class Plan(BaseModel):
             values[name] = pa.array([None], type=type_) if value is None else _as_array(name, value, type_)
         return Conditions(learned=learned, values=values)
 
+    def unmet(self, wanted: Mapping[str, JsonValue]) -> dict[str, str]:
+        """Why values that every row is to have can't be had, by column; those that can be are left out."""
+        faults = {}
+        for name, value in wanted.items():
+            try:
+                self.conditions({name: value})
+            except Failure as failure:
+                faults[name] = failure.message
+        return faults
+
 
 def _calibrated(column: ColumnPlan, sample: pa.Table) -> ColumnPlan:
     if column.missing:

@@ -126,6 +126,18 @@ class TableModel:
         return cls(manifest.engine, spec, fitted, plan, manifest.training_rows, key)
 
 
+def plan_in(path: Path) -> Plan:
+    """The plan in a model file, without its engine's part: nothing of it is run. The caller has checked the file.
+
+    Raises Failure (`MODEL_UNREADABLE`) for a file that is damaged or of another format.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return Plan.model_validate_json(archive.read(PLAN))
+    except (zipfile.BadZipFile, KeyError, ValidationError) as error:
+        raise _unreadable("the file is damaged") from error
+
+
 def _manifest(archive: zipfile.ZipFile) -> Manifest:
     manifest = Manifest.model_validate_json(archive.read(MANIFEST))
     if manifest.format != FORMAT or manifest.engine not in ENGINES:

@@ -1,8 +1,12 @@
 """Lists: one's own and everybody's public ones, filtered, page by page."""
 
+from uuid import UUID
+
 import pytest
 
 from mirage.dataset.v1 import dataset_pb2 as pb
+from servicekit.follow import encode_resume_token
+from servicekit.paging import encode_page_token
 from tests.dataset.service.platform import Client, Platform
 from tests.support.errors import refused
 
@@ -62,3 +66,37 @@ async def test_wrong_lists(platform: Platform) -> None:
         async with refused("INVALID_REQUEST") as refusal:
             await user.list_datasets(**wrong)
         assert set(refusal.violations) <= {"page_size", "page_token"}
+
+
+async def test_numbers_that_nothing_has(platform: Platform) -> None:
+    """Versions and places beyond all numbers that a database has are unknown, or forged; never an accident inside."""
+    user = platform.user()
+    dataset = await user.upload(name="people")
+    dataset_id = dataset.dataset_id
+    for version in (2, 2**31 - 1, 2**31, 2**32 - 1):
+        async with refused("DATASET_VERSION_NOT_FOUND"):
+            await user.profile(dataset_id, version=version)
+        async with refused("DATASET_VERSION_NOT_FOUND"):
+            await user.rows(dataset_id, version=version)
+    rows: dict[str, object] = {"list": "rows", "dataset_id": dataset_id, "version": 0}
+    for key in ({"version": 2**31, "offset": 0}, {"version": 1, "offset": 2**63}, {"version": 1, "offset": -1}, {}):
+        async with refused("INVALID_REQUEST"):
+            await user.rows(dataset_id, page_token=encode_page_token(rows, key))
+    page = await user.rows(dataset_id, page_token=encode_page_token(rows, {"version": 1, "offset": 10**12}))
+    assert (list(page.rows), page.next_page_token) == ([], "")
+    versions = {"list": "versions", "dataset_id": dataset_id}
+    async with refused("INVALID_REQUEST"):
+        await user.versions(dataset_id, page_token=encode_page_token(versions, {"number": 2**31}))
+    async with refused("INVALID_REQUEST"):
+        await user.events(dataset_id, encode_resume_token(UUID(dataset_id), 2**32 - 1))
+
+
+async def test_sizes_of_pages_of_rows(platform: Platform) -> None:
+    """0 is the default, a large size is clamped, a negative one refused, as in every list."""
+    user = platform.user()
+    dataset_id = (await user.upload(name="people")).dataset_id
+    assert len((await user.rows(dataset_id)).rows) == len((await user.rows(dataset_id, page_size=2**31 - 1)).rows) == 60
+    assert len((await user.rows(dataset_id, page_size=7)).rows) == 7
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.rows(dataset_id, page_size=-1)
+    assert "0 (the default, 100) to 1000" in refusal.violations["page_size"]

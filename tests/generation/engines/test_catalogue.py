@@ -107,6 +107,21 @@ def test_wrong_choices(config: dict[str, object], engine: str, field: str, said:
     assert said in faults(config, engine=engine)[field]
 
 
+def test_one_fault_hides_no_other() -> None:
+    """A wrong engine, wrong parameters and a batch that doesn't suit the table are told together."""
+    config = {"model_type": "ctgan", "epochs": 5, "momentum": 1, "batch_size": 500, "pac": 7, "learning_rate": 0.1}
+    wrong = faults(config | {"generator_lr": 0.1}, engine="nobody", rows=5000)
+    assert set(wrong) == {
+        "engine",
+        "model_config.epochs",
+        "model_config.momentum",
+        "model_config.batch_size",
+        "model_config.learning_rate",
+    }
+    assert "490 or 504" in wrong["model_config.batch_size"]
+    assert set(faults({"model_type": "gpt"}, engine="nobody")) == {"model_config.model_type", "engine"}
+
+
 def test_tvae_takes_the_learning_rate_it_has() -> None:
     """The learning rate that SDV's TVAE has anyway may be given."""
     assert check_model({"model_type": "tvae", "learning_rate": 0.001}, engine="sdv").parameters == TVAE_DEFAULTS

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import grpc.aio
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from grpc import StatusCode
 
@@ -84,6 +85,13 @@ class SourcePeer(source_pb2_grpc.SourceServiceServicer):
             row_count=len(table),
             table_bytes=stored.size,
             table_sha256=stored.sha256,
+            facts=[
+                source_pb2.ColumnFacts(
+                    distinct_count=pc.count_distinct(column, mode="only_valid").as_py(),
+                    missing_count=column.null_count,
+                )
+                for column in table.columns
+            ],
         )
         self._shelf[str(dataset_id)] = Shelved(dataset_id, owner_id, public, key, source)
         return str(dataset_id)

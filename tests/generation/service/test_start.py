@@ -1,5 +1,6 @@
 """Starting a job: what is filled in, what is refused, and that all that is wrong is said at once."""
 
+import pyarrow as pa
 from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2
@@ -100,6 +101,72 @@ async def test_everything_wrong_is_said_at_once(platform: Platform) -> None:
     assert "yet" in refusal.violations["optimization_config.enabled"]
     listed = await user.jobs.ListJobs(job_pb2.ListJobsRequest())
     assert not listed.jobs
+
+
+async def test_conditions_that_nothing_meets(platform: Platform) -> None:
+    """Values that the table doesn't have are refused at once, each with the reason; those that it has are taken."""
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    conditions = {
+        "city": "Gratz",
+        "age": 400,
+        "joined": "1999-12-31",
+        "income": None,
+        "person_id": 1001,
+        "active": "yes",
+    }
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, conditions=conditions)
+    assert refusal.violations == {
+        "conditions.city": "the source doesn't have this value",
+        "conditions.age": "it is outside the source's range",
+        "conditions.joined": "it is outside the source's range",
+        "conditions.income": "no value of it is missing",
+        "conditions.person_id": "identifiers and texts are made anew and can't be fixed",
+        "conditions.active": "must be a value for a column of type boolean",
+    }
+    met = {"city": "Graz", "age": None, "joined": "2020-06-01", "active": False}
+    job = await user.start(dataset_id, conditions=met)
+    assert from_struct(job.conditions) == met
+
+
+async def test_a_primary_key_is_unique(platform: Platform) -> None:
+    """A column with a value twice, or none, is refused as the primary key, also where the dataset has it as that."""
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, primary_key="city")
+    assert refusal.violations["primary_key"].startswith("must be unique: 117 of 120 rows")
+    twice = pa.concat_tables([people(), people()])
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(await platform.dataset(user, twice))
+    assert "the dataset's, 'person_id'" in refusal.violations["primary_key"]
+
+
+async def test_nothing_to_learn(platform: Platform) -> None:
+    """A table, or a choice of columns, of nothing but identifiers and constants is refused at once."""
+    user = platform.user()
+    constant = people().set_column(1, "age", pa.array([7] * 120))
+    dataset_id = await platform.dataset(user, constant)
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, columns=["person_id", "age"])
+    assert "nothing to learn" in refusal.violations["columns"]
+    bad = await user.jobs.ValidateJob(
+        job_pb2.ValidateJobRequest(request=request(dataset_id, columns=["person_id"], engine="nobody"))
+    )
+    assert {violation.field for violation in bad.violations} == {"columns", "engine"}
+
+
+async def test_ten_rows_and_a_batch_of_five_hundred(platform: Platform) -> None:
+    """For a tiny table the batch is adjusted where that was left to us, and refused where batch and pac were set."""
+    user = platform.user()
+    dataset_id = await platform.dataset(user, people(10))
+    job = await user.start(dataset_id, model_config={"model_type": "ctgan", "batch_size": 500})
+    assert from_struct(job.model_config)["batch_size"] == 10
+    assert "10 rows" in job.adjustments[0]
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, model_config={"model_type": "ctgan", "batch_size": 500, "pac": 5})
+    assert "at most 10 would do with pac 5" in refusal.violations["model_config.batch_size"]
 
 
 async def test_missing_fields(platform: Platform) -> None:
