@@ -1,5 +1,7 @@
 """What is known of a table without looking at its rows, in the shape of `mirage.dataset.v1.DatasetProfile`."""
 
+import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,9 +49,13 @@ def profile_columns(
         with Relation(connection, view, positions) as relation, pq.ParquetFile(path, pre_buffer=False) as file:
             return [_profile(relation, file, position, columns[position], rows) for position in positions]
     metadata = pq.read_metadata(path)
+    sorting = threading.Lock()
 
     def profile(position: int) -> Document:
+        # One column at a time is held in memory; another one may be in the database meanwhile.
+        held = sorting if can_be_sorted(columns[position].kind) else contextlib.nullcontext()
         with (
+            held,
             connection.cursor() as cursor,
             pq.ParquetFile(path, metadata=metadata, pre_buffer=False) as file,
         ):
