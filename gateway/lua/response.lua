@@ -88,7 +88,14 @@ local function shape_error(handle, fallback)
   end
   local seconds = body:match('"@type":"type%.googleapis%.com/google%.rpc%.RetryInfo","retry_delay":"([%d.]+)s"')
   if seconds then
-    headers:replace("retry-after", tostring(math.max(1, math.ceil(tonumber(seconds) or 1))))
+    local wait = tostring(math.max(1, math.ceil(tonumber(seconds) or 1)))
+    headers:replace("retry-after", wait)
+    local limit = body:match('"metadata":{[^}]*"limit":"(%d+)"')
+    if limit then
+      headers:replace("x-ratelimit-limit", limit)
+      headers:replace("x-ratelimit-remaining", "0")
+      headers:replace("x-ratelimit-reset", wait)
+    end
   end
   buffer:setBytes(
     '{"success":false,"error":{"code":"' .. reason .. '",' .. rest .. '},"timestamp":"' .. now(handle) .. '"}'

@@ -19,6 +19,7 @@ from servicekit.server import running
 from services.auth.keys import rotate
 from services.auth.server import application
 from services.auth.settings import Settings
+from services.auth.throttling import SIGN_IN as RULE
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
 from tests.gateway.test_errors import error_of
 from tests.support.postgres import PostgresForTests
@@ -42,7 +43,6 @@ def settings(postgres: PostgresForTests, tmp_path: Path) -> Settings:
         password_hash_iterations=1,
         password_hash_lanes=1,
         signing_key_publish_seconds=2,
-        rate_limits="off",
     )
     return made.model_copy(update={"access_token_expire_minutes": 0.1, "service_token_expire_minutes": 0.1})
 
@@ -112,6 +112,25 @@ async def test_wrong_password(envoy: RunningEnvoy) -> None:
         answer = await client.post("/auth/login", json={"email": "nobody@example.org", "password": "wrong password"})
     assert answer.status_code == 401
     assert error_of(answer)["code"] == "INVALID_CREDENTIALS"
+
+
+async def test_guessing_is_limited(envoy: RunningEnvoy) -> None:
+    """Wrong passwords end in 429, which says when to come back; another address in a header doesn't help."""
+    wrong = {"email": "ada.guessed@example.org", "password": "wrong password"}
+    async with httpx.AsyncClient(base_url=f"{envoy.url}/api/v1", timeout=30) as client:
+        answers = [
+            await client.post("/auth/login", json=wrong, headers={"x-forwarded-for": f"203.0.113.{number}"})
+            for number in range(RULE.at_once + 1)
+        ]
+        form = {"grant_type": "password", "username": wrong["email"], "password": "another guess"}
+        by_form = await client.post("/auth/token", data=form)
+    assert [answer.status_code for answer in answers] == [401] * RULE.at_once + [429]
+    headers = answers[-1].headers
+    assert error_of(answers[-1])["code"] == "RATE_LIMIT_EXCEEDED"
+    assert 0 < int(headers["retry-after"]) <= RULE.every_s
+    assert headers["x-ratelimit-reset"] == headers["retry-after"]
+    assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == (str(RULE.at_once), "0")
+    assert by_form.status_code == 429
 
 
 @pytest.mark.slow
