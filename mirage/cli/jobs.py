@@ -229,6 +229,7 @@ def _details(job: "JobFields") -> RenderableType:
             ("state", output.state(job.state)),
             ("error", job.error),
             ("stage", job.stage),
+            ("attempts", f"{job.attempts}: a worker was lost, or stopped" if job.attempts > 1 else None),
             ("done", f"{job.progress:.0%}"),
             ("left", duration(job.seconds_left) if job.seconds_left is not None else None),
             ("epoch", f"{job.epoch} of {job.epochs}" if job.epochs else None),

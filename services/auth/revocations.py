@@ -74,6 +74,7 @@ async def follow(
     """Revocations behind a number, as they come; a batch without any is a sign of life.
 
     Looks by itself at every heartbeat, so that an announcement that got lost makes nothing late by more than that.
+    Ends when the process stops.
     """
     async with listener.subscribe(repository.REVOCATIONS_CHANNEL, "") as subscription:
         async with database.sessions() as session:
@@ -86,6 +87,8 @@ async def follow(
             complete = len(found) < _BATCH
             yield Batch(found, seq, restart, complete)
             restart = False
+            if listener.winding_down:
+                return
             if complete:
                 await subscription.wait(heartbeat_s)
 

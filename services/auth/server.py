@@ -103,9 +103,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 ServiceIdentityServicer(service_identities), server
             )
 
-        yield Application(
-            SERVICE_NAMES, register, SessionAuthenticator(verifier, database), needs={"database": database.check}
-        )
+        authenticator = SessionAuthenticator(verifier, database)
+        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, {"database": database.check})
 
 
 @asynccontextmanager
