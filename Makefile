@@ -78,8 +78,8 @@ sweep: $(READY) ## Look for objects without rows, and rows without objects, whil
 	done
 
 .PHONY: bench
-bench: $(READY) ## Measure what the claims of speed rest on.
-	@$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure what the claims of speed rest on (ONLY="upload status": these alone).
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 # --- tests and checks ------------------------------------------------------------------------------------------------
 
