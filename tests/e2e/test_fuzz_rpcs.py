@@ -27,7 +27,7 @@ from tests.support.walk import WELCOME
 pytestmark = pytest.mark.xdist_group("platform")
 
 SERVICES = ("auth", "dataset", "generation")
-FEW, MANY = 8, 150  # messages for each RPC
+FEW, MANY = 8, 60  # messages for each RPC
 _TIMEOUT_SECONDS = 20.0
 _STREAM_SECONDS = 1.0
 # Faults of ours, whatever the caller sent.

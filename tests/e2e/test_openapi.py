@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 DOCUMENT = json.loads((Path(__file__).resolve().parents[2] / "gateway" / "openapi.json").read_text())
 OPERATIONS = [(verb.upper(), path) for path, verbs in DOCUMENT["paths"].items() for verb in verbs]
-FEW, MANY = 4, 90  # requests for each route
+FEW, MANY = 4, 30  # requests for each route
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
