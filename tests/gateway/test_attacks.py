@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.settings import GatewaySettings
 from mirage.auth.v1 import account_pb2, session_pb2
 from tests.gateway.conftest import wait_until_serving
-from tests.gateway.envoy import RunningEnvoy, running_envoy
+from tests.gateway.envoy import RunningEnvoy, running_envoy, until
 from tests.gateway.rpcs import GET_ME, KEY_SET, LOGIN
 from tests.gateway.upstream import Upstream
 from tests.support import contracts
@@ -245,6 +245,28 @@ def test_forged_tokens(client: httpx.Client, upstream: Upstream, tokens: Tokens)
     two = [("authorization", f"Bearer {tokens.user()}"), ("authorization", f"Bearer {tokens.administrator()}")]
     assert client.get("/auth/me", headers=two).status_code in (400, 401)
     assert calls_but_for_keys(upstream) == []
+
+
+def test_forged_tokens_are_security_events(gateway: RunningEnvoy, client: httpx.Client, tokens: Tokens) -> None:
+    """A forged token is logged as such, with where it came from and never itself; a missing or expired one is not."""
+    public_key = asyncio.run(tokens.key(tokens.key_id))
+    refused = {
+        client.get("/auth/me", headers={"authorization": f"Bearer {token}"}).headers["x-request-id"]
+        for token in forged_tokens(tokens, public_key).values()
+        if token.count(".") == 2
+    }
+    expired = {"authorization": f"Bearer {tokens.user(exp=1_000_000_000)}"}
+    innocent = {client.get("/auth/me", headers=headers).headers["x-request-id"] for headers in ({}, expired)}
+    last = client.get("/auth/me", headers={"authorization": f"Bearer {tokens.user()}"}).headers["x-request-id"]
+    until(lambda: last in {entry["request_id"] for entry in gateway.access_log()}, "the last entry")
+    events = {
+        entry["request_id"]: entry["metadata"] for entry in gateway.access_log() if entry["message"] == "token_forged"
+    }
+    assert refused <= events.keys()
+    assert not innocent & events.keys()
+    assert last not in events
+    assert all((event["security"], event["client_address"]) == (True, "127.0.0.1") for event in events.values())
+    assert not any(token.split(".")[1] in str(events) for token in forged_tokens(tokens, public_key).values())
 
 
 def test_what_has_no_route_is_not_reached(client: httpx.Client, upstream: Upstream, tokens: Tokens) -> None:
