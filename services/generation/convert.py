@@ -1,7 +1,7 @@
 """Pure: rows and plans to messages, messages to fields."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
@@ -106,6 +106,19 @@ def event_to_proto(event: JobEvent) -> job_pb2.JobEvent:
         message=event.message,
         event_time=to_timestamp(event.created_at),
     )
+
+
+class ShownEvent(NamedTuple):
+    """An event with its message, made once for all who watch the job."""
+
+    seq: int
+    last: bool
+    message: job_pb2.JobEvent
+
+
+def shown_event(event: JobEvent) -> ShownEvent:
+    """An event as watchers get it."""
+    return ShownEvent(event.seq, event.last, event_to_proto(event))
 
 
 def heartbeat_to_proto(job_id: UUID, after: int) -> job_pb2.JobEvent:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from servicekit import logs
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.failures import Failure
+from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
 from servicekit.idempotency import IdempotencyKeyReused
 from servicekit.ids import new_id
@@ -242,14 +243,14 @@ async def events_after(sessions: async_sessionmaker[AsyncSession], job_id: UUID,
 
 async def follow(
     reads: PointReads,
-    shared: SharedReads[JobEvent],
+    shared: SharedReads[EventT],
     listener: Listener,
     owner_id: UUID,
     job_id: UUID,
     *,
     after: int,
     heartbeat_s: float,
-) -> AsyncGenerator[Sequence[JobEvent], None]:
+) -> AsyncGenerator[Sequence[EventT], None]:
     """A job's events behind a number, in batches as they come; an empty batch is a heartbeat.
 
     Ends with the job's last event, or at once if that one was seen already. If the job is deleted meanwhile, a
@@ -262,7 +263,7 @@ async def follow(
     if job.state in ENDED and after >= job.last_seq:
         return
 
-    async def fetch(seq: int) -> Sequence[JobEvent]:
+    async def fetch(seq: int) -> Sequence[EventT]:
         return await shared.after(job_id, seq)
 
     async for batch in follow_events(

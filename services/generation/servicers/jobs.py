@@ -1,9 +1,9 @@
 """The RPCs of JobService."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from functools import partial
+from uuid import UUID
 
 from google.api.httpbody_pb2 import HttpBody
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -20,6 +20,7 @@ from servicekit.shared_reads import SharedReads
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
 from services.generation import convert, downloads, jobs, lists, repository
+from services.generation.convert import ShownEvent
 from services.generation.dispatch import Dispatcher
 from services.generation.jobs import ApprovalRule
 from services.generation.metadata import metadata_document
@@ -46,7 +47,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     ) -> None:
         self._sessions = sessions
         self._reads = reads
-        self._shared = SharedReads(partial(jobs.events_after, sessions))
+        self._shared = SharedReads(self._events_after)
         self._planner = planner
         self._dispatcher = dispatcher
         self._approval = approval
@@ -106,9 +107,13 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
             async for batch in batches:
                 for event in batch:
                     after = event.seq
-                    yield convert.event_to_proto(event)
+                    yield event.message
                 if not batch:
                     yield convert.heartbeat_to_proto(job_id, after)
+
+    async def _events_after(self, job_id: UUID, seq: int) -> Sequence[ShownEvent]:
+        found = await jobs.events_after(self._sessions, job_id, seq)
+        return [convert.shown_event(event) for event in found]
 
     async def CancelJob(self, request: job_pb2.CancelJobRequest, context: Context) -> job_pb2.Job:
         """Cancels a job, or deletes it."""
