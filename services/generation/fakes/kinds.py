@@ -44,7 +44,8 @@ def _words(value: str) -> str:
     """Without case, accents and signs."""
     if value.isascii():
         return _PUNCTUATION.sub(" ", value.casefold()).strip()
-    plain = unicodedata.normalize("NFKD", value.casefold())
+    # A Turkish ı has the capital I, so that in capitals it can't be told from an i.
+    plain = unicodedata.normalize("NFKD", value.casefold()).replace("ı", "i")
     return _PUNCTUATION.sub(" ", "".join(mark for mark in plain if not unicodedata.combining(mark))).strip()
 
 

@@ -36,7 +36,9 @@ def learn_fakes(
     """
     texts = {name: _texts(name, columns[name], kind) for name, (kind, _) in kinds.items()}
     learned = {
-        name: _column(name, kind, locale, texts[name].drop_null(), key, always=name in unique)
+        name: _column(name, kind, locale, texts[name].drop_null(), key, always=name in unique).model_copy(
+            update={"largest": _largest(columns[name].type)}
+        )
         for name, (kind, locale) in kinds.items()
     }
     names = grouped([(name, kind) for name, (kind, _) in kinds.items()])
@@ -80,6 +82,17 @@ def _texts(name: str, array: pa.Array, kind: PersonalKind) -> pa.Array:
         return pa.nulls(len(array), pa.large_string())
     message = f"The column {name!r} holds values of type {type_}, in which there can be no {kind.value}; correct its kind of personal data."  # noqa: E501
     raise Failure("TABLE_NOT_LEARNABLE", message, column=name)
+
+
+def _largest(type_: pa.DataType) -> int | None:
+    """The largest number up to which columns of a type hold every whole one; None for types that hold text."""
+    if pa.types.is_dictionary(type_):
+        return _largest(type_.value_type)
+    if pa.types.is_integer(type_):
+        return int(np.iinfo(type_.to_pandas_dtype()).max)
+    if pa.types.is_floating(type_):
+        return int(2 ** (np.finfo(type_.to_pandas_dtype()).nmant + 1))
+    return int(10 ** (type_.precision - type_.scale)) - 1 if pa.types.is_decimal(type_) else None
 
 
 def _codes(columns: Sequence[pa.Array]) -> Codes:

@@ -22,7 +22,6 @@ _FAMILY_FIRST: Final = ("hu", "ja", "ko", "vi", "zh")
 _UNSPACED: Final = ("ja", "zh", "ko")
 _GERMAN: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
 _NOT_LOCAL: Final = re.compile(r"[^a-z0-9]+")
-_POOL_DRAWS: Final = 500
 
 Strings = npt.NDArray[np.object_]
 
@@ -39,8 +38,7 @@ class People:
         women = _pool(generator, "first_names_female") or _pool(generator, "first_names")
         men = _pool(generator, "first_names_male") or women
         self._firsts = (self._free(women, PersonalKind.FIRST_NAME), self._free(men, PersonalKind.FIRST_NAME))
-        lasts = _pool(generator, "last_names") or list({generator.last_name() for _ in range(_POOL_DRAWS)})
-        self._lasts = self._free(lasts, PersonalKind.LAST_NAME)
+        self._lasts = self._free(_pool(generator, "last_names"), PersonalKind.LAST_NAME)
 
     def make(self, count: int) -> Columns:
         """So many people, column by column."""

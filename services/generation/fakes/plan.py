@@ -18,7 +18,7 @@ class FakeColumn(BaseModel):
     """One column of personal data.
 
     `unique` says that no two of what its set stands for have the same; `distinct` how many different values the source
-    has.
+    has; `largest` is the largest number that a column of numbers holds exactly, None for a column of text.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +28,7 @@ class FakeColumn(BaseModel):
     locale: str
     unique: bool
     distinct: int
+    largest: int | None = None
     style: Style
     protected: ProtectedValues
 

@@ -21,9 +21,11 @@ MOST_ATTEMPTS: Final = 40
 class Rule:
     """What a column's values keep to over a whole sampling."""
 
-    def __init__(self, guard: Guard, *, unique: bool) -> None:
+    def __init__(self, guard: Guard, *, unique: bool, largest: int | None = None) -> None:
+        """`largest` is the largest number that a column of numbers holds; None for one of text."""
         self._guard = guard
         self._unique = unique
+        self._largest = largest
         self._given: set[str] = set()
 
     @property
@@ -31,13 +33,25 @@ class Rule:
         """The values that were given, where none may come twice; None where they may."""
         return self._given if self._unique else None
 
-    def free(self, values: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which values the source doesn't have."""
-        return ~self._guard.protects(values)
+    def held(self, values: Sequence[str]) -> Sequence[str]:
+        """Values as the column holds them: one of numbers keeps nothing but their digits."""
+        return values if self._largest is None else [str(number_in(value)) for value in values]
+
+    def free(self, held: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which values, as the column holds them, the source doesn't have."""
+        free = ~self._guard.protects(held)
+        if self._largest is not None:
+            free &= np.array([int(value) <= self._largest for value in held], dtype=np.bool_)
+        return free
 
     def allowed(self, pool: Sequence[str]) -> list[str]:
         """The values of a pool that the source doesn't have."""
-        return [value for value, is_free in zip(pool, self.free(pool), strict=True) if is_free]
+        return [value for value, is_free in zip(pool, self.free(self.held(pool)), strict=True) if is_free]
+
+
+def number_in(text: str) -> int:
+    """The number that the digits of a text make."""
+    return int("".join(mark for mark in text if mark.isdecimal()) or 0)
 
 
 def settle_one(count: int, name: str, write: Write, rule: Rule) -> list[str]:
@@ -72,14 +86,18 @@ def settle(count: int, draw: Draw, rules: Mapping[str, Rule]) -> Columns:
         if not len(places):
             return result
     names = ", ".join(repr(name) for name in rules)
-    raise Failure("TABLE_NOT_LEARNABLE", f"No more values can be invented for {names}; draw fewer rows.")
+    raise Failure(
+        "TABLE_NOT_LEARNABLE",
+        f"No more values can be invented for {names}: draw fewer rows, or make columns of small numbers text.",
+    )
 
 
 def _admitted(drawn: Columns, rules: Mapping[str, Rule], count: int) -> npt.NDArray[np.bool_]:
     admitted = np.ones(count, dtype=np.bool_)
+    held = {name: rule.held(drawn[name]) for name, rule in rules.items()}
     for name, rule in rules.items():
-        admitted &= rule.free(drawn[name])
-    unique = [(given, drawn[name]) for name, rule in rules.items() if (given := rule.given) is not None]
+        admitted &= rule.free(held[name])
+    unique = [(given, held[name]) for name, rule in rules.items() if (given := rule.given) is not None]
     if unique:
         for place in np.flatnonzero(admitted).tolist():
             if any(values[place] in given for given, values in unique):

@@ -15,7 +15,7 @@ from services.generation.fakes.people import People
 from services.generation.fakes.phones import phone_numbers
 from services.generation.fakes.plan import FakeColumn, FakePlan, FakeSet
 from services.generation.fakes.protected import Guard
-from services.generation.fakes.settling import Columns, Rule, settle_one
+from services.generation.fakes.settling import Columns, Rule, number_in, settle_one
 
 _OWN_CHANCE: Final = 0x66616B65  # apart from what else a sampling draws with its seed
 
@@ -45,7 +45,10 @@ class FakeSource:
 
 
 def _made(each: FakeSet, count: int, key: bytes, draws: np.random.Generator) -> Columns:
-    rules = {column.name: Rule(Guard(column.protected, key), unique=column.unique) for column in each.columns}
+    rules = {
+        column.name: Rule(Guard(column.protected, key), unique=column.unique, largest=column.largest)
+        for column in each.columns
+    }
     first = each.columns[0]
     if first.kind in PLACES:
         return Addresses(each.columns, rules, draws).make(count)
@@ -82,9 +85,5 @@ def _typed(values: pa.Array, type_: pa.DataType) -> pa.Array:
         return values.cast(type_)
     if pa.types.is_null(type_):
         return pa.nulls(len(values), type_)
-    numbers = pa.array([_digits(value) for value in values.to_pylist()], type=pa.decimal128(38, 0))
+    numbers = pa.array([number_in(value) for value in values.to_pylist()], type=pa.decimal128(38, 0))
     return numbers.cast(type_, safe=False) if pa.types.is_floating(type_) else numbers.cast(type_)
-
-
-def _digits(text: str) -> int:
-    return int("".join(mark for mark in text if mark.isdecimal()) or 0)

@@ -16,6 +16,7 @@ from stdnum.it import codicefiscale
 from stdnum.us import itin, ssn
 
 from servicekit.personal_data import PersonalKind
+from services.generation.fakes.locales import known, plain, unseeded
 from tests.generation.fakes.tables import KINDS, in_common, invented, people
 
 ROWS = 300
@@ -135,6 +136,15 @@ def test_capitals_and_order() -> None:
     for full, last in zip(made["full_name"], made["last_name"], strict=True):
         assert str(full) == str(full).upper()
         assert str(full).split(", ")[0] == str(last).upper()
+
+
+def test_capitals_hide_no_name() -> None:
+    """Names that only capitals make equal to the source's aren't given: a Turkish ı and i have the same one."""
+    names = plain(known(unseeded("tr_TR"), "person", "first_names"))
+    source = pa.array([name.upper() for name in names if "ı" in name])
+    assert len(source) > 50
+    made = invented({"first_name": source}, "tr_TR", rows=2000)["first_name"]
+    assert not set(source.to_pylist()) & set(made)
 
 
 def test_numbers_stay_numbers() -> None:

@@ -100,6 +100,30 @@ def test_the_source_has_reserved_values() -> None:
         assert not in_common(KINDS[name], pa.array(values), again[name]), "the same seed would say the same"
 
 
+@pytest.mark.parametrize(
+    ("kind", "locale", "numbers"),
+    [
+        ("postcode", "nl_NL", range(1000, 10_000, 2)),  # faked as 1234 AB
+        ("postcode", "en_GB", range(1, 99)),  # faked as SW1A 1AA
+        ("national_id", "es_ES", range(10_000_000, 90_000_000, 1000)),  # faked as 12345678Z
+    ],
+)
+def test_numbers_without_their_letters(kind: str, locale: str, numbers: range) -> None:
+    """What is left of a value in a column of numbers is none of the source's either."""
+    source = pa.array(list(numbers), pa.int64())
+    made = invented({kind: source}, locale, rows=3000)[kind]
+    assert not set(source.to_pylist()) & set(made)
+
+
+def test_small_numbers() -> None:
+    """A column of small numbers gets those that it can hold; where there are none, that is said."""
+    codes = pa.array([1000 + row // 2 for row in range(100)], pa.int16())
+    made = invented({"postcode": codes}, "en_US")["postcode"]
+    assert not set(codes.to_pylist()) & set(made)
+    with pytest.raises(Failure, match=r"'phone_number'.*make columns of small numbers text"):
+        invented({"phone_number": pa.array([112, 110], pa.int16())}, "de_DE")
+
+
 def test_the_plan_holds_no_value() -> None:
     """What is stored names nobody: no value of the source is in it, nor can one be tried without the key."""
     source = people("fr_FR", 150)
