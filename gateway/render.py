@@ -5,8 +5,10 @@ Settings come from the environment then. Whoever starts Envoy from Python calls 
 
 import argparse
 import ipaddress
+import json
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from gateway.pages import write_pages
 from gateway.settings import GatewaySettings
 
 _HERE = Path(__file__).parent
+CERTIFICATE = "certificate.json"
 
 # Every route is served as written, below /api and below /api/v1.
 _PREFIX = "(?:/api(?:/v1)?)?"
@@ -80,6 +83,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     upload_bindings = [binding for rpc in uploads for binding in rpc.bindings]
     configuration = _template().render(
         directory=directory,
+        certificate=directory / CERTIFICATE,
         lua_path=_lua_path(scripts),
         settings=settings,
         rpcs=rpcs,
@@ -108,9 +112,25 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         stream_idle_timeout_s=_STREAM_IDLE_TIMEOUT_S,
         upload_idle_timeout_s=_UPLOAD_IDLE_TIMEOUT_S,
     )
+    if settings.tls_cert_file and settings.tls_key_file:
+        _write_certificate(directory / CERTIFICATE, settings.tls_cert_file, settings.tls_key_file)
     path = directory / "envoy.yaml"
     path.write_text(configuration, encoding="utf-8")
     return path
+
+
+def _write_certificate(path: Path, certificate: Path, key: Path) -> None:
+    """Tells Envoy where the gateway's certificate is, by a file of its own: so it takes up one that is replaced."""
+    secret = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": "gateway",
+        "tls_certificate": {
+            "certificate_chain": {"filename": str(certificate)},
+            "private_key": {"filename": str(key)},
+            "watched_directory": {"path": str(certificate.parent)},
+        },
+    }
+    path.write_text(json.dumps({"resources": [secret]}), encoding="utf-8")
 
 
 def _lua_path(scripts: Path) -> str:
@@ -182,7 +202,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where to write; made if it doesn't exist")
-    print(write_configuration(parser.parse_args().directory, load(GatewaySettings)))  # noqa: T201 - its result
+    directory, settings = parser.parse_args().directory, load(GatewaySettings)
+    for doubt in settings.doubts:
+        print(doubt, file=sys.stderr)  # noqa: T201 - for who starts it
+    print(write_configuration(directory, settings))  # noqa: T201 - its result
 
 
 if __name__ == "__main__":

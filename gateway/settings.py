@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
+
+from servicekit import certificates
+from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile
 
 # A host name, an IPv4 address or an IPv6 address in brackets; in lists of hosts also `*` and `*.example.org`.
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
@@ -23,13 +26,11 @@ def _checked_address(address: str) -> str:
 Address = Annotated[str, AfterValidator(_checked_address)]
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(InternalTlsSettings):
     """What Envoy's configuration depends on.
 
     A service that the gateway routes to is one field here, named after its contracts' package: `<service>_address`.
     """
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])
 
@@ -67,8 +68,8 @@ class GatewaySettings(BaseSettings):
         examples=["60"],
     )
 
-    tls_cert_file: Path | None = Field(None, examples=["/etc/mirage/tls.crt"])
-    tls_key_file: Path | None = Field(None, examples=["/etc/mirage/tls.key"])
+    tls_cert_file: CertificateFile | None = Field(None, examples=["/etc/mirage/tls.crt"])
+    tls_key_file: KeyFile | None = Field(None, examples=["/etc/mirage/tls.key"])
 
     @property
     def ticket_audience(self) -> str:
@@ -83,6 +84,14 @@ class GatewaySettings(BaseSettings):
             for name in type(self).model_fields
             if name.endswith("_address")
         }
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may be as it should be, or not: only who runs it knows. A line each, to be read at the start."""
+        if self.environment == "production" and self.tls_cert_file is None:
+            unset = "The gateway speaks in the clear: TLS_CERT_FILE and TLS_KEY_FILE are not set."
+            return (f"{unset} With ENVIRONMENT=production something in front of it must speak TLS.",)
+        return ()
 
     @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
@@ -111,6 +120,11 @@ class GatewaySettings(BaseSettings):
     def _fits_together(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set")
+        if self.tls_cert_file and self.tls_key_file:
+            try:
+                certificates.check(self.tls_cert_file, self.tls_key_file)
+            except certificates.WrongCertificate as error:
+                raise ValueError(f"TLS_CERT_FILE, TLS_KEY_FILE: {error}") from None
         if self.environment == "production" and "*" in self.cors_origins:
             raise ValueError("CORS_ORIGINS=* is refused with ENVIRONMENT=production; name the origins")
         return self

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from mirage.auth.v1 import token_pb2, token_pb2_grpc
 from servicekit.errors import ServiceError, Unavailable, Violation
 from servicekit.settings import PeerSettings
+from servicekit.tls import InternalTls
 
 _RENEW_BEFORE_SECONDS = 60.0
 _CALL_TIMEOUT_SECONDS = 10.0
@@ -134,11 +135,19 @@ class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
         return await continuation(details, request)
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to a service at `host:port`, without credentials."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+def open_channel(address: str, tls: InternalTls | None) -> grpc.aio.Channel:
+    """A channel to a service at `host:port`, in nobody's name; by mutual TLS where that is set."""
+    return _channel(address, tls, [])
 
 
-def peer_channel(address: str, identity: ServiceIdentity) -> grpc.aio.Channel:
+def peer_channel(address: str, tls: InternalTls | None, identity: ServiceIdentity) -> grpc.aio.Channel:
     """A channel to another service on which unary calls are made in this service's own name."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=[_OwnName(identity)])
+    return _channel(address, tls, [_OwnName(identity)])
+
+
+def _channel(
+    address: str, tls: InternalTls | None, interceptors: Sequence[grpc.aio.ClientInterceptor]
+) -> grpc.aio.Channel:
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=interceptors)
+    return grpc.aio.secure_channel(address, tls.channel_credentials(), options=_OPTIONS, interceptors=interceptors)

@@ -8,15 +8,19 @@ import argparse
 import asyncio
 import os
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import alembic.command
+import asyncpg
 from alembic import context, op
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
+
+from servicekit.database import asyncpg_dsn
 
 ROOT = Path(__file__).resolve().parent.parent
 # A migration that waits for a lock makes everybody behind it wait; better to fail and be run again.
@@ -60,7 +64,9 @@ def execute_script(sql: str) -> None:
 
 
 async def _run_online(database_url: str, target_metadata: MetaData, foreign_tables: Collection[str]) -> None:
-    engine = create_async_engine(database_url, poolclass=NullPool)
+    # Connected to as the service itself connects: by a URL of asyncpg's own, with all its options, such as sslmode.
+    dsn = asyncpg_dsn(database_url)
+    engine = create_async_engine(database_url, poolclass=NullPool, async_creator=partial(asyncpg.connect, dsn))
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate, target_metadata, foreign_tables)

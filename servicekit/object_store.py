@@ -400,6 +400,7 @@ def _client(settings: ObjectStoreSettings, endpoint: str, *, timeout_s: float = 
         region=settings.s3_region,
         secure=settings.s3_secure,
         http_client=urllib3.PoolManager(
+            ca_certs=str(settings.s3_ca_file) if settings.s3_ca_file else None,
             timeout=urllib3.Timeout(connect=min(5, timeout_s), read=timeout_s),
             maxsize=_MOST_STREAMS,
             retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(502, 503, 504)),

@@ -57,7 +57,7 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         names = (*parts.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+        port = _listen(server, settings)
         await server.start()
         for name in ("", *parts.service_names):
             await health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -72,6 +72,16 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
             await health.enter_graceful_shutdown()
             parts.wind_down()
             await server.stop(settings.shutdown_grace_seconds)
+
+
+def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    """Takes the port, and returns it."""
+    address, tls = f"{settings.grpc_host}:{settings.grpc_port}", settings.internal_tls
+    if tls is not None:
+        return server.add_secure_port(address, tls.server_credentials())
+    if settings.environment == "production":  # it may be that a mesh or a tunnel takes care of it
+        log.warning("internal_tls_off", address=address)
+    return server.add_insecure_port(address)
 
 
 async def _tell(health: health_aio.HealthServicer, *, ready: bool) -> None:

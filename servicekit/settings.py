@@ -5,18 +5,55 @@ A service's own `settings.py` derives from these and is the only reader of the e
 
 import sys
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from servicekit import certificates
+from servicekit.tls import InternalTls
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
+CertificateFile = Annotated[Path, AfterValidator(certificates.certificates)]
+"""A file of certificates (PEM); its path becomes absolute."""
 
-class ServiceSettings(BaseSettings):
-    """What every service reads."""
+KeyFile = Annotated[Path, AfterValidator(certificates.readable)]
+"""A file of a private key (PEM); its path becomes absolute."""
+
+
+class InternalTlsSettings(BaseSettings):
+    """How processes of the platform speak with each other: by mutual TLS, where it is set."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    internal_tls_cert_file: CertificateFile | None = Field(None, examples=["/etc/mirage/internal.crt"])
+    internal_tls_key_file: KeyFile | None = Field(None, examples=["/etc/mirage/internal.key"])
+    internal_tls_ca_file: CertificateFile | None = Field(None, examples=["/etc/mirage/internal-ca.crt"])
+
+    @property
+    def internal_tls(self) -> InternalTls | None:
+        """What this process proves itself by, and whom it trusts; None where processes speak in the clear."""
+        certificate, key, trusted = self.internal_tls_cert_file, self.internal_tls_key_file, self.internal_tls_ca_file
+        return InternalTls(certificate, key, trusted) if certificate and key and trusted else None
+
+    @model_validator(mode="after")
+    def _usable_internal_tls(self) -> Self:
+        names = ("internal_tls_cert_file", "internal_tls_key_file", "internal_tls_ca_file")
+        missing = [name.upper() for name in names if getattr(self, name) is None]
+        if 0 < len(missing) < len(names):
+            together = ", ".join(name.upper() for name in names)
+            raise ValueError(f"{together} go together; not set: {', '.join(missing)}")
+        if self.internal_tls is not None:
+            try:
+                certificates.check(*self.internal_tls)
+            except certificates.WrongCertificate as error:
+                raise ValueError(f"INTERNAL_TLS_…_FILE: {error}") from None
+        return self
+
+
+class ServiceSettings(InternalTlsSettings):
+    """What every service reads."""
 
     environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])
     debug: bool = Field(False, examples=["false"])
@@ -49,10 +86,8 @@ class ServiceSettings(BaseSettings):
         return self
 
 
-class PeerSettings(BaseSettings):
+class PeerSettings(InternalTlsSettings):
     """What a service reads that checks tokens by auth's keys and calls other services in its own name."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     auth_address: str = Field(min_length=1, examples=["localhost:50051"])
     service_client_id: str = Field(min_length=1, examples=["generation"])
@@ -76,6 +111,9 @@ class ObjectStoreSettings(BaseSettings):
         examples=["/var/lib/mirage/objects"],
     )
     s3_secure: bool = Field(False, description="whether the endpoint speaks TLS", examples=["true"])
+    s3_ca_file: CertificateFile | None = Field(
+        None, description="certificates to trust instead of the usual ones", examples=["/etc/mirage/s3-ca.crt"]
+    )
 
     storage_quota_mb: int = Field(
         10_000, ge=0, le=2**31 - 1, description="what one user may have stored; 0 is no limit", examples=["10000"]

@@ -26,6 +26,7 @@ from gateway.render import write_configuration
 from gateway.settings import GatewaySettings
 from servicekit import migrate
 from servicekit.settings import describe
+from servicekit.tls import InternalTls
 
 _ACCESS_KEY = "mirage"
 # Hot restart shares memory by a number that two platforms on one machine would both take.
@@ -121,7 +122,10 @@ def compose(base: Backing, gateway: GatewaySettings) -> list[Part]:
     """
     migrations = asyncio.Lock()  # Alembic keeps what it works on in a module, so one after the other
     beneath = [_postgres(base), _object_store(base)]
-    services = [*(_service(base, service, migrations) for service in SERVICES), _worker(base, migrations)]
+    services = [
+        *(_service(base, service, migrations, gateway.internal_tls) for service in SERVICES),
+        _worker(base, migrations),
+    ]
     return [*beneath, _gateway(base, gateway, tuple(part.program.name for part in [*beneath, *services])), *services]
 
 
@@ -200,9 +204,9 @@ def _object_store(base: Backing) -> Part:
     return Part("object store", base.object_store.program, base.object_store.answers, prepare=prepare)
 
 
-def _service(base: Backing, service: str, migrations: asyncio.Lock) -> Part:
+def _service(base: Backing, service: str, migrations: asyncio.Lock, tls: InternalTls | None) -> Part:
     async def probe() -> bool:
-        return await serves_grpc(base.ports[service])
+        return await serves_grpc(base.ports[service], tls)
 
     program = _python(service, f"services.{service}", base.environment(service))
     return Part(service, program, probe, needs=_backing_of(service), prepare=_migration(base, service, migrations))

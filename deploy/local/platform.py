@@ -76,6 +76,8 @@ class LocalPlatform:
         gateway = gateway_settings(self.base)
         self.grpc_address = gateway_address(gateway)
         self.url = gateway_url(gateway)
+        for doubt in gateway.doubts:
+            self._report(doubt)
         parts = compose(self.base, gateway)
         self.supervisor = Supervisor(
             [part.program for part in parts],

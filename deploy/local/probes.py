@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.local.log_view import LogFile
+from servicekit.tls import InternalTls
 
 Probe = Callable[[], Awaitable[bool]]
 """Looks once; says whether the part serves."""
@@ -45,9 +46,9 @@ async def listens(host: str, port: int) -> bool:
     return True
 
 
-async def serves_grpc(port: int) -> bool:
+async def serves_grpc(port: int, tls: InternalTls | None) -> bool:
     """Whether the gRPC server on this port of loopback says by the standard health protocol that it serves."""
-    return await listens("127.0.0.1", port) and await asyncio.to_thread(_is_healthy, f"127.0.0.1:{port}")
+    return await listens("127.0.0.1", port) and await asyncio.to_thread(_is_healthy, f"127.0.0.1:{port}", tls)
 
 
 async def answers_http(url: str) -> bool:
@@ -75,9 +76,14 @@ def _is_ok(url: str) -> bool:
         return False
 
 
-def _is_healthy(address: str) -> bool:
+def _is_healthy(address: str, tls: InternalTls | None) -> bool:
     # A pool of its own: the shared one remembers a failed connection and waits for a second before the next.
-    with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with (
+        grpc.secure_channel(address, tls.channel_credentials(), options)
+        if tls
+        else grpc.insecure_channel(address, options)
+    ) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_SECONDS)
         except grpc.RpcError:

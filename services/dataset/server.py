@@ -44,13 +44,14 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stack.push_async_callback(database.close)
         sessions = database.sessions
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
-        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        tls = settings.internal_tls
+        auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
         )
-        generation = await stack.enter_async_context(peer_channel(settings.generation_address, identity))
+        generation = await stack.enter_async_context(peer_channel(settings.generation_address, tls, identity))
         store = ObjectStore(settings, "dataset")
         await store.ensure_bucket()
         workspace = stack.enter_context(open_workspace())

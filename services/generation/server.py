@@ -49,13 +49,14 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         sessions = database.sessions
         reads = await stack.enter_async_context(PointReads.from_settings(settings))
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
-        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        tls = settings.internal_tls
+        auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
         )
-        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, identity))
+        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, tls, identity))
         store = ObjectStore(settings, "generation")
         await store.ensure_bucket()
         runner = TrainingRunner()

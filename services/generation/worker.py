@@ -54,9 +54,10 @@ async def compose(
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         listener = await stack.enter_async_context(Listener(database.dsn, events.CHANNEL))
-        auth = await stack.enter_async_context(open_channel(settings.auth_address))
+        tls = settings.internal_tls
+        auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
-        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, identity))
+        datasets = await stack.enter_async_context(peer_channel(settings.dataset_address, tls, identity))
         store = ObjectStore(settings, "generation")
         await store.ensure_bucket()
         runner = TrainingRunner()

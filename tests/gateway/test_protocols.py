@@ -1,27 +1,20 @@
 """REST, native gRPC, grpc-web and TLS on one port."""
 
 import base64
-import datetime
-import ssl
 import struct
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.api import httpbody_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from gateway.settings import GatewaySettings
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from mirage.dataset.v1 import dataset_pb2, dataset_pb2_grpc
-from tests.gateway.envoy import RunningEnvoy, running_envoy, until
+from tests.gateway.envoy import RunningEnvoy, until
 from tests.gateway.rpcs import EXPORT, GET_ME, UPLOAD, WATCH
 from tests.gateway.upstream import Upstream, failing
 from tests.support.tokens import Tokens
@@ -162,50 +155,3 @@ def test_announced_length_over_http2(gateway: RunningEnvoy, upstream: Upstream, 
         answer = client.get(f"{gateway.url}/datasets/d1/export")
     assert answer.headers["content-length"] == "10"
     assert answer.content == b"a,b\n"
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for localhost that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = tmp_path / "tls.crt", tmp_path / "tls.key"
-    cert_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return cert_file, key_file
-
-
-def test_tls(
-    tmp_path: Path,
-    upstream: Upstream,
-    tokens: Tokens,
-    certificate: tuple[Path, Path],
-    settings_for: Callable[..., GatewaySettings],
-    metadata: Any,
-) -> None:
-    """With a certificate, REST and gRPC are served over TLS, and browsers are told to stay with it."""
-    cert_file, key_file = certificate
-    settings = settings_for(upstream, tls_cert_file=cert_file, tls_key_file=key_file)
-    with running_envoy(tmp_path, settings) as envoy:
-        url = f"https://localhost:{envoy.port}"
-        with httpx.Client(
-            verify=ssl.create_default_context(cafile=cert_file), headers={"authorization": metadata[0][1]}, http2=True
-        ) as client:
-            until(lambda: client.get(f"{url}/auth/me").status_code == 200, "the gateway's start")
-            answer = client.get(f"{url}/auth/me")
-        assert answer.http_version == "HTTP/2"
-        assert "max-age" in answer.headers["strict-transport-security"]
-        credentials = grpc.ssl_channel_credentials(cert_file.read_bytes())
-        with grpc.secure_channel(f"localhost:{envoy.port}", credentials) as channel:
-            stub = account_pb2_grpc.AccountServiceStub(channel)
-            assert stub.GetMe(account_pb2.GetMeRequest(), metadata=metadata, timeout=30).user_id == "u1"

@@ -1,11 +1,14 @@
 """The gateway's settings: where they come from and what is refused."""
 
+import datetime
+from pathlib import Path
 from typing import Any
 
 import pydantic
 import pytest
 
 from gateway.settings import GatewaySettings
+from tests.support.certificates import Authority
 
 ADDRESSES = {"AUTH_ADDRESS": "auth:1", "DATASET_ADDRESS": "10.0.0.2:2", "GENERATION_ADDRESS": "[::1]:3"}
 
@@ -61,10 +64,37 @@ def test_wrong_values(name: str, value: str) -> None:
     assert refused.value.errors()[0]["loc"] == (name,)
 
 
-def test_certificate_without_its_key() -> None:
-    """TLS needs both files."""
-    with pytest.raises(pydantic.ValidationError, match="TLS_KEY_FILE"):
-        GatewaySettings(tls_cert_file="tls.crt")
+def test_wrong_certificates(tmp_path: Path) -> None:
+    """TLS needs a certificate and its key; what is wrong with the files is told by their names."""
+    authority = Authority(tmp_path)
+    one, other = authority.issue("localhost"), authority.issue("elsewhere.example")
+    ended = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
+    expired = authority.issue("old", not_before=ended - datetime.timedelta(days=1), not_after=ended)
+    cases: dict[str, dict[str, Any]] = {
+        "TLS_KEY_FILE go together": {"tls_cert_file": one.file},
+        "there is no file": {"tls_cert_file": tmp_path / "nothing", "tls_key_file": one.key},
+        f"{other.key} is not the key of {one.file}": {"tls_cert_file": one.file, "tls_key_file": other.key},
+        f"{one.file} holds no private key": {"tls_cert_file": one.file, "tls_key_file": one.file},
+        f"{one.key} holds no certificate": {"tls_cert_file": one.key, "tls_key_file": one.key},
+        f"{expired.file} doesn't hold: certificate has expired": {
+            "tls_cert_file": expired.file,
+            "tls_key_file": expired.key,
+        },
+    }
+    for fault, given in cases.items():
+        with pytest.raises(pydantic.ValidationError) as refused:
+            GatewaySettings(**given)
+        assert fault in str(refused.value)
+    assert GatewaySettings(tls_cert_file=one.file, tls_key_file=one.key).tls_cert_file == one.file
+
+
+def test_in_the_clear_in_production(tmp_path: Path) -> None:
+    """A gateway without a certificate is told of in production, and not refused: TLS may end in front of it."""
+    certificate = Authority(tmp_path).issue("localhost")
+    files: dict[str, Any] = {"tls_cert_file": certificate.file, "tls_key_file": certificate.key}
+    assert "TLS_CERT_FILE" in GatewaySettings(environment="production").doubts[0]
+    assert not GatewaySettings(environment="production", **files).doubts
+    assert not GatewaySettings().doubts
 
 
 def test_every_origin_in_production() -> None:

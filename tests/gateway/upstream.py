@@ -44,7 +44,7 @@ class Call:
 class Upstream:
     """What the services behind the gateway do in a test, and what they saw."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.behaviours: dict[str, Behaviour] = {}
         self.calls: list[Call] = []
         self.health = health.HealthServicer()
@@ -54,7 +54,9 @@ class Upstream:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 * 1024 * 1024)],
         )
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        free = "127.0.0.1:0"
+        secure = credentials and self.server.add_secure_port(free, credentials)
+        self.address = f"127.0.0.1:{secure or self.server.add_insecure_port(free)}"
 
     def on(self, path: str, behaviour: Behaviour) -> None:
         """Sets what `/package.Service/Method` does."""
@@ -142,9 +144,9 @@ def _remembering(requests: Iterator[Any], seen: list[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def running_upstream() -> Iterator[Upstream]:
-    """A server that stands for all services, as long as the context lasts."""
-    upstream = Upstream()
+def running_upstream(credentials: grpc.ServerCredentials | None = None) -> Iterator[Upstream]:
+    """A server that stands for all services, as long as the context lasts; by TLS where credentials are given."""
+    upstream = Upstream(credentials)
     upstream.serve()
     upstream.server.start()
     try:

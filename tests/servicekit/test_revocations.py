@@ -73,7 +73,7 @@ async def following(address: str) -> AsyncIterator[Revocations]:
         auth_address=address, service_client_id="dataset", service_client_secret=SecretStr("a-secret-of-a-service")
     )
     async with (
-        open_channel(address) as channel,
+        open_channel(address, None) as channel,
         followed_revocations(channel, ServiceIdentity(channel, settings)) as revocations,
     ):
         yield revocations
