@@ -105,7 +105,7 @@ DECIMAL_COMMA = Candidate(
     pa.float64(),
     "-?(0|[1-9][0-9]*)(,[0-9]+)?([eE][+-]?[0-9]{1,3})?",
     "TRY_CAST(replace($t, ',', '.') AS DOUBLE)",
-    _EXACT,
+    f"({_EXACT} AND isfinite(TRY_CAST(replace($t, ',', '.') AS DOUBLE)))",
 )
 GROUPED = "regexp_full_match(t, '-?[1-9][0-9]{0,2}(,[0-9]{3})+|-?[0-9]+')"
 """SQL over `t`: whether it is a number whose commas could as well stand between its thousands."""

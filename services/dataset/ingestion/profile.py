@@ -114,8 +114,6 @@ def _parts(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
 
 def _numbers(values: Values) -> Document:
     numbers = values.numbers()
-    if numbers is None:  # nothing but infinity
-        return {}
     minimum, maximum = numbers.minimum, numbers.maximum
     whole = pa.types.is_integer(values.kind)
     edges = integer_edges(int(minimum), int(maximum)) if whole else even_edges(minimum, maximum)

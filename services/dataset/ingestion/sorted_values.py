@@ -86,11 +86,9 @@ class SortedValues:
         values = pa.array(self._values[self._starts[chosen]]).cast(_storage(self.kind)).cast(self.kind)
         return list(itertools.starmap(Top, zip(as_text(values).to_pylist(), counts.tolist(), strict=True)))
 
-    def numbers(self) -> Numbers | None:
-        """What the finite ones of numbers are like; None if there are none."""
+    def numbers(self) -> Numbers:
+        """What numbers are like; there must be some."""
         values = self._as_numbers()
-        if not len(values):
-            return None
         minimum, maximum = float(values[0]), float(values[-1])
         size = max(abs(minimum), abs(maximum))
         scale = size if size > _LARGEST_SQUARED else 1.0
@@ -115,32 +113,30 @@ class SortedValues:
         return earliest, latest, float(numbers[0]), float(numbers[-1])
 
     def histogram(self, edges: Sequence[float]) -> list[int]:
-        """How many finite numbers, or moments in seconds since 1970, are between edges that enclose them all."""
+        """How many numbers, or moments in seconds since 1970, are between edges that enclose them all."""
         numbers = self._as_numbers()
         below = np.searchsorted(numbers, edges[1:-1], side="left").tolist()
         return [after - before for before, after in itertools.pairwise([0, *below, len(numbers)])]
 
     def _as_numbers(self) -> Floats:
-        """The finite ones, sorted; moments in seconds since 1970."""
+        """Sorted; moments in seconds since 1970."""
         if self._numbers is None:
             numbers: Floats = self._values.astype(np.float64, copy=False)
             if pa.types.is_timestamp(self.kind):
                 numbers = numbers / _PER_SECOND[self.kind.unit]
             elif pa.types.is_date(self.kind):
                 numbers = numbers * _DAY_SECONDS
-            first, last = np.searchsorted(numbers, [-np.inf, np.inf], side="right")[0], np.searchsorted(numbers, np.inf)
-            self._numbers = numbers[first:last]
+            self._numbers = numbers
         return self._numbers
 
     def _decimal_places(self) -> int:
-        """The most digits behind the point in the shortest spelling of any finite one.
+        """The most digits behind the point in the shortest spelling of any number.
 
         A number has a spelling with p digits behind the point if it is the one nearest to k / 10^p for a whole k.
         """
         if not pa.types.is_floating(self.kind):
             return 0
         left = self._values[self._starts]
-        left = left[np.isfinite(left)]
         places = 0
         for digits in range(MOST_DECIMAL_PLACES + 1):
             wide = left.astype(np.float64, copy=False)
@@ -185,7 +181,7 @@ def _quantile(values: Floats, share: float) -> float:
 
 
 def _spelled_places(values: Array) -> int:
-    """The most digits behind the point in the shortest spellings of finite floats; MOST_DECIMAL_PLACES at most."""
+    """The most digits behind the point in the shortest spellings of floats; MOST_DECIMAL_PLACES at most."""
     places = 0
     for start in range(0, len(values), _SPELLED_AT_ONCE):
         for value in values[start : start + _SPELLED_AT_ONCE]:

@@ -28,7 +28,7 @@ class Top(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Finite numbers."""
+    """What numbers are like."""
 
     minimum: float
     maximum: float
@@ -47,7 +47,7 @@ class Lengths(NamedTuple):
 
 
 class Values(Protocol):
-    """The values of a column of a type, missing ones aside."""
+    """The values of a column of a type, missing ones aside; none of them is infinite."""
 
     rows: int  # of the column
     kind: pa.DataType
@@ -67,14 +67,14 @@ class Values(Protocol):
     def top(self, number: int) -> list[Top]:
         """The most frequent ones; equally frequent ones in their order."""
 
-    def numbers(self) -> Numbers | None:
-        """What the finite ones of numbers are like; None if there are none."""
+    def numbers(self) -> Numbers:
+        """What numbers are like; there must be some."""
 
     def moments(self) -> tuple[str, str, float, float]:
         """The first and the last of dates or times: as text, and in seconds since 1970."""
 
     def histogram(self, edges: Sequence[float]) -> list[int]:
-        """How many finite numbers, or moments in seconds since 1970, are between edges that enclose them all."""
+        """How many numbers, or moments in seconds since 1970, are between edges that enclose them all."""
 
 
 class QueriedValues:
@@ -118,19 +118,16 @@ class QueriedValues:
         texts = as_text(found["value"].combine_chunks()).to_pylist()
         return list(itertools.starmap(Top, zip(texts, found["count"].to_pylist(), strict=True)))
 
-    def numbers(self) -> Numbers | None:
-        """What the finite ones of numbers are like; None if there are none."""
+    def numbers(self) -> Numbers:
+        """What numbers are like; there must be some."""
         value = self._number
         quantile = "quantile_cont" if self.rows <= EXACT_QUANTILE_ROWS else "approx_quantile"
         shares = ", ".join(map(str, QUANTILES))
         found = self._one(
-            f"count({value}), min({value}), max({value}), avg({value}), stddev_samp({value}), "
-            f"{quantile}({value}, [{shares}]), {self._decimal_places()}",
-            self._finite,
+            f"min({value}), max({value}), avg({value}), stddev_samp({value}), "
+            f"{quantile}({value}, [{shares}]), {self._decimal_places()}"
         )
-        count, minimum, maximum, mean, deviation, quantiles, places = found
-        if not count:
-            return None
+        minimum, maximum, mean, deviation, quantiles, places = found
         places = min(places, MOST_DECIMAL_PLACES)
         return Numbers(minimum, maximum, mean, deviation or 0.0, tuple(quantiles), places)
 
@@ -144,9 +141,9 @@ class QueriedValues:
         return earliest, latest, float(first), float(last)
 
     def histogram(self, edges: Sequence[float]) -> list[int]:
-        """How many finite numbers, or moments in seconds since 1970, are between edges that enclose them all."""
+        """How many numbers, or moments in seconds since 1970, are between edges that enclose them all."""
         below = ", ".join(counted(f"{self._number} < {edge!r}::DOUBLE") for edge in edges[1:-1])
-        total, *inner = self._one(f"count({self._number}){', ' if below else ''}{below}", self._finite)
+        total, *inner = self._one(f"count({self._number}){', ' if below else ''}{below}")
         return [after - before for before, after in itertools.pairwise([0, *inner, total])]
 
     @cached_property
@@ -172,10 +169,6 @@ class QueriedValues:
             return f"epoch(CAST({self._name} AS TIMESTAMPTZ))"
         return f"CAST({self._name} AS DOUBLE)"
 
-    @property
-    def _finite(self) -> str:
-        return f"isfinite({self._name})" if pa.types.is_floating(self.kind) else f"{self._name} IS NOT NULL"
-
     def _decimal_places(self) -> str:
         """SQL: the most digits behind the point in the shortest spelling of any value of the column."""
         if not pa.types.is_floating(self.kind):
@@ -186,5 +179,5 @@ class QueriedValues:
         exponent = f"coalesce(TRY_CAST(split_part({spelled}, 'e', 2) AS INTEGER), 0)"
         return f"max(greatest(0, {digits} - {exponent}))"
 
-    def _one(self, expressions: str, condition: str = "true") -> tuple[Any, ...]:
-        return one_row(self._connection, f"SELECT {expressions} FROM {self._source} WHERE {condition}")
+    def _one(self, expressions: str) -> tuple[Any, ...]:
+        return one_row(self._connection, f"SELECT {expressions} FROM {self._source}")

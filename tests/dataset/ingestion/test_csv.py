@@ -164,6 +164,21 @@ def test_a_title_above_the_header_is_told(read: Ingest) -> None:
         read("My report\na,b,c\n" + "1,2,3\n" * 20)
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_commas_in_every_number(read: Ingest, delimiter: str) -> None:
+    """Decimal commas in every line but the header don't make the header a title."""
+    lines = ["name;price;note", *(f"x{row};{row},5;y" for row in range(20))]
+    found = read("\n".join(lines).replace(";", delimiter))
+    assert found.table.column_names == ["name", "price", "note"]
+    assert found.table["price"].to_pylist() == [row + 0.5 for row in range(20)]
+
+
+def test_a_title_with_a_delimiter_is_told(read: Ingest) -> None:
+    """A line above the table is told whatever signs it has."""
+    with pytest.raises(Fault, match=r"Line 1 has 1 cell but the lines below have 3"):
+        read("Report; 2024\na,b,c\n" + "1,2,3\n" * 20)
+
+
 @pytest.mark.parametrize("content", ["", "\n\n", "a,b\n"])
 def test_nothing_in_it(read: Ingest, content: str) -> None:
     """A file without a single row is refused."""

@@ -18,11 +18,9 @@ NUMBERS = {
     "money": pa.array(RANDOM.lognormal(3, 1, 500).round(2)),
     "noise": pa.array(RANDOM.random(500)),
     "small": pa.array([1e-7, 2.5e-7, 0.0, -0.0, 1e20, 123456789.125]),
-    "infinite": pa.array([1.5, float("inf"), None, float("-inf"), 1.5]),
-    "nothing but infinite": pa.array([float("inf")]),
+    "missing": pa.array([1.5, None, 2.25, 1.5]),
     "single precision": pa.array([0.1, 2.25, 16777216.0], pa.float32()),
     "one": pa.array([4.5]),
-    "none": pa.array([None, None], pa.float64()),
 }
 MOMENTS = {
     "days": pa.array(["2024-02-29", None, "1500-01-01", "2024-02-29"]).cast(pa.date32()),
@@ -63,9 +61,6 @@ def test_numbers(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     if pa.types.is_integer(ours.kind):
         assert ours.whole_extremes == asked.whole_extremes
     numbers, expected = ours.numbers(), asked.numbers()
-    if expected is None or numbers is None:
-        assert numbers == expected
-        return
     assert (numbers.minimum, numbers.maximum) == (expected.minimum, expected.maximum)
     assert numbers.decimal_places == expected.decimal_places
     assert (numbers.mean, numbers.standard_deviation) == pytest.approx((expected.mean, expected.standard_deviation))
@@ -90,6 +85,4 @@ def test_spelled_decimals(connection: duckdb.DuckDBPyConnection) -> None:
     for numbers in ([1234567890123.4567], [0.1 + 0.2], [1e300, 0.25], [4503599627370497.5], [1e-15], [1.0000001]):
         ours, asked = _both(connection, pa.array(numbers))
         found, expected = ours.numbers(), asked.numbers()
-        assert found is not None
-        assert expected is not None
         assert found.decimal_places == expected.decimal_places, numbers

@@ -83,6 +83,7 @@ def detect(sample: str, *, whole: bool) -> Dialect:
 def _separators(body: str, *, whole: bool) -> tuple[str, str | None]:
     """The delimiter and the escape character by which most records have as many cells as the first, and many."""
     best: tuple[float, int, int, str, str | None] | None = None
+    below_first = 0  # cells of nearly all lines but the first, which has one
     for rank, delimiter in enumerate(DELIMITERS):
         for escape in (None, "\\") if '\\"' in body else (None,):
             records = _records(body, delimiter, escape, whole=whole)
@@ -91,13 +92,16 @@ def _separators(body: str, *, whole: bool) -> tuple[str, str | None]:
             if columns == 1:
                 most, agreeing = counts.most_common(1)[0]
                 if most > 1 and len(records) > 2 and agreeing >= _AGREEMENT * len(records):
-                    raise unreadable(
-                        f"Line 1 has 1 cell but the lines below have {most}: remove what stands above the header."
-                    )
+                    below_first = below_first or most
                 continue
             score = (counts[columns] / len(records), columns, -rank - (escape is not None) * 10, delimiter, escape)
             if best is None or score[:3] > best[:3]:
                 best = score
+    # Not where another delimiter suits all lines: commas may stand in the numbers of every line but the header.
+    if below_first and (best is None or best[0] < _AGREEMENT):
+        raise unreadable(
+            f"Line 1 has 1 cell but the lines below have {below_first}: remove what stands above the header."
+        )
     return (best[3], best[4]) if best else (_NO_DELIMITER, None)
 
 
