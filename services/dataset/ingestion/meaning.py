@@ -22,7 +22,7 @@ def judge(name: str, values: Values, strings: QueriedValues) -> ColumnType:
 
 
 def _strings(name: str, values: QueriedValues) -> ColumnType:
-    """Different for every row: identifiers, unless they are prose. Few: categories. Text otherwise."""
+    """Different for every row: identifiers, unless they are prose. Few, but for remarks: categories. Text otherwise."""
     lengths = values.lengths
     if lengths is None:
         return ColumnType.CATEGORICAL
@@ -32,9 +32,13 @@ def _strings(name: str, values: QueriedValues) -> ColumnType:
             return ColumnType.IDENTIFIER
     if lengths.mean > _LONGEST_CATEGORY:
         return ColumnType.TEXT
-    if values.distinct <= FEW or (values.distinct <= MOST_CATEGORIES and values.distinct <= values.count / 2):
+    if values.distinct <= FEW:
         return ColumnType.CATEGORICAL
-    return ColumnType.TEXT
+    if values.distinct > MOST_CATEGORIES or values.distinct > values.count / 2:
+        return ColumnType.TEXT
+    # A category is learnt and given out as it is. A remark that somebody wrote once, among many rows that say “none”,
+    # is no category: it may tell who it is about.
+    return ColumnType.TEXT if values.lone_sentences() > FEW else ColumnType.CATEGORICAL
 
 
 def _integers(name: str, values: Values) -> ColumnType:

@@ -19,6 +19,8 @@ MOST_DECIMAL_PLACES = 15
 
 _IS_UUID = "regexp_full_match({}, '[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}')"
 
+_IS_SENTENCE = r"regexp_matches({}, '\S\s+\S+\s+\S+\s+\S')"
+
 
 class Top(NamedTuple):
     """A frequent value."""
@@ -157,6 +159,16 @@ class QueriedValues:
         """How many strings have white space inside."""
         [found] = self._one(counted(f"regexp_matches({self._name}, '\\s')"))
         return int(found)
+
+    def lone_sentences(self) -> int:
+        """How many strings of at least four words occur only once."""
+        lone = (
+            f"SELECT {self._name} FROM {self._source} WHERE {self._name} IS NOT NULL "
+            f"GROUP BY {self._name} HAVING count(*) = 1"
+        )
+        found = f"SELECT {counted(_IS_SENTENCE.format(self._name))} FROM ({lone})"
+        [sentences] = one_row(self._connection, found)
+        return int(sentences)
 
     def uuids(self) -> int:
         """How many strings are UUIDs."""

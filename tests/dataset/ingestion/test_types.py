@@ -140,6 +140,13 @@ def test_the_meaning_of_strings(read: Ingest) -> None:
     }
 
 
+def test_remarks_among_many_rows_without_one(read: Ingest) -> None:
+    """What was written once about somebody is text even where most rows say the same; rare words are categories."""
+    rows = [(f"please call Ms Number{row} back", f"town {row}") if row < 30 else ("none", "Rome") for row in range(200)]
+    found = read("remark,town\n" + "".join(f"{remark},{town}\n" for remark, town in rows))
+    assert found.types == {"remark": "text", "town": "categorical"}
+
+
 def test_the_meaning_of_integers(read: Ingest) -> None:
     """Integers are integers, unless they number the rows or are called an identifier and never repeat."""
     lines = ["row,customer_id,order_id,year,salary"]
