@@ -21,7 +21,7 @@ def _case(file: Accepted) -> Any:
     return pytest.param(file, id=file.name, marks=[pytest.mark.slow] if len(file.types) > 1000 else [])
 
 
-@pytest.mark.parametrize("file", map(_case, ACCEPTED))
+@pytest.mark.parametrize("file", [_case(file) for file in ACCEPTED])
 def test_learnable(tmp_path: Path, file: Accepted) -> None:
     """A model gets finite numbers; its rows have the source's columns, types and values; or it is said why not."""
     source = tmp_path / "source"

@@ -23,7 +23,7 @@ def _case(file: Accepted) -> Any:
     return pytest.param(file, id=file.name, marks=[pytest.mark.slow] if len(file.types) > 1000 else [])
 
 
-@pytest.mark.parametrize("file", map(_case, ACCEPTED))
+@pytest.mark.parametrize("file", [_case(file) for file in ACCEPTED])
 async def test_accepted(user: Client, file: Accepted) -> None:
     """Types are right, no value is lost, what was assumed is told, and every export holds the same table."""
     dataset = await user.upload_form(form([("file", file.content(), file.file_name)]), pieces=65_536)
