@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -266,12 +267,18 @@ def read_ca_file(path: str | Path | None) -> Path | None:
     """Returns the file of trusted certificates, if one is named.
 
     Raises:
-        InvalidRequest: if there is no such file.
+        InvalidRequest: if there is no such file, or no certificate in it.
     """
     if not path:
         return None
     if not Path(path).is_file():
         raise InvalidRequest(f"There is no file of certificates at {path}.", reason="INVALID_CA_FILE")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise InvalidRequest(f"The file {path} holds no certificate (PEM).", reason="INVALID_CA_FILE") from None
+    except OSError as error:
+        raise InvalidRequest(f"The file {path} can't be read ({error.strerror}).", reason="INVALID_CA_FILE") from None
     return Path(path)
 
 

@@ -40,6 +40,10 @@ _UNREACHABLE = {
     "timed out": "{url} can't be reached.",
     "unreachable": "{url} can't be reached.",
 }
+_TRUST = (
+    "Where its certificate is of an authority of your own, name that one's file: Client(url, ca_file=…), "
+    "`mirage --ca-file FILE`, or the environment variable MIRAGE_CA_FILE."
+)
 # What it says where something answered that isn't a gRPC server.
 _FOREIGN = "received http2 header with status"
 # What it says where a proxy, or a server that is going away, cut the stream off.
@@ -120,9 +124,14 @@ def _unreachable(error: grpc.RpcError, url: str) -> errors.Unavailable | None:
         return errors.ConnectionLost(f"The connection to {url} broke.")
     if error.code() is not grpc.StatusCode.UNAVAILABLE:
         return None
+    if url.startswith("http://") and "failed to connect" in details and details.endswith("socket closed"):
+        return errors.ConnectionFailed(
+            f"What answers at {url} closes the connection.", hint="If it speaks TLS, its address begins with https://."
+        )
     for sign, message in _UNREACHABLE.items():
         if sign in details:
-            return errors.ConnectionFailed(message.format(url=url))
+            hint = _TRUST if sign in ("ssl", "certificate") else ""
+            return errors.ConnectionFailed(message.format(url=url), hint=hint)
     if "upstream" in details:  # the gateway's own words
         return errors.Unavailable(f"A part of the platform at {url} is not ready.")
     return errors.ConnectionLost(f"The connection to {url} broke.")

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import grpc.aio
 import structlog
@@ -79,9 +80,17 @@ def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
     address, tls = f"{settings.grpc_host}:{settings.grpc_port}", settings.internal_tls
     if tls is not None:
         return server.add_secure_port(address, tls.server_credentials())
-    if settings.environment == "production":  # it may be that a mesh or a tunnel takes care of it
+    # Told and not refused: a mesh may take care of it.
+    if settings.environment == "production" and not _is_loopback(settings.grpc_host):
         log.warning("internal_tls_off", address=address)
     return server.add_insecure_port(address)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _tell(health: health_aio.HealthServicer, *, ready: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import grpc
@@ -96,6 +97,17 @@ def test_failures_of_the_network(code: grpc.StatusCode, text: str, kind: type[er
     """What the gRPC library says by itself becomes a sentence about the platform's address."""
     error = from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=text), URL)
     assert type(error) is kind
+
+
+@pytest.mark.parametrize(("content", "fault"), [(None, "no file"), ("no certificate", "holds no certificate")])
+def test_wrong_file_of_authorities(tmp_path: Path, content: str | None, fault: str) -> None:
+    """A file of trusted certificates that isn't one is told at once, by its name."""
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(errors.InvalidRequest, match=f"{fault}.*") as wrong:
+        AsyncClient("https://localhost", ca_file=file)
+    assert str(file) in str(wrong.value)
 
 
 async def test_nothing_there() -> None:

@@ -19,6 +19,7 @@ import pytest
 
 import mirage
 from deploy.local.ports import free_port
+from tests.support.certificates import Authority
 from tests.support.platform import PlatformForTests
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +219,27 @@ def test_wrong_settings_of_services_are_named(tmp_path: Path) -> None:
     assert "ready" not in start.stdout
     for name in ("LOG_LEVEL", "WORKER_SLOTS", "MAX_FILE_SIZE_MB"):
         assert start.stderr.count(f"  {name}: ") == 1
+
+
+def test_wrong_certificates_are_named(tmp_path: Path) -> None:
+    """Certificates that wouldn't do are told with their file and fault before anything is started."""
+    authority, stranger = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
+    gateway, other = authority.issue("localhost"), authority.issue("elsewhere.example")
+    for settings, fault in (
+        (authority.internal_tls("127.0.0.1") | {"INTERNAL_TLS_CA_FILE": str(stranger.file)}, str(stranger.file)),
+        ({"TLS_CERT_FILE": str(gateway.file), "TLS_KEY_FILE": str(other.key)}, f"{other.key} is not the key of"),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", "deploy.local"],
+            env=environment(tmp_path / "home", MIRAGE_PORT="0", **settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 2
+        assert fault in result.stderr
+        assert result.stderr.count("\n") == 2
+    assert not (tmp_path / "home" / "data" / "postgres").exists()
 
 
 def test_settings_from_a_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.settings import GatewaySettings
+from mirage import AsyncClient, errors
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from mirage.dataset.v1 import dataset_pb2
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
@@ -115,6 +116,23 @@ def test_grpc_and_grpc_web(
     answer = client.post(GET_ME, content=struct.pack(">BI", 0, 0), headers=headers)
     (length,) = struct.unpack_from(">xI", answer.content)
     assert account_pb2.User.FromString(answer.content[5 : 5 + length]).user_id == "u1"
+
+
+async def test_client_library(secure_gateway: RunningEnvoy, authority: Authority, tmp_path: Path) -> None:
+    """The client library trusts a platform by the file of its authority, and says what is wrong without it."""
+    stranger, address = Authority(tmp_path), ("ada@example.org", "correct horse battery")
+    async with AsyncClient(secure_gateway.url, ca_file=authority.file) as trusting:
+        with pytest.raises(errors.NotSupported):  # this upstream has no sessions: the call went through
+            await trusting.login(*address)
+    for url, ca_file, told in (
+        (secure_gateway.url, None, "MIRAGE_CA_FILE"),
+        (secure_gateway.url, stranger.file, "can't be trusted"),
+        (secure_gateway.url.replace("https", "http"), None, "https://"),
+    ):
+        async with AsyncClient(url, ca_file=ca_file) as doubting:
+            with pytest.raises(errors.ConnectionFailed) as failed:
+                await doubting.login(*address)
+        assert told in f"{failed.value} {failed.value.hint}"
 
 
 def test_streams(client: httpx.Client, secure_upstream: Upstream) -> None:

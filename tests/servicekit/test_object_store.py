@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import io
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,9 +13,13 @@ import httpx
 import pytest
 
 from deploy.local.object_store import EmbeddedObjectStore
+from deploy.local.ports import free_port
+from deploy.local.probes import until
+from deploy.local.program import running
 from servicekit.errors import Unavailable
 from servicekit.object_store import ObjectMissing, ObjectStore
 from servicekit.settings import ObjectStoreSettings
+from tests.support.certificates import Authority
 
 
 def _settings(environment: dict[str, str]) -> ObjectStoreSettings:
@@ -140,3 +146,23 @@ async def test_a_file_to_seek_in(store: ObjectStore) -> None:
     assert await asyncio.to_thread(read) == [content[:10], content[-5:], b"", bytes([3, 4])]
     with pytest.raises(ObjectMissing):
         await store.open_file(f"{uuid4()}/none")
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """A store that speaks TLS is trusted by the file of its authority, and by nothing else."""
+    authority = Authority(tmp_path)
+    certificate = authority.issue("127.0.0.1")
+    secured = EmbeddedObjectStore(tmp_path / "objects", free_port(), "tests", secrets.token_urlsafe(16))
+    secured.prepare()
+    tls = ("--cert", str(certificate.file), "--key", str(certificate.key))
+    program = replace(secured.program, command=(*secured.program.command, *tls))
+    environment = secured.environment() | {"S3_SECURE": "true"}
+    with running(program, tmp_path, tmp_path / "object-store.log"):
+        await until(secured.answers, timeout_seconds=60)
+        trusting = ObjectStore(_settings(environment | {"S3_CA_FILE": str(authority.file)}), "kit")
+        await trusting.ensure_bucket()
+        await trusting.put_bytes("owner/key", b"content")
+        assert await trusting.get_bytes("owner/key") == b"content"
+        assert (await trusting.presigned_get("owner/key", 60)).startswith(f"https://{secured.endpoint}/")
+        with pytest.raises(Unavailable):
+            await ObjectStore(_settings(environment), "kit").check()

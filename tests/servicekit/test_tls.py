@@ -4,12 +4,14 @@ import datetime
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from cryptography.hazmat.primitives import serialization
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from servicekit.clients import open_channel
 from servicekit.server import Application, running
@@ -41,8 +43,8 @@ def tls_of(authority: Authority, *hosts: str, trusted: Path | None = None) -> In
 
 
 @asynccontextmanager
-async def serving(tokens: Tokens, tls: InternalTls) -> AsyncIterator[str]:
-    """Serves the standard health protocol by mutual TLS; yields the address."""
+async def serving(tokens: Tokens, tls: InternalTls | None, **others: Any) -> AsyncIterator[str]:
+    """Serves the standard health protocol, by mutual TLS unless that is None; yields the address."""
 
     @asynccontextmanager
     async def application() -> AsyncIterator[Application]:
@@ -51,9 +53,10 @@ async def serving(tokens: Tokens, tls: InternalTls) -> AsyncIterator[str]:
     settings = ServiceSettings(
         database_url=NO_DATABASE,
         shutdown_grace_seconds=0,
-        internal_tls_cert_file=tls.certificate,
-        internal_tls_key_file=tls.key,
-        internal_tls_ca_file=tls.trusted,
+        internal_tls_cert_file=tls and tls.certificate,
+        internal_tls_key_file=tls and tls.key,
+        internal_tls_ca_file=tls and tls.trusted,
+        **others,
     )
     async with running(settings, application()) as address:
         yield address
@@ -157,3 +160,12 @@ def test_in_the_clear_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in InternalTlsSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     assert InternalTlsSettings().internal_tls is None
+
+
+@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", True), ("127.0.0.1", False)])  # noqa: S104 - what it is about
+async def test_in_the_clear_in_production(tokens: Tokens, host: str, told: bool) -> None:
+    """A service that is reached in the clear from other machines says so in production, and serves: a mesh may be."""
+    with capture_logs() as logs:
+        async with serving(tokens, None, environment="production", grpc_host=host) as address:
+            assert await answer(open_channel(address, None)) == health_pb2.HealthCheckResponse.SERVING
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["internal_tls_off"] * told
