@@ -53,6 +53,13 @@ class LooseObjects(Generic[MarkT]):
         statement = update(self._model).where(self._model.key == key).values(due_at=utc_now())
         return await session.scalar(statement.returning(self._model.key)) is not None
 
+    async def remove_if_loose(self, sessions: async_sessionmaker[AsyncSession], store: ObjectStore, key: str) -> None:
+        """Removes an object that was stored for nothing: one that is still marked."""
+        async with sessions.begin() as session:
+            is_loose = await self.hasten(session, key)
+        if is_loose:
+            await self.remove_due(sessions, store)
+
     async def fasten(self, session: AsyncSession, keys: Sequence[str]) -> None:
         """Takes the mark off objects: a row names them, or they are gone."""
         await session.execute(delete(self._model).where(self._model.key.in_(keys)))

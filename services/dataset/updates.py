@@ -1,5 +1,6 @@
 """Changes of a dataset by its owner: its name and so on, who may read it, and types and roles of its columns."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -104,8 +105,14 @@ class Updates:
         planned = plan(columns_of(view.version), understood)
         violations += planned.violations
         violations += corrected(view.dataset.personal_data_by_hand, held_by(*view), understood).violations
-        table = await self._checked_table(owner_id, view.version, planned, understood, violations)
-        return await self._write(owner_id, view, _Wanted(change, confirm_personal_data, understood, planned, table))
+        key = table_key(view.version)
+        try:
+            table = await self._checked_table(owner_id, view.version, planned, understood, violations, key)
+            return await self._write(owner_id, view, _Wanted(change, confirm_personal_data, understood, planned, table))
+        except BaseException:
+            if planned.retypes:
+                await asyncio.shield(loose_objects.remove_if_loose(self._sessions, self._store, key))
+            raise
 
     async def _checked_table(
         self,
@@ -114,6 +121,7 @@ class Updates:
         planned: Planned,
         changes: Sequence[ColumnChange],
         violations: list[Violation],
+        key: str,
     ) -> "_Table | None":
         """Checks the columns against every value; the table made anew and stored, where types change.
 
@@ -130,7 +138,7 @@ class Updates:
             violations += key_violations(planned.columns, changes, await self._profile(version, outcome))
             if violations:
                 raise InvalidRequest(violations)
-            return await self._stored(owner_id, version, outcome) if outcome else None
+            return await self._stored(owner_id, version, outcome, key) if outcome else None
 
     async def _profile(self, version: Version, outcome: Outcome | None) -> Document:
         if outcome is not None:
@@ -138,8 +146,7 @@ class Updates:
         async with self._sessions() as session:
             return await repository.profile_of(session, version)
 
-    async def _stored(self, owner_id: UUID, version: Version, outcome: Outcome) -> "_Table":
-        key = table_key(version)
+    async def _stored(self, owner_id: UUID, version: Version, outcome: Outcome, key: str) -> "_Table":
         async with self._sessions.begin() as session:
             await self._quota.check(session, owner_id, outcome.table.stat().st_size)
             await loose_objects.loosen(session, [key], utc_now() + _TABLES_KEPT)

@@ -105,7 +105,7 @@ class Uploads:
                 stored = await self._store.put_stream(key, arrival.body.file())
             yield Received(key, stored.size, stored.sha256)
         finally:
-            await asyncio.shield(self._remove_if_loose(key))
+            await asyncio.shield(loose_objects.remove_if_loose(self._sessions, self._store, key))
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[None]:
@@ -114,12 +114,6 @@ class Uploads:
                 yield
         except TimeoutError:
             raise UploadTooSlow(self._time_s) from None
-
-    async def _remove_if_loose(self, key: str) -> None:
-        async with self._sessions.begin() as session:
-            is_loose = await loose_objects.hasten(session, key)
-        if is_loose:
-            await loose_objects.remove_due(self._sessions, self._store)
 
     async def _write(self, arrival: Arrival, received: Received, key: str) -> Ticket:
         """Writes the arrival's rows, unless the same upload was faster."""

@@ -31,15 +31,21 @@ class Sample:
 
 
 def samples(table: Path) -> Iterator[Sample]:
-    """A sample of each column of a Parquet file that holds text or integers, in the columns' order."""
+    """A sample of each column of a Parquet file that holds text or whole numbers, in the columns' order.
+
+    Whole numbers are also those of a column of floats that has no others: some programs have no missing integers.
+    """
     with pq.ParquetFile(table, pre_buffer=False) as file:
         fields = dict(enumerate(file.schema_arrow))
-        positions = [index for index, field in fields.items() if _is_text(field.type) or _is_whole(field.type)]
+        looked_at = _is_text, pa.types.is_integer, pa.types.is_floating
+        positions = [index for index, field in fields.items() if any(of(field.type) for of in looked_at)]
         limit = max(FEWEST_VALUES, min(MOST_VALUES, MOST_TABLE_VALUES // max(1, len(positions))))
         for start in range(0, len(positions), _COLUMNS_AT_ONCE):
             chosen = positions[start : start + _COLUMNS_AT_ONCE]
             for position, values in zip(chosen, _samples(file, chosen, limit), strict=True):
-                yield Sample(fields[position].name, values, _is_whole(fields[position].type))
+                kind = fields[position].type
+                if not pa.types.is_floating(kind) or all(map(str.isdecimal, values)):
+                    yield Sample(fields[position].name, values, whole_numbers=not _is_text(kind))
 
 
 def _samples(file: pq.ParquetFile, positions: Sequence[int], limit: int) -> Iterator[tuple[str, ...]]:
@@ -90,6 +96,9 @@ def _spread(column: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
 
 
 def _texts(column: pa.ChunkedArray) -> Iterator[str]:
+    if pa.types.is_floating(column.type):
+        yield from (f"{value:.0f}" if value.is_integer() else str(value) for value in column.drop_null().to_pylist())
+        return
     text = column if _is_text(column.type) else column.cast(pa.string())
     for value in pc.utf8_slice_codeunits(text, 0, LONGEST_VALUE + 1).to_pylist():
         if value and (stripped := value.strip()):
@@ -104,7 +113,3 @@ def _thinned(values: Sequence[str], limit: int) -> Iterator[str]:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_whole(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind))

@@ -10,7 +10,7 @@ import pytest
 from services.dataset.personal_data.kinds import Finding
 from services.dataset.personal_data.scan import scan
 
-Columns = Sequence[tuple[str, Sequence[str | int | None]]]
+Columns = Sequence[tuple[str, Sequence[str | float | None]]]
 Scan = Callable[[Columns], dict[str, Finding]]
 
 

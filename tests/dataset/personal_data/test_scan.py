@@ -60,6 +60,15 @@ def test_whole_numbers(scanned: Scan) -> None:
     }
 
 
+def test_whole_numbers_kept_as_floats(scanned: Scan) -> None:
+    """Where a missing value made floats of a column of numbers, as pandas does, they are found all the same."""
+    cards = [float(FAKE.credit_card_number("visa16")) for _ in range(80)]
+    phones = [float(f"33612{n:06}") for n in range(1_000, 1_080)]
+    found = scanned([("a", [*cards, None]), ("mobile", [*phones, None]), ("mobile_minutes", [*phones, 1.5])])
+    kinds = {name: finding.kind for name, finding in found.items()}
+    assert kinds == {"a": Kind.CARD_NUMBER, "mobile": Kind.PHONE_NUMBER}
+
+
 def test_wrong_checksums_count_with_the_columns_name(scanned: Scan) -> None:
     """Numbers that fail their checksum are taken for what the column's name says, and for nothing without it."""
     wrong = [f"FR76 3000 6000 0112 3456 78{n:02} 000" for n in range(50)]

@@ -187,6 +187,18 @@ async def test_confirming_nothing(platform: Platform) -> None:
     assert (await user.update(people.dataset_id, description="still public")).visibility == "public"
 
 
+async def test_a_refused_change_leaves_no_table(platform: Platform) -> None:
+    """A table that was made for other types goes where the change is refused after all."""
+    user = platform.user()
+    dataset = await user.upload(PEOPLE)
+    before = await platform.objects(user)
+    async with refused("PERSONAL_DATA_FOUND"):
+        await user.update(dataset.dataset_id, [{"name": "age", "type": "float"}], visibility="public")
+    assert await platform.objects(user) == before
+    assert not await platform.marks(user)
+    assert (await user.get(dataset.dataset_id)).latest_version == 1
+
+
 async def test_uploaded_as_public(platform: Platform) -> None:
     """A file uploaded as public that holds people stays private, and its owner is told why."""
     user, other = platform.user(), platform.user()
