@@ -44,6 +44,19 @@ def local_replies(
             "The request can't be read: its body or its parameters are not of the form that the route takes.",
             condition=_details_contain("grpc_json_transcode"),
         ),
+        # Here Envoy has no text of its own, or one that says nothing.
+        LocalReply(
+            400,
+            "INVALID_REQUEST",
+            "The path can't be read: it holds an encoded slash or null, or more “..” than segments.",
+            condition=_details_contain("path_normalization_failed"),
+        ),
+        LocalReply(
+            400, "INVALID_REQUEST", "The request has no header Host.", condition=_details_contain("missing_host_header")
+        ),
+        LocalReply(
+            400, "INVALID_REQUEST", "The request is not well-formed HTTP/1.1.", condition=_details_contain("http1.")
+        ),
         LocalReply(400, "INVALID_REQUEST", _ENVOYS_OWN_TEXT),
         LocalReply(
             401,
@@ -70,8 +83,16 @@ def local_replies(
         LocalReply(413, "REQUEST_TOO_LARGE", f"The request's body is larger than {max_request_size_mb} MB."),
         LocalReply(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be JSON: Content-Type: application/json."),
         LocalReply(421, "HOST_NOT_ALLOWED", "This host name is not served here."),
+        LocalReply(426, "HTTP_VERSION_NOT_SERVED", "HTTP/1.0 and older are not served: send HTTP/1.1 or HTTP/2."),
         LocalReply(429, "RATE_LIMIT_EXCEEDED", "Too many requests. Try again later."),
         LocalReply(431, "HEADERS_TOO_LARGE", "The request's headers are too large."),
+        LocalReply(
+            501,
+            "INVALID_REQUEST",
+            "The request's Transfer-Encoding is not known here: chunked is.",
+            condition=_details_contain("http1.invalid_transfer_encoding"),
+            becomes=400,
+        ),
         LocalReply(
             503, "UNAVAILABLE", "The platform, or a part of it, can't serve just now. Try again soon.", retry_after_s=5
         ),

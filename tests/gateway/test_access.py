@@ -186,22 +186,26 @@ def test_security_headers_on_every_answer(signed_in: httpx.Client, method: str, 
 
 
 @pytest.mark.parametrize(
-    ("request_line", "headers", "status"),
+    ("request_line", "headers", "status", "told"),
     [
-        ("GET /auth%2Fme HTTP/1.1", "Host: localhost", 400),
-        ("GET /auth/me HTTP/1.1", "Host: localhost\r\nX-Large: " + "x" * 100_000, 431),
-        ("GET /auth/me HTTP/1.1", "", 400),
-        ("GET /auth/me HTTP/1.1", "Host: evil.example", 421),
+        ("GET /auth%2Fme HTTP/1.1", "Host: localhost", 400, b"encoded slash"),
+        ("GET /auth/me HTTP/1.1", "Host: localhost\r\nX-Large: " + "x" * 100_000, 431, b"headers are too large"),
+        ("GET /auth/me HTTP/1.1", "", 400, b"no header Host"),
+        ("GET /auth/me HTTP/1.1", "Host: evil.example", 421, b"host name"),
+        ("GET /auth/me HTTP/1.0", "Host: localhost", 426, b"HTTP/1.0"),
+        ("POST /auth/login HTTP/1.1", "Host: localhost\r\nTransfer-Encoding: other", 400, b"Transfer-Encoding"),
+        ("GET /auth/me HTTP/1.1", "Host: localhost\r\nContent-Length: -1", 400, b"not well-formed"),
     ],
 )
 def test_requests_that_end_before_any_filter(
-    gateway: RunningEnvoy, request_line: str, headers: str, status: int
+    gateway: RunningEnvoy, request_line: str, headers: str, status: int, told: bytes
 ) -> None:
-    """Answers that Envoy makes before its filters see the request have the shape and the headers, too."""
+    """Answers that Envoy makes before its filters see the request have the shape and headers, and say what is wrong."""
     request = "\r\n".join(filter(None, (request_line, headers, "Connection: close"))) + "\r\n\r\n"
     answer = exchange(gateway.host, gateway.port, request.encode())
     assert answer.status == status
     assert b'"success":false' in answer.body
+    assert told in answer.body
     for name, value in SECURITY_HEADERS.items():
         assert answer.headers[name] == value
 
