@@ -44,7 +44,7 @@ class Accounts:
             RateLimited: too many registrations from there.
             EmailTaken: another account has the address.
         """
-        registration = validated(Registration, values)
+        registration = await self._passwords.validated(Registration, values)
         await self._throttle.admit(address_bucket(REGISTRATION, address))
         password_hash = await self._passwords.hash(registration.password)
         account = new_account(
@@ -105,7 +105,9 @@ class Accounts:
             WrongPassword: the old password is not the one in force.
         """
         before = await self.me(caller)
-        change = validated(PasswordChange, {**values, "email": before.email, "display_name": before.display_name})
+        change = await self._passwords.validated(
+            PasswordChange, {**values, "email": before.email, "display_name": before.display_name}
+        )
         await self._confirm(before, change.old_password, address, field="old_password")
         password_hash = await self._passwords.hash(change.new_password)
         async with self._database.sessions.begin() as session:

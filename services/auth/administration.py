@@ -151,7 +151,7 @@ async def appoint(
     """
     generated = "" if password else secrets.token_urlsafe(18)
     values = {"email": email, "display_name": display_name, "password": password or generated}
-    registration = validated(Registration, values)
+    registration = await passwords.validated(Registration, values)
     password_hash = await passwords.hash(registration.password)
     now = utc_now()
     account = new_account(

@@ -1,20 +1,23 @@
-"""Passwords: argon2id hashes, made and checked off the event loop; bcrypt's are verified and upgraded."""
+"""Passwords: judged, and argon2id hashes made and checked, off the event loop; bcrypt's are verified and upgraded."""
 
 import asyncio
 import os
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.base import ensure_bytes
 from pwdlib.hashers.bcrypt import BcryptHasher
+from pydantic import BaseModel
 
+from servicekit.validation import validated
 from services.auth.settings import PasswordSettings
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
 ResultT = TypeVar("ResultT")
 
 _BCRYPT_MAX_BYTES = 72
@@ -62,11 +65,19 @@ class Passwords:
         )
         return Verdict(correct, upgraded_hash) if stored_hash else Verdict(correct=False, upgraded_hash=None)
 
+    async def validated(self, model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
+        """Reads values with a new password, whose judging may take as long as a hash, into a model.
+
+        Raises:
+            InvalidRequest: with one violation for every wrong field.
+        """
+        return await self._off_loop(validated, model, values)
+
     def close(self) -> None:
         """Lets the threads end."""
         self._threads.shutdown(wait=False)
 
-    async def _off_loop(self, function: Callable[..., ResultT], *arguments: str) -> ResultT:
+    async def _off_loop(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 

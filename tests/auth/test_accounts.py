@@ -45,7 +45,7 @@ async def test_register_names_every_wrong_field(auth: AuthService) -> None:
         await auth.register("nobody", "hunter2", "")
     assert set(refusal.violations) == {"email", "password", "display_name"}
     assert "10 to 128 characters" in refusal.violations["password"]
-    assert "an upper-case letter, a symbol" in refusal.violations["password"]
+    assert "is too easy to guess. This is a very common password." in refusal.violations["password"]
     assert "hunter2" not in refusal.message
 
 
@@ -54,16 +54,10 @@ async def test_register_names_every_wrong_field(auth: AuthService) -> None:
     [
         ("Short-1", "10 to 128"),
         ("Long-1" + "x" * 123, "10 to 128"),
-        ("onlylowercase", "2 more of: an upper-case letter, a digit, a symbol"),
-        ("lowercase1234", "1 more of: an upper-case letter, a symbol"),
-        ("Aa1Aa1Aa1Aa1", "6 different characters"),
         ("My-lovelace-77", "name of the e-mail address"),
         ("Grandmother-ada-9", "must not contain your name"),
         ("At-EXAMPLE-since-9", "domain of the e-mail address"),
-        ("Passw0rd-2026!", "words that everybody takes"),
-        ("$ecret-W3lcome-1", "words that everybody takes"),
-        ("Qwertz-12345678", "keys in a row"),
-        ("Abcdefgh-87654321", "keys in a row"),
+        ("Passw0rd-2026!", "too easy to guess"),
     ],
 )
 async def test_weak_passwords(auth: AuthService, password: str, fault: str) -> None:
@@ -79,7 +73,7 @@ async def test_everything_that_is_weak_is_told_at_once(auth: AuthService) -> Non
     async with refused("INVALID_REQUEST") as refusal:
         await auth.register("password@summer.example", "password", "Password")
     told = refusal.violations["password"]
-    for fault in ("10 to 128", "2 more of", "everybody takes", "name of the e-mail", "your name"):
+    for fault in ("10 to 128", "too easy to guess", "name of the e-mail", "your name"):
         assert fault in told
 
 
@@ -87,7 +81,7 @@ async def test_everything_that_is_weak_is_told_at_once(auth: AuthService) -> Non
     "password", ["Correct-horse-7", "correct horse battery staple", "пароль-Сложный-1", "x" * 7 + "Aa1-3456789" * 11]
 )
 async def test_strong_passwords(auth: AuthService, password: str) -> None:
-    """A mixture, a long phrase, any script, and up to 128 characters: all are good to sign in with."""
+    """A few words, a long phrase, any script, and up to 128 characters: all are good to sign in with."""
     user = await auth.register("ada@example.org", password)
     assert (await auth.login("ada@example.org", password)).user_id == user.user_id
 
