@@ -70,9 +70,14 @@ class ObjectStore:
         self._signer = _client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
 
     async def ensure_bucket(self) -> None:
-        """Makes the bucket unless it is there."""
-        if not await self._in_thread(self._client.bucket_exists, self.bucket):
+        """Makes the bucket unless it is there; processes of a service that start at once may all do so."""
+        if await self._in_thread(self._client.bucket_exists, self.bucket):
+            return
+        try:
             await self._in_thread(self._client.make_bucket, self.bucket)
+        except (S3Error, InvalidResponseError):  # another process may have been faster
+            if not await self._in_thread(self._client.bucket_exists, self.bucket):
+                raise
 
     async def check(self) -> None:
         """Raises unless the object store answers, soon and at the first try."""

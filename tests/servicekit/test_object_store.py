@@ -52,6 +52,14 @@ async def test_stream_round_trip(store: ObjectStore, tmp_path: Path) -> None:
     assert await store.size(key) == len(whole)
 
 
+async def test_bucket_made_by_many(object_store: EmbeddedObjectStore) -> None:
+    """Processes that start at the same time find the bucket that one of them made."""
+    settings = _settings(object_store.environment(bucket_prefix=f"many-{uuid4().hex[:8]}"))
+    stores = [ObjectStore(settings, "kit") for _ in range(8)]
+    await asyncio.gather(*(store.ensure_bucket() for store in stores))
+    await stores[0].check()
+
+
 async def test_empty_stream(store: ObjectStore) -> None:
     """An empty object is an object."""
     key = f"{uuid4()}/empty"
