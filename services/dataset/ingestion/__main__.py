@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+import duckdb
+
 from servicekit.errors import is_disk_full
 from services.dataset.ingestion.faults import Fault, TypesDontFit
 from services.dataset.ingestion.messages import Message, Said
@@ -57,7 +59,7 @@ def _work(task: Task, voice: TextIO) -> None:
         say(Said.FAULT, [fault.reason, fault.message])
     except TypesDontFit as misfit:
         say(Said.MISFIT, dict(misfit.faults))
-    except MemoryError:
+    except (MemoryError, duckdb.OutOfMemoryException):
         say(Said.OUT_OF_MEMORY, None)
     except Exception as error:  # whoever waits must hear of it
         if is_disk_full(error):

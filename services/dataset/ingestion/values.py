@@ -17,6 +17,8 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 MOST_DECIMAL_PLACES = 15
 """More aren't told from noise."""
 
+_LONG = 64  # mean characters
+
 _IS_UUID = "regexp_full_match({}, '[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}')"
 
 _IS_SENTENCE = r"regexp_matches({}, '\S\s+\S+\s+\S+\s+\S')"
@@ -100,8 +102,11 @@ class QueriedValues:
     @cached_property
     def distinct(self) -> int:
         """How many different ones."""
-        # As a subquery rather than count(DISTINCT v): so it can work on disk where memory is short.
-        different = f"SELECT DISTINCT {self._name} FROM {self._source} WHERE {self._name} IS NOT NULL"
+        # As a subquery rather than count(DISTINCT v): so it can work on disk where memory is short. Long strings it
+        # would hold all the same, so they are told apart by their MD5.
+        is_long = pa.types.is_string(self.kind) and self.lengths is not None and self.lengths.mean > _LONG
+        value = f"md5_number({self._name})" if is_long else self._name
+        different = f"SELECT DISTINCT {value} FROM {self._source} WHERE {self._name} IS NOT NULL"
         [distinct] = one_row(self._connection, f"SELECT count(*) FROM ({different})")
         return int(distinct)
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.dataset.ingestion.histograms import day_edges, even_edges, integer_edges
 from services.dataset.ingestion.pipeline import ingest
-from services.dataset.ingestion.tasks import Task
+from services.dataset.ingestion.tasks import Limits, Task
 from services.dataset.ingestion.values import QUANTILES
 from tests.dataset.ingestion.conftest import Ingest, Ingested
 
@@ -111,6 +111,15 @@ def test_text(read: Ingest) -> None:
     }
     assert "top_values" not in profile
     assert found.profile("id")["text"]["minimum_length"] == 2
+
+
+def test_prose_beyond_memory(read: Ingest) -> None:
+    """Long texts, all of them different but one, are counted in a fraction of the memory that they would fill."""
+    texts = [f"{row:05d} " + "word " * 1_000 for row in range(8_000)]
+    content = "text\n" + "".join(f"{text}\n" for text in [*texts, texts[0]])
+    found = read(content, Limits(database_memory_bytes=40_000_000))
+    assert found.profile("text")["distinct_count"] == 8_000
+    assert found.outcome.profile["duplicate_row_count"] == 1
 
 
 def test_duplicate_rows(read: Ingest) -> None:

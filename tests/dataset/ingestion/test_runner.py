@@ -14,7 +14,7 @@ import pytest
 from servicekit.column_types import ColumnType
 from services.dataset.ingestion.faults import Fault, Reason, TypesDontFit
 from services.dataset.ingestion.runner import IngestionRunner
-from services.dataset.ingestion.tasks import Task
+from services.dataset.ingestion.tasks import Limits, Task
 
 ROOT = Path(__file__).resolve().parents[3]
 _DEADLINE_S = 60.0
@@ -109,6 +109,14 @@ async def test_cancelling_ends_the_child(runner: IngestionRunner, tmp_path: Path
         await work
     assert _is_gone(child)
     assert (await runner.ingest(_task(tmp_path, "next", "a\n1\n"), _silent)).row_count == 1
+
+
+async def test_the_databases_memory_is_limited(runner: IngestionRunner, tmp_path: Path) -> None:
+    """A file for which the database has too little memory fails with the same reason, not as a fault of ours."""
+    task = _large(tmp_path).model_copy(update={"limits": Limits(database_memory_bytes=500_000)})
+    with pytest.raises(Fault) as fault:
+        await runner.ingest(task, _silent)
+    assert fault.value.reason is Reason.NEEDS_TOO_MUCH_MEMORY
 
 
 async def test_memory_is_limited(tmp_path: Path) -> None:
