@@ -53,5 +53,8 @@ def known(generator: Any, provider: str, name: str) -> Any:
 
 
 def plain(values: Sequence[str] | Mapping[str, float] | None) -> list[str]:
-    """A provider's values, with or without weights, each once."""
-    return list(dict.fromkeys(values or ()))
+    """A provider's values, with or without weights, each once.
+
+    Sorted, for some come in another order in every process.
+    """
+    return sorted(dict.fromkeys(values or ()))

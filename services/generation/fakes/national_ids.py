@@ -4,10 +4,12 @@ Where a country has numbers that it gives to nobody and that still pass, those a
 number 000, American ones an area that was never given out in order. The others have none such.
 """
 
+import random
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,9 +63,21 @@ def _from_faker(column: FakeColumn, draws: np.random.Generator) -> Write:
     def write(places: Places, attempt: int) -> list[str]:
         # What Faker knows of a country may run out; longer numbers never do.
         numbers = digits(len(places), max(0, attempt - 4) * 2, draws)
-        return [str(generator.ssn()) + number for number in numbers]
+        with _same_chance(draws):
+            return [str(generator.ssn()) + number for number in numbers]
 
     return write
+
+
+@contextmanager
+def _same_chance(draws: np.random.Generator) -> Iterator[None]:
+    """Some of Faker's providers draw from the process's own chance: it is the seed's meanwhile."""
+    before = random.getstate()
+    random.seed(int(draws.integers(2**63)))
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _written(value: str, pattern: Pattern | None, marks: str) -> str:

@@ -1,6 +1,10 @@
 """What holds of invented columns as a whole: repeats, uniqueness, chance, and what happens where names run out."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +28,28 @@ def test_same_seed_same_values() -> None:
     other = invented(source, "de_DE", seed=6)
     assert invented(source, "de_DE", seed=5, key=b"another key, as long as this one") == first
     assert all(first[name] != other[name] for name in KINDS)
+
+
+_TOLD = """
+from tests.generation.fakes.tables import invented, people
+source = people("en_US", 40)
+print(ascii([invented(source, locale, rows=60) for locale in ("it_IT", "uk_UA")]))
+"""
+
+
+def test_same_seed_in_every_process() -> None:
+    """Another process, in which sets have another order and chance another beginning, invents the same."""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _TOLD],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=Path(__file__).parents[3],
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(told) == 1
 
 
 def test_people_come_back_as_often() -> None:
