@@ -6,7 +6,6 @@ import stat
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import Barrier
 from uuid import UUID
 
 import grpc
@@ -25,6 +24,7 @@ from services.auth import identities, keys
 from services.auth.errors import ConfigurationError
 from services.auth.tokens import AccessTokens
 from tests.auth.conftest import SECRETS
+from tests.auth.first_key import tell_first_key_id
 from tests.auth.platform import AuthService, bearer, claims_of
 from tests.support.errors import refused
 from tests.support.walk import Token, walk
@@ -49,11 +49,6 @@ def write_key(directory: Path, name: str, private_key: ec.EllipticCurvePrivateKe
     path = directory / name
     path.write_bytes(private_key.private_bytes(PEM, PKCS8, PLAIN))
     path.chmod(0o600)
-
-
-def _first_key_id(directory: Path, start: Barrier) -> str:
-    start.wait(60)
-    return keys.load_or_create(directory).signing_key(utc_now()).key_id
 
 
 def token_of(source: keys.SigningKeys, user_id: str, session_id: str, role: Role = Role.USER) -> str:
@@ -172,10 +167,15 @@ def test_first_start_makes_a_private_key(tmp_path: Path) -> None:
 def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     """Several processes that find no key end up with the same one."""
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, context.Pool(3) as pool:
-        start = manager.Barrier(3)
-        running = [pool.apply_async(_first_key_id, (tmp_path / "keys", start)) for _ in range(3)]
-        assert len({result.get(60) for result in running}) == 1
+    start, key_ids = context.Barrier(3), context.SimpleQueue()
+    arguments = (tmp_path / "keys", start, key_ids)
+    processes = [context.Process(target=tell_first_key_id, args=arguments, daemon=True) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len({key_ids.get() for _ in processes}) == 1
     assert len(list((tmp_path / "keys").glob("*.pem"))) == 1
 
 
