@@ -160,7 +160,7 @@ def test_versions(secure_gateway: RunningEnvoy, authority: Authority, version: s
     context.minimum_version = context.maximum_version = version
     with socket.create_connection((secure_gateway.host, secure_gateway.port), timeout=30) as connection:
         if version is ssl.TLSVersion.TLSv1_1:
-            with pytest.raises((ssl.SSLError, ConnectionError)):
+            with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
                 context.wrap_socket(connection, server_hostname="localhost")
         else:
             with context.wrap_socket(connection, server_hostname="localhost") as secured:
