@@ -19,6 +19,7 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint, QueueManagerId
 from pgqueuer.models import Job as QueueRow
 from pgqueuer.models import TracebackRecord
+from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
@@ -78,6 +79,8 @@ class _ConsumerQueries(Queries):
     ) -> list[QueueRow]:
         """Claims rows."""
         try:
+            if isinstance(self.driver, _ConsumerDriver):
+                await self.driver.listen_again()
             return await super().dequeue(
                 batch_size, entrypoints, queue_manager_id, global_concurrency_limit, heartbeat_timeout
             )
@@ -107,7 +110,36 @@ class _ConsumerQueries(Queries):
 
 
 class _ConsumerDriver(AsyncpgPoolDriver):
-    """The queue's connections, whose end is no error where the database has cut the one that listens before."""
+    """The queue's connections. The one that listens is replaced when it was cut, and its end is no error."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(pool)
+        self._heard: list[tuple[str, NotifyCallback]] = []
+        self._deaf = False
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Calls back with what is announced on a channel."""
+        self._heard.append((channel, callback))
+        await self._listen(channel, callback)
+
+    async def listen_again(self) -> None:
+        """Listens on a new connection if the one that listened has ended; raises DATABASE_AWAY if none is to be had."""
+        if not self._deaf:
+            return
+        async with self._lock:
+            self._listener_connection = None  # the pool has let go of it when it ended
+        for channel, callback in self._heard:
+            await self._listen(channel, callback)
+        self._deaf = False
+        log.info("queue_listens_again")
+
+    async def _listen(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        if self._listener_connection is not None:
+            self._listener_connection.add_termination_listener(self._cut)
+
+    def _cut(self, _connection: object) -> None:
+        self._deaf = True
 
     async def __aexit__(self, *exception: object) -> None:
         with suppress(asyncpg.InterfaceError):
