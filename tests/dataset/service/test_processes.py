@@ -63,7 +63,7 @@ class ServiceProcess:
 async def a_process(surroundings: Surroundings) -> AsyncIterator[ServiceProcess]:
     """A process that serves; killed at the end unless it is gone."""
     values = surroundings.settings.model_dump()
-    environment = {name.upper(): _plain(value) for name, value in values.items()}
+    environment = {name.upper(): _plain(value) for name, value in values.items() if value is not None}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
