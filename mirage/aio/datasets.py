@@ -1,7 +1,7 @@
 """Datasets: `client.datasets`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from mirage.aio.paging import collect
 from mirage.aio.watching import follow
 from mirage.connection import Connection
 from mirage.dataset.v1 import dataset_pb2 as pb
-from mirage.errors import DatasetFailed, NotFound, NotPossible
+from mirage.errors import DatasetFailed, MirageError, NotFound, NotPossible
 from mirage.progress import dataset_progress, upload_progress
 from mirage.records.dataset import DatasetEvent, DatasetFields, DatasetVersion, Stats, row_of
 from mirage.states import dataset_state_value
@@ -260,13 +260,20 @@ class AsyncDatasets:
 
         Raises:
             UnusableTable: if it isn't a table; nothing was sent.
-            DatasetFailed: if the platform can't read it.
+            DatasetFailed: if the platform can't read it. Nothing of it is kept, unless nobody waited.
         """
         with upload_progress(progress, name) as bar:
             dataset = await self.send(
                 source, name=name, description=description, visibility=visibility, sent=bar.advance
             )
-        return await dataset.wait(progress) if wait else dataset
+        if not wait:
+            return dataset
+        try:
+            return await dataset.wait(progress)
+        except DatasetFailed:
+            with suppress(MirageError):  # why the file can't be read says more than why it can't be deleted
+                await dataset.delete()
+            raise
 
     async def send(
         self,

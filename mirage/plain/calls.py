@@ -76,15 +76,22 @@ def blocking(method: Callable[..., Coroutine[Any, Any, Any]], wrap: Callable[[An
     return Blocking(method, call)
 
 
-def waiting(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, C]], wrap: Callable[[C], L]) -> Blocking[P, L]:
-    """Returns the plain form of a method with `wait` and `progress`; the calling thread waits and draws."""
+def waiting(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, C]],
+    wrap: Callable[[C], L],
+    attended: Callable[[C], L] | None = None,
+) -> Blocking[P, L]:
+    """Returns the plain form of a method with `wait` and `progress`; the calling thread waits and draws.
+
+    `attended` makes what is waited for, where that is another thing than what is returned.
+    """
 
     def call(bound: Callable[..., Coroutine[Any, Any, C]], *arguments: Any, **options: Any) -> L:
         wait = options.pop("wait", True)
-        started = wrap(LOOP.call(partial(bound, *arguments, wait=False, **options)))
+        started = LOOP.call(partial(bound, *arguments, wait=False, **options))
         if wait:
-            started.wait(options.get("progress"))
-        return started
+            (attended or wrap)(started).wait(options.get("progress"))
+        return wrap(started)
 
     return Blocking(method, call)
 

@@ -1,10 +1,12 @@
 """Datasets: `client.datasets`."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from mirage.aio.datasets import AsyncDataset, AsyncDatasets
 from mirage.dataset.v1 import dataset_pb2 as pb
+from mirage.errors import DatasetFailed, MirageError
 from mirage.plain.calls import Plain, blocking, each, waiting
 from mirage.plain.loop import LOOP
 from mirage.progress import dataset_progress
@@ -63,9 +65,22 @@ class Dataset(Plain[AsyncDataset], DatasetFields):
         return self.settle()
 
 
+class _Uploaded(Dataset):
+    """One that the caller of `upload` waits for: if it can't be read, nothing of it is kept."""
+
+    def wait(self, progress: bool | None = None, timeout_s: float | None = None) -> "Dataset":
+        """Waits as any does."""
+        try:
+            return super().wait(progress, timeout_s)
+        except DatasetFailed:
+            with suppress(MirageError):  # why the file can't be read says more than why it can't be deleted
+                self.delete()
+            raise
+
+
 class Datasets(Plain[AsyncDatasets]):
     """The caller's datasets."""
 
-    upload = waiting(AsyncDatasets.upload, Dataset)
+    upload = waiting(AsyncDatasets.upload, Dataset, _Uploaded)
     list = blocking(AsyncDatasets.list, each(Dataset))
     get = blocking(AsyncDatasets.get, Dataset)
