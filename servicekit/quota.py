@@ -1,6 +1,8 @@
 """How much one user may have stored, over all services."""
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -33,6 +35,26 @@ class StorageQuotaExceeded(ServiceError):
         )
 
 
+class Allowance(NamedTuple):
+    """What a user had stored when it was looked at, and may have."""
+
+    used_bytes: int
+    limit_bytes: float  # infinite for no limit
+
+    async def hold(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Passes on what arrives, for as long as it fits: a length that nobody declared is known only then.
+
+        Raises:
+            StorageQuotaExceeded: it is more than fits.
+        """
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if self.used_bytes + size > self.limit_bytes:
+                raise StorageQuotaExceeded(self.used_bytes, size, int(self.limit_bytes))
+            yield chunk
+
+
 class StorageQuota:
     """Checks what a user has stored in this service and in another against the quota."""
 
@@ -42,7 +64,7 @@ class StorageQuota:
         self._own = own
         self._elsewhere = elsewhere
 
-    async def check(self, session: AsyncSession, owner_id: UUID, more_bytes: int = 0) -> None:
+    async def check(self, session: AsyncSession, owner_id: UUID, more_bytes: int = 0) -> Allowance:
         """Makes sure that a user may have so many bytes more; with 0, that the quota isn't used up.
 
         Called in the transaction that writes what is added, it holds also where several come at once: they take
@@ -52,12 +74,13 @@ class StorageQuota:
             StorageQuotaExceeded: it would be too much.
         """
         if not self._limit_bytes:
-            return
+            return Allowance(0, math.inf)
         elsewhere = await self._known_elsewhere(owner_id)
         await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"storage:{owner_id}", 0))))
         used = await self._own(session, owner_id) + elsewhere
         if used + max(more_bytes, 1) > self._limit_bytes:
             raise StorageQuotaExceeded(used, more_bytes, self._limit_bytes)
+        return Allowance(used, self._limit_bytes)
 
     async def _known_elsewhere(self, owner_id: UUID) -> int:
         try:

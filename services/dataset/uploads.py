@@ -98,11 +98,12 @@ class Uploads:
         try:
             # Inside: a caller who goes away while this is committed leaves the mark.
             async with self._sessions.begin() as session:
-                await self._quota.check(session, arrival.owner_id, arrival.body.opening.declared_bytes or 0)
+                declared = arrival.body.opening.declared_bytes or 0
+                allowance = await self._quota.check(session, arrival.owner_id, declared)
                 due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
                 await loose_objects.loosen(session, [key], due_at)
             async with self._time_limit():
-                stored = await self._store.put_stream(key, arrival.body.file())
+                stored = await self._store.put_stream(key, allowance.hold(arrival.body.file()))
             yield Received(key, stored.size, stored.sha256)
         finally:
             await asyncio.shield(loose_objects.remove_if_loose(self._sessions, self._store, key))

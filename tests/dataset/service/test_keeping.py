@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from google.api.httpbody_pb2 import HttpBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.local.object_store import EmbeddedObjectStore
+from mirage.dataset.v1 import dataset_pb2 as pb
 from servicekit.sweeping import Named, Sweep, Sweeper
 from servicekit.timestamps import utc_now
 from services.dataset.models import Version, loose_objects
@@ -66,6 +68,25 @@ async def test_a_full_quota(platform: Platform) -> None:
         async with refused("STORAGE_QUOTA_EXCEEDED"):
             await change
     assert (await user.get(dataset.dataset_id)).latest_version == 1
+
+
+async def test_a_length_that_nobody_declared(platform: Platform) -> None:
+    """A file that is too large for what is left is refused as soon as it is, not when all of it has arrived."""
+    user = platform.user()
+    platform.dependents.stored_bytes[user.user_id] = QUOTA_BYTES // 2
+    sent = 0
+
+    async def endless() -> AsyncIterator[pb.UploadDatasetRequest]:
+        nonlocal sent
+        yield pb.UploadDatasetRequest(name="endless", body=HttpBody(content_type="text/csv", data=b"number\n"))
+        while True:
+            yield pb.UploadDatasetRequest(body=HttpBody(data=b"1234567\n" * 8192))
+            sent += 65_536
+
+    async with refused("STORAGE_QUOTA_EXCEEDED"):
+        await user.start_upload(endless())
+    assert sent < 20 * QUOTA_BYTES
+    assert await platform.nothing_left(user)
 
 
 async def test_two_uploads_at_once(platform: Platform) -> None:
