@@ -49,6 +49,11 @@ def _words(value: str) -> str:
     return _PUNCTUATION.sub(" ", "".join(mark for mark in plain if not unicodedata.combining(mark))).strip()
 
 
+def _one_name(value: str) -> str:
+    """A name in one word: `Hans-Jörg` is `Hansjörg`."""
+    return _words(value).replace(" ", "")
+
+
 def _name(value: str) -> str:
     """The words of a name without titles, in an order of their own: `Meyer, Dr. Anna` is `Anna Meyer`."""
     words = _words(value).split()
@@ -79,8 +84,8 @@ NORMAL: Final[Mapping[PersonalKind, Callable[[str], str]]] = {
     PersonalKind.EMAIL: lambda value: value.strip().casefold(),
     PersonalKind.PHONE_NUMBER: _phone,
     PersonalKind.FULL_NAME: _name,
-    PersonalKind.FIRST_NAME: _words,
-    PersonalKind.LAST_NAME: _words,
+    PersonalKind.FIRST_NAME: _one_name,
+    PersonalKind.LAST_NAME: _one_name,
     PersonalKind.POSTAL_ADDRESS: _words,
     PersonalKind.STREET_ADDRESS: _words,
     PersonalKind.CITY: _words,

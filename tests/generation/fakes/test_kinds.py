@@ -16,6 +16,7 @@ from stdnum.it import codicefiscale
 from stdnum.us import itin, ssn
 
 from servicekit.personal_data import PersonalKind
+from services.generation.fakes.kinds import NORMAL
 from services.generation.fakes.locales import known, plain, unseeded
 from tests.generation.fakes.tables import KINDS, in_common, invented, people
 
@@ -170,3 +171,17 @@ def test_other_languages(locale: str) -> None:
     for name, kind in KINDS.items():
         assert not in_common(kind, source[name], made[name]), name
         assert all(made[name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (PersonalKind.FIRST_NAME, "Hansjörg", "Hans-Jörg"),
+        (PersonalKind.LAST_NAME, "O'Brien", "OBrien"),
+        (PersonalKind.FULL_NAME, "Meyer, Dr. Anna", "Anna Meyer"),
+        (PersonalKind.IBAN, "FR76 3000 6000 0112", "fr76300060000112"),
+    ],
+)
+def test_other_spellings_are_the_same(kind: PersonalKind, one: str, other: str) -> None:
+    """What the source spells another way is the source's all the same."""
+    assert NORMAL[kind](one) == NORMAL[kind](other)
