@@ -35,6 +35,7 @@ _FAULTS: Mapping[type[Exception], str] = {
     jwt.ImmatureSignatureError: "not yet valid",
     jwt.MissingRequiredClaimError: "missing claim",
 }
+_FETCH_SECONDS = 3.0
 _REFETCH_PAUSE_SECONDS = 1.0  # forged key ids must not become a flood of requests
 
 
@@ -257,6 +258,7 @@ class RemoteKeys:
         self._stub = token_pb2_grpc.KeyServiceStub(channel)
         self._keys: dict[str, Any] = {}
         self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def key(self, key_id: str) -> Any:
@@ -268,6 +270,8 @@ class RemoteKeys:
         if self._age() < _KEYS_FRESH_SECONDS and key_id in self._keys:
             return self._keys[key_id]
         async with self._lock:
+            if key_id not in self._keys and time.monotonic() - self._failed_at < _REFETCH_PAUSE_SECONDS:
+                raise Unavailable("auth service")  # who waited for the same need not wait once more
             needed = key_id not in self._keys or self._age() >= _KEYS_FRESH_SECONDS
             if needed and self._age() >= _REFETCH_PAUSE_SECONDS:
                 await self._fetch(known=key_id in self._keys)
@@ -278,9 +282,13 @@ class RemoteKeys:
 
     async def _fetch(self, *, known: bool) -> None:
         try:
-            answer = await self._stub.GetKeySet(token_pb2.GetKeySetRequest(), timeout=5)
+            # Without a key nobody is let in, so auth gets the moment that a channel takes to find it again.
+            answer = await self._stub.GetKeySet(
+                token_pb2.GetKeySetRequest(), timeout=_FETCH_SECONDS, wait_for_ready=not known
+            )
         except grpc.aio.AioRpcError as error:
             log.warning("keys_not_fetched", code=error.code().name)
+            self._failed_at = time.monotonic()
             if known:  # an old key is better than refusing everybody while auth restarts
                 return
             raise Unavailable("auth service") from error
