@@ -40,8 +40,8 @@ def run() -> Iterator[str]:
             for _ in range(RUNS):
                 ours.append(_load(made, made.platform.url + path).requests_per_second)
                 reference.append(_load(made, echo_url + path).requests_per_second)
-            half = statistics.median(ours) / 2
-            paced = [_load(made, made.platform.url + path, rate=half) for _ in range(RUNS)]
+        half = statistics.median(ours) / 2
+        paced = [_load(made, made.platform.url + path, rate=half) for _ in range(RUNS)]
     p50, p99 = (statistics.median(figures.latencies_ms[name] for figures in paced) for name in ("p50", "p99"))
     yield f"{CONNECTIONS} connections, {SECONDS:.0f} s a run, one process of the service"
     yield f"Mirage: requests a second                    {_told(ours)}"

@@ -79,6 +79,13 @@ local function shape_error(handle, fallback)
     body = fallback
     code, rest = body:match('^{"code":(%d+),(.*)}$')
   end
+  if code == "1" and not reason_in(body) then
+    -- Cancelled by a service that stopped in the middle: a caller who had cancelled would not read this.
+    code, body = "14", ""
+    rest = '"message":"The service is just being restarted. Try again soon.","details":[]'
+    headers:replace(":status", "503")
+    headers:replace("retry-after", "1")
+  end
   local reason = reason_in(body) or reason_without_detail(tonumber(code), body)
   -- For the access log, which reads the one from there and the other from the header.
   handle:streamInfo():dynamicMetadata():set("gateway", "error_code", reason)

@@ -113,6 +113,16 @@ def test_error_without_details(signed_in: httpx.Client, upstream: Upstream) -> N
     assert error_of(answer) == {"code": "NOT_FOUND", "message": "é \x01 %41 nothing", "details": []}
 
 
+def test_a_service_that_stops_in_the_middle(signed_in: httpx.Client, upstream: Upstream) -> None:
+    """What the service cancelled, and not its caller, is told as unavailable, to be tried again."""
+    upstream.on(GET_ME, lambda _request, context: context.abort(grpc.StatusCode.CANCELLED, "CANCELLED"))
+    answer = signed_in.get("/auth/me")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    error = error_of(answer)
+    assert (error["code"], error["message"]) == ("UNAVAILABLE", "The service is just being restarted. Try again soon.")
+
+
 def test_details_of_an_unknown_type(signed_in: httpx.Client, upstream: Upstream) -> None:
     """Details that the gateway can't show still leave code and message in the common shape."""
 
