@@ -98,7 +98,7 @@ def process_of(module: str) -> psutil.Process:
 class PeakMemory:
     """Watches a process and its children during a block; `bytes` is the most resident memory they had together.
 
-    Pages that several of them share are counted once for each, so the true figure is somewhat smaller.
+    A page that several processes share counts in parts (PSS of /proc/PID/smaps_rollup), so that it counts once in all.
     """
 
     bytes = 0
@@ -114,7 +114,7 @@ class PeakMemory:
             with contextlib.suppress(psutil.Error):
                 for process in (self._process, *self._process.children(recursive=True)):
                     with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-                        resident += process.memory_info().rss
+                        resident += process.memory_full_info().pss
             self.bytes = max(self.bytes, resident)
 
     def __enter__(self) -> "PeakMemory":
