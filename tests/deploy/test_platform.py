@@ -129,7 +129,13 @@ def test_one_request_in_every_log(platform: PlatformForTests) -> None:
     logs = platform.platform.home.logs
     worked = [line for line in _lines(logs / "generation-worker.log") if line["metadata"].get("job_id") == job.id]
     ingested = [line for line in _lines(logs / "dataset.log") if line["metadata"].get("dataset_id") == dataset.id]
-    requests = {line["request_id"]: line for line in _lines(logs / "gateway.log") if line["message"] == "request"}
+
+    def requests_logged() -> dict[str, dict[str, Any]]:
+        return {line["request_id"]: line for line in _lines(logs / "gateway.log") if line["message"] == "request"}
+
+    # Envoy writes its log from time to time.
+    wait_until(lambda: {line["request_id"] for line in [*worked, *ingested]} <= requests_logged().keys())
+    requests = requests_logged()
     assert {requests[line["request_id"]]["rpc"] for line in worked} == {"JobService.StartJob"}
     assert {requests[line["request_id"]]["rpc"] for line in ingested} == {"DatasetService.UploadDataset"}
     assert {line["level"] for line in [*worked, *ingested, *requests.values()]} == {"info"}
