@@ -16,6 +16,7 @@ NAMING = {
 }
 """Names of indexes and constraints, so that migrations can name what they drop."""
 
+# No socket, nobody listening, no answer; starting, stopping, out of connections.
 DATABASE_AWAY = (
     OSError,
     asyncpg.InterfaceError,
@@ -24,16 +25,6 @@ DATABASE_AWAY = (
     asyncpg.InsufficientResourcesError,
 )
 """What asyncpg raises when the database is not to be reached; OSError is also a TimeoutError."""
-
-
-# No socket, nobody listening, no answer; starting, stopping, out of connections.
-_AWAY = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
 
 
 def metadata() -> MetaData:
@@ -82,7 +73,7 @@ class Database:
         """
         try:
             return await asyncpg.connect(self.dsn, timeout=self._timeout_s, command_timeout=self._timeout_s * 6)
-        except _AWAY as error:
+        except DATABASE_AWAY as error:
             raise ConnectionError("the database can't be reached") from error
 
     async def ping(self) -> None:
