@@ -8,9 +8,9 @@ MAKEFLAGS += --no-print-directory
 # Which Python makes .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
-# Which build of torch is installed: pip's options for it, such as the --index-url that PyTorch's installation page names
-# for its CPU build or for a CUDA version. Empty takes the one in pip's own index. Heeded when .venv is first made
-# (afterwards: make clean, then make setup TORCH_PIP_OPTIONS=...).
+# Which build of torch is installed: pip's options for it, as PyTorch's installation page names them for its CPU build or
+# for a CUDA version. Empty takes what pip finds by itself. Heeded when .venv is first made (afterwards: make clean, then
+# make setup TORCH_PIP_OPTIONS=...).
 TORCH_PIP_OPTIONS ?=
 
 # How many processes run the suite.
