@@ -141,6 +141,7 @@ RAW_ANSWERS: dict[str, dict[str, Any]] = {
     "DatasetService.ExportDataset": _files(*TABLE_TYPES),
     "JobService.DownloadTable": _files(*TABLE_TYPES, "application/zip"),
     "ModelService.SampleModel": _files("application/x-ndjson", "text/csv"),
+    "QualityService.GetReport": {"text/html": {"schema": {"type": "string"}}},
 }
 
 _DISPOSITION = {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}}
@@ -201,6 +202,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "JobService.StartJob": _START,
     "JobService.ValidateJob": _START,
+    "QualityService.EvaluateTable": {
+        "dataset_id": _DATASET,
+        "table_dataset_id": "019a7b1c-9c11-7d0e-b2f4-5a6b7c8d9e0f",
+        "target_column": "churned",
+    },
     "JobAdministrationService.ApproveJob": {"reason": "small enough"},
     "JobAdministrationService.RejectJob": {"reason": "the dataset holds personal data"},
     "ModelService.SampleModel": {"n": 1000, "seed": 7, "conditions": {"churned": True}, "format": "csv"},

@@ -248,6 +248,8 @@ class Job(_message.Message):
     TABLE_SHA256_FIELD_NUMBER: _builtins.int
     TABLE_BYTES_FIELD_NUMBER: _builtins.int
     INVENTED_COLUMNS_FIELD_NUMBER: _builtins.int
+    QUALITY_SCORE_FIELD_NUMBER: _builtins.int
+    STUDY_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job's id."""
     owner_id: _builtins.str
@@ -298,6 +300,10 @@ class Job(_message.Message):
     """SHA-256 of the synthetic table (Parquet), in hexadecimal; empty before there is one."""
     table_bytes: _builtins.float
     """Bytes of the synthetic table (Parquet)."""
+    quality_score: _builtins.float
+    """The quality score of the table, 0 to 1; absent before it is judged."""
+    study_id: _builtins.str
+    """The study that searched for its parameters; empty if none did."""
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Losses of the latest epoch by name, such as `generator` and `discriminator`."""
@@ -381,13 +387,20 @@ class Job(_message.Message):
         table_sha256: _builtins.str = ...,
         table_bytes: _builtins.float = ...,
         invented_columns: _abc.Iterable[_personal_data_pb2.InventedColumn] | None = ...,
+        quality_score: _builtins.float | None = ...,
+        study_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "quality_score", b"quality_score", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "quality_score", b"quality_score", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__quality_score: _TypeAlias = _typing.Literal["quality_score"]  # noqa: Y015
+    _WhichOneofArgType__quality_score: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score"]  # noqa: Y015
     _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
     _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality_score) -> _WhichOneofReturnType__quality_score | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
@@ -654,6 +667,7 @@ class JobEvent(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     sequence: _builtins.int
@@ -690,6 +704,10 @@ class JobEvent(_message.Message):
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
 
+    @_builtins.property
+    def search(self) -> Global___SearchProgress:
+        """How the search for its parameters stands; absent when there is none."""
+
     def __init__(
         self,
         *,
@@ -708,16 +726,61 @@ class JobEvent(_message.Message):
         message: _builtins.str = ...,
         error: _status_pb2.Status | None = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
+        search: Global___SearchProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "error", b"error", "event_time", b"event_time", "seconds_left", b"seconds_left"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "error", b"error", "event_time", b"event_time", "search", b"search", "seconds_left", b"seconds_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "search", b"search", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
     _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015
+
+@_typing.final
+class SearchProgress(_message.Message):
+    """How the search for a job's parameters stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    TRIALS_ENDED_FIELD_NUMBER: _builtins.int
+    N_TRIALS_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
+    BEST_TRIAL_FIELD_NUMBER: _builtins.int
+    BEST_SCORE_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """The study."""
+    trials_ended: _builtins.int
+    """Trials that have ended."""
+    n_trials: _builtins.int
+    """Trials to run."""
+    trial: _builtins.int
+    """The trial that is or was being run; 0 if none."""
+    best_trial: _builtins.int
+    """Number of the best trial so far; 0 before there is one."""
+    best_score: _builtins.float
+    """Its score; absent before there is one."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        trials_ended: _builtins.int = ...,
+        n_trials: _builtins.int = ...,
+        trial: _builtins.int = ...,
+        best_trial: _builtins.int = ...,
+        best_score: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_best_score", b"_best_score", "best_score", b"best_score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_best_score", b"_best_score", "best_score", b"best_score", "best_trial", b"best_trial", "n_trials", b"n_trials", "study_id", b"study_id", "trial", b"trial", "trials_ended", b"trials_ended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__best_score: _TypeAlias = _typing.Literal["best_score"]  # noqa: Y015
+    _WhichOneofArgType__best_score: _TypeAlias = _typing.Literal["_best_score", b"_best_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__best_score) -> _WhichOneofReturnType__best_score | None: ...
+
+Global___SearchProgress: _TypeAlias = SearchProgress  # noqa: Y015
 
 @_typing.final
 class CancelJobRequest(_message.Message):
