@@ -53,6 +53,8 @@ class Comparison:
     `holdout` is None where there are none. All have the same columns; those that nobody compares (personal data,
     identifiers, primary keys, free texts, nested values) are not among them. `target` is the column that a model would
     predict, given or chosen, None if no column will do; `sensitive` are those that the attribute inference goes for.
+    All rows are there; `parts.judged` draws as many as most metrics take. `notes` say what a reader should know of how
+    the tables were read.
     """
 
     training: Table
@@ -61,3 +63,5 @@ class Comparison:
     target: str | None
     sensitive: tuple[str, ...]
     seed: int
+    target_chosen: bool = False
+    notes: tuple[str, ...] = ()
