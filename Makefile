@@ -73,9 +73,10 @@ rotate-keys: $(READY) ## Make a new key to sign tokens with; it takes over by it
 
 .PHONY: sweep
 sweep: $(READY) ## Look for objects without rows, and rows without objects, while the platform runs (DRY=1 removes nothing).
-	@for service in dataset generation; do \
-		$(BIN)/python -m deploy.local exec "$$service" -- python -m "services.$$service.sweep" $(if $(DRY),--dry-run); \
-	done
+	@failed=0; for service in dataset generation; do \
+		$(BIN)/python -m deploy.local exec "$$service" -- python -m "services.$$service.sweep" $(if $(DRY),--dry-run) \
+			|| failed=1; \
+	done; exit $$failed
 
 .PHONY: bench
 bench: $(READY) ## Measure what the claims of speed rest on (ONLY="upload status": these alone).

@@ -92,15 +92,6 @@ class Sweeper:
                 found = await self._compare(remove=remove)
             finally:
                 await connection.execute(select(func.pg_advisory_unlock(key)))
-        log.info(
-            "swept",
-            objects=found.objects,
-            orphans=found.orphans,
-            orphaned_bytes=found.orphaned_bytes,
-            missing=len(found.missing),
-        )
-        if found.missing:
-            log.error("objects_missing", count=len(found.missing), keys=found.missing[:_NAMED_IN_LOG])
         return found
 
     async def _compare(self, *, remove: bool) -> Sweep:
@@ -148,7 +139,21 @@ async def keep_sweeping(sweeper: Sweeper, every_s: float) -> None:
     await asyncio.sleep(min(_FIRST_S, every_s))
     while True:
         try:
-            await sweeper.sweep()
+            found = await sweeper.sweep()
+            if found is not None:
+                _report(found)
         except Exception:  # the next time may go better; nobody's request hangs on it
             log.exception("sweep_failed")
         await asyncio.sleep(every_s)
+
+
+def _report(found: Sweep) -> None:
+    log.info(
+        "swept",
+        objects=found.objects,
+        orphans=found.orphans,
+        orphaned_bytes=found.orphaned_bytes,
+        missing=len(found.missing),
+    )
+    if found.missing:
+        log.error("objects_missing", count=len(found.missing), keys=found.missing[:_NAMED_IN_LOG])

@@ -221,6 +221,18 @@ class Platform:
             return int(await session.scalar(query, values) or 0)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings as the environment of a process."""
+    values = settings.model_dump()
+    return {name.upper(): _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
 def settings_for(
     postgres: PostgresForTests, object_store: EmbeddedObjectStore, auth: str, generation: str, **changes: Any
 ) -> Settings:

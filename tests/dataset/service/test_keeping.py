@@ -1,6 +1,8 @@
 """What is kept: quotas, objects without rows, rows without objects, files that versions have in common."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -15,7 +17,7 @@ from servicekit.sweeping import Named, Sweep, Sweeper
 from servicekit.timestamps import utc_now
 from services.dataset.models import Version, loose_objects
 from services.dataset.storage import NAMED
-from tests.dataset.service.platform import CSV, Platform, open_platform
+from tests.dataset.service.platform import CSV, Platform, environment_of, open_platform
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -137,6 +139,30 @@ async def test_rows_without_objects(platform: Platform) -> None:
     assert (await user.get(dataset.dataset_id)).row_count == dataset.row_count
     await user.delete(dataset.dataset_id)
     assert (await swept(platform)).missing == ()
+
+
+async def test_the_command(platform: Platform) -> None:
+    """`python -m services.dataset.sweep` prints a summary alone, and exits with 1 where an object is gone."""
+    user = platform.user()
+    dataset = await user.upload()
+    command = (sys.executable, "-m", "services.dataset.sweep", "--dry-run")
+    environment = {"PATH": os.environ["PATH"], **environment_of(platform.settings)}
+    keys = await platform.objects(user)
+    [table] = [key for key in keys if key.endswith(".parquet")]
+
+    async def printed() -> tuple[int | None, list[str]]:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+        output, _ = await process.communicate()
+        return process.returncode, output.decode().splitlines()
+
+    code, [first, orphans, missing] = await printed()
+    assert first.startswith("dataset: ")
+    assert orphans == "  without a row for 24 hours: 0 (0 bytes), would be removed"
+    assert (code, missing) == (0, "  missing: 0")
+    await platform.store.remove([table])
+    code, [*_, missing, key] = await printed()
+    assert (code, missing, key) == (1, "  missing: 1", f"    {table}")
+    await user.delete(dataset.dataset_id)
 
 
 async def test_one_sweep_at_a_time(platform: Platform) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 import grpc.aio
 import psutil
 import pytest
-from pydantic import SecretStr
 
 from deploy.local.object_store import EmbeddedObjectStore
 from mirage.dataset.v1 import dataset_pb2 as pb
-from tests.dataset.service.platform import Client, Platform, Surroundings, open_surroundings, until
+from tests.dataset.service.platform import Client, Platform, Surroundings, environment_of, open_surroundings, until
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -62,8 +61,7 @@ class ServiceProcess:
 @asynccontextmanager
 async def a_process(surroundings: Surroundings) -> AsyncIterator[ServiceProcess]:
     """A process that serves; killed at the end unless it is gone."""
-    values = surroundings.settings.model_dump()
-    environment = {name.upper(): _plain(value) for name, value in values.items() if value is not None}
+    environment = environment_of(surroundings.settings)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -91,12 +89,6 @@ async def a_process(surroundings: Surroundings) -> AsyncIterator[ServiceProcess]
 async def _read(source: asyncio.StreamReader, lines: list[dict[str, Any]]) -> None:
     async for line in source:
         lines.append(json.loads(line))  # noqa: PERF401 - others look at them meanwhile
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 async def being_read(user: Client, dataset_id: str) -> pb.DatasetEvent:
