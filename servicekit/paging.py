@@ -22,7 +22,9 @@ def page_limit(page_size: int, *, default: int = 50, maximum: int = 200) -> int:
         InvalidRequest: the size is negative.
     """
     if page_size < 0:
-        raise InvalidRequest([Violation("page_size", f"must be 0 (the default, {default}) to {maximum}")])
+        raise InvalidRequest(
+            [Violation("page_size", f"must be 0 for {default}, or how many are wanted; a page has at most {maximum}")]
+        )
     return min(page_size or default, maximum)
 
 

@@ -26,7 +26,12 @@ def create(
     ],
     days: Annotated[
         int | None,
-        typer.Option("--days", min=1, max=3650, help="How long it is good. [default: 90]", show_default=False),
+        typer.Option(
+            "--days",
+            min=1,
+            help="How long it is good; the platform refuses more than its own limit. [default: 90]",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Make a key. It is shown once, now.
@@ -34,7 +39,7 @@ def create(
     Scopes: account:read, account:write, admin:read, admin:write, credentials:read, credentials:write, datasets:read,
     datasets:write, generation:read, generation:write.
     """
-    expire_time = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    expire_time = None if days is None else _in_days(days)
     made = session.client.account.create_api_key(name, scope, expire_time=expire_time)
 
     def render() -> RenderableType:
@@ -50,6 +55,14 @@ def create(
 
     session.output.result(made.to_dict(), render)
     session.output.note(f"Keep the key now: it is never shown again. Programs take it from {API_KEY_VARIABLE}.")
+
+
+def _in_days(days: int) -> datetime:
+    """So many days from now; the last moment there is for as many as go beyond the calendar."""
+    try:
+        return datetime.now(UTC) + timedelta(days=days)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 @app.command("list")

@@ -93,7 +93,7 @@ class ApiKeys:
             latest = await self._latest_expiry(session, caller, now)
             wanted = validated(NewApiKey, {**values, "now": now, "latest": latest})
             if caller.scopes is not None and (beyond := wanted.scopes - caller.scopes):
-                raise ScopeNotHeld(beyond)
+                raise ScopeNotHeld(beyond, caller.scopes)
             if await keys.count_live_keys(session, caller.user_id, now) >= self._limits.keys:
                 raise TooManyApiKeys(self._limits.keys)
             await keys.forget_keys(session, caller.user_id, now - _KEPT_AFTER_END)

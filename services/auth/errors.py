@@ -1,6 +1,6 @@
 """The auth service's errors: gRPC code, reason, metadata."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from grpc import StatusCode
 
@@ -67,10 +67,13 @@ class ScopeNotHeld(PermissionDenied):
 
     reason = "SCOPE_NOT_HELD"
 
-    def __init__(self, scopes: Iterable[str]) -> None:
-        listed = " ".join(sorted(scopes))
-        super().__init__(f"Nobody can give a scope that they are not given: {listed}.")
-        self.metadata = {"scope": listed}
+    def __init__(self, beyond: Collection[str], held: Collection[str]) -> None:
+        what = "scope" if len(beyond) == 1 else "scopes"
+        super().__init__(
+            f"What you sign in with doesn't have the {what} {', '.join(sorted(beyond))}. "
+            f"Choose from what it has: {', '.join(sorted(held))}."
+        )
+        self.metadata = {"scope": " ".join(sorted(beyond))}
 
 
 class ApiKeyNotFound(ServiceError):

@@ -138,7 +138,7 @@ def _scopes(form: Mapping[str, str]) -> frozenset[str] | None:
     try:
         return scopes_in(form["scope"])
     except ValueError as error:
-        raise OAuthRefusal("invalid_scope", f"scope {error}.") from None
+        raise OAuthRefusal("invalid_scope", f"The parameter scope {error}.") from None
 
 
 def _invalid_client(authorization: str) -> OAuthRefusal:

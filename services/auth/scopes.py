@@ -16,6 +16,9 @@ SCOPES = {
     "generation:read": "read jobs, models and synthetic tables, check requests",
     "generation:write": "start and cancel jobs, sample and delete models",
 }
+# As much of what nobody knows is repeated.
+_SHOWN = 5
+_SHOWN_CHARACTERS = 50
 
 
 def scope_text(scopes: Collection[str]) -> str:
@@ -40,10 +43,12 @@ def known_scopes(scopes: frozenset[str]) -> frozenset[str]:
         ValueError: there is none, or one that doesn't exist.
     """
     if not scopes:
-        raise ValueError(f"must name at least one of {', '.join(SCOPES)}")
+        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
     if unknown := sorted(scopes - SCOPES.keys()):
-        shown = ", ".join(repr(scope[:50]) for scope in unknown[:5])
-        raise ValueError(f"there is no scope {shown}; there are {', '.join(SCOPES)}")
+        shown = ", ".join(repr(scope[:_SHOWN_CHARACTERS]) for scope in unknown[:_SHOWN])
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        are = "is" if len(unknown) == 1 else "are"
+        raise ValueError(f"must be one or more of {', '.join(SCOPES)}; {shown}{more} {are} not among them")
     return scopes
 
 
@@ -56,5 +61,5 @@ def narrowed(held: Collection[str] | None, wanted: Collection[str] | None) -> Co
     if wanted is None:
         return held
     if held is not None and (beyond := set(wanted) - set(held)):
-        raise ScopeNotHeld(beyond)
+        raise ScopeNotHeld(beyond, held)
     return wanted

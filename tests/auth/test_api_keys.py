@@ -56,6 +56,10 @@ async def test_a_key_becomes_a_limited_token(auth: AuthService) -> None:
     async with refused("SCOPE_NOT_HELD", grpc.StatusCode.PERMISSION_DENIED) as refusal:
         await auth.exchange(key.key, "account:read datasets:write")
     assert refusal.metadata == {"scope": "datasets:write"}
+    assert refusal.message == (
+        "What you sign in with doesn't have the scope datasets:write. "
+        "Choose from what it has: account:read, datasets:read."
+    )
 
 
 async def test_a_key_is_shown_once_and_stored_hashed(auth: AuthService) -> None:

@@ -8,6 +8,7 @@ import pytest
 from google.api import httpbody_pb2
 
 from mirage.auth.v1 import account_pb2, oauth_pb2
+from services.auth.scopes import SCOPES
 from tests.auth.platform import PASSWORD, AuthService, Metadata, bearer, claims_of
 from tests.support.errors import refused
 
@@ -87,6 +88,22 @@ async def test_api_key(auth: AuthService) -> None:
     ):
         refusal, headers = await post(auth, form | wrong)
         assert (refusal["error"], headers["x-http-code"]) == (error, "400"), wrong
+
+
+async def test_wrong_scopes_are_told_with_the_right_ones(auth: AuthService) -> None:
+    """A scope that doesn't exist is answered with those that do, one that the key lacks with those that it has."""
+    key = await auth.api_key(await auth.user(), ["account:read", "datasets:read"])
+    form = {"grant_type": "urn:mirage:api-key", "api_key": key.key}
+    refusal, _ = await post(auth, form | {"scope": "bogus datasets:read"})
+    told = f"The parameter scope must be one or more of {', '.join(SCOPES)}; 'bogus' is not among them."
+    assert refusal["error_description"] == told
+    refusal, _ = await post(auth, form | {"scope": " ".join(f"s{n}" for n in range(7))})
+    assert refusal["error_description"].endswith("'s0', 's1', 's2', 's3', 's4' and 2 more are not among them.")
+    refusal, _ = await post(auth, form | {"scope": "account:write datasets:write datasets:read"})
+    assert refusal["error_description"] == (
+        "What you sign in with doesn't have the scopes account:write, datasets:write. "
+        "Choose from what it has: account:read, datasets:read."
+    )
 
 
 async def test_unknown_account_and_wrong_password_are_one(auth: AuthService) -> None:

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -200,6 +201,9 @@ class Sessions(session_pb2_grpc.SessionServiceServicer):
     ListSessions = DeleteSession = ChangePassword = NOT_NEEDED
 
 
+_LATEST_EXPIRY = datetime(9000, 1, 1)  # noqa: DTZ001 - as a Timestamp gives it
+
+
 class ApiKeys(api_key_pb2_grpc.ApiKeyServiceServicer):
     """Knows one key, and makes another."""
 
@@ -218,7 +222,9 @@ class ApiKeys(api_key_pb2_grpc.ApiKeyServiceServicer):
         )
 
     async def CreateApiKey(self, request: api_key_pb2.CreateApiKeyRequest, context: Any) -> api_key_pb2.ApiKey:
-        """Makes a key of whatever is asked for."""
+        """Makes a key of whatever is asked for, if it is not to last for ever."""
+        if request.expire_time.ToDatetime() > _LATEST_EXPIRY:
+            raise InvalidRequest([Violation("expire_time", f"must lie ahead, and not after {_LATEST_EXPIRY}")])
         key = api_key_pb2.ApiKey(
             key_id=f"key-{len(self._made)}", name=request.name, scopes=request.scopes, expire_time=request.expire_time
         )

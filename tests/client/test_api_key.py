@@ -112,3 +112,12 @@ async def test_command_line(mirage: Mirage, platform: SmallPlatform, monkeypatch
     assert not [scope for scope in SCOPES if scope not in explained]
     nameless = await mirage("api-keys", "create", "x")
     assert nameless.code == exit_codes.USAGE
+
+
+@pytest.mark.parametrize("days", ["3000000", "99999999999999"])
+async def test_the_platform_says_how_long_a_key_may_last(mirage: Mirage, platform: SmallPlatform, days: str) -> None:
+    """The command line has no limit of its own: even a time beyond every calendar is the platform's to refuse."""
+    await mirage("login", EMAIL, "--password-stdin", standard_input=f"{PASSWORD}\n")
+    refused = await mirage("api-keys", "create", "lasting", "-s", "account:read", "--days", days)
+    assert refused.code == exit_codes.USAGE, refused.messages
+    assert "not after 9000" in refused.messages

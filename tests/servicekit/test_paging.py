@@ -13,7 +13,7 @@ from servicekit.paging import decode_page_token, encode_page_token, page_limit
 def test_page_size() -> None:
     """0 is the default, a large size is clamped, a negative one refused."""
     assert [page_limit(0), page_limit(7), page_limit(10**6)] == [50, 7, 200]
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match="must be 0 for 50, or how many are wanted; a page has at most 200"):
         page_limit(-1)
 
 

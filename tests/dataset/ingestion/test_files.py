@@ -1,6 +1,7 @@
 """Workbooks and Parquet files, and tables that go out in every format and come in again."""
 
 import datetime as dt
+import gzip
 import io
 import zipfile
 from collections.abc import Sequence
@@ -94,8 +95,21 @@ def test_a_workbook_that_unpacks_too_large(read: Ingest) -> None:
         archive.writestr("xl/workbook.xml", "<workbook/>")
         archive.writestr("xl/worksheets/sheet1.xml", bytes(20_000_000))
     with pytest.raises(Fault) as fault:
-        read(content.getvalue(), Limits(max_unpacked_bytes=15_000_000))
+        read(content.getvalue(), Limits(max_unpacked_bytes=10 * 2**20))
     assert fault.value.reason is Reason.UNPACKS_TOO_LARGE
+    assert "larger than the 10 MB allowed to any packed file (MAX_UNPACKED_SIZE_MB)" in fault.value.message
+
+
+def test_where_a_packed_files_limit_comes_from(read: Ingest) -> None:
+    """A file that grows too much is told by how much it may, of how many bytes."""
+    packed = gzip.compress(b"a,b\n" + b"0,0\n" * 7_000_000)
+    with pytest.raises(Fault) as fault:
+        read(packed, Limits(max_unpack_ratio=500))
+    megabytes = len(packed) * 500 / 2**20
+    assert fault.value.message == (
+        f"Unpacked, the file is larger than the {megabytes:,.0f} MB allowed to it: a packed file may grow to 500 times "
+        f"its {len(packed):,} bytes, or to 10 MB if that is more (MAX_UNPACK_RATIO)."
+    )
 
 
 def test_a_workbook_that_takes_too_much_memory(read: Ingest) -> None:

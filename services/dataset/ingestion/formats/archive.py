@@ -9,7 +9,7 @@ from typing import IO
 from servicekit.tabular import xlsx as written
 from services.dataset.ingestion.faults import Fault, Reason, unreadable
 from services.dataset.ingestion.tasks import Limits
-from services.dataset.ingestion.unpack import allowed_size, too_large
+from services.dataset.ingestion.unpack import Allowed
 
 _WORKBOOK = "xl/workbook.xml"
 _PROPERTIES = "docProps/custom.xml"
@@ -40,9 +40,9 @@ def inspect(source: Path, limits: Limits) -> str:
                     Reason.UNSUPPORTED,
                     "The file is a zip archive but no Excel workbook: unpack it and upload the table that is in it.",
                 )
-            most = allowed_size(source, limits)
-            if sum(entry.file_size for entry in archive.infolist()) > most:
-                raise too_large(most)
+            allowed = Allowed.to(source, limits)
+            if sum(entry.file_size for entry in archive.infolist()) > allowed.bytes:
+                raise allowed.exceeded()
             _require_memory(archive, limits)
             return _declared_types(archive)
     except zipfile.BadZipFile as error:
