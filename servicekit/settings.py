@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from servicekit import certificates
 from servicekit.tls import InternalTls
+from servicekit.wording import in_words
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -140,7 +141,7 @@ def describe(settings: type[BaseSettings], error: ValidationError) -> str:
     lines = ["Mirage can't start: settings are wrong."]
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        fault = "is not set" if detail["type"] == "missing" else detail["msg"].removeprefix("Value error, ")
+        fault = "is not set" if detail["type"] == "missing" else in_words(detail, settings)
         field = settings.model_fields.get(name)
         example = f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else ""
         lines.append(f"  {name.upper()}: {fault}.{example}" if name else f"  {fault}")

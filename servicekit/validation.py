@@ -6,23 +6,20 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.wording import in_words
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_WORDS = {
-    "missing": "is required",
-    "extra_forbidden": "is not a known field",
-}
 
+def violations_of(error: ValidationError, model: type[BaseModel] | None = None, prefix: str = "") -> list[Violation]:
+    """What a pydantic error says of what was read into `model`, field by field.
 
-def violations_of(error: ValidationError, prefix: str = "") -> list[Violation]:
-    """What a pydantic error says, field by field; `prefix` is the path of the model inside the request."""
+    `prefix` is the path of the model inside the request. Without `model`, the error says it in our own words already.
+    """
     violations = []
     for detail in error.errors(include_url=False):
         path = ".".join(str(part) for part in (*([prefix] if prefix else []), *detail["loc"]))
-        # pydantic marks what our own validators say with "Value error, ", which is noise to a user.
-        text = _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-        violations.append(Violation(path or "request", text))
+        violations.append(Violation(path or "request", in_words(detail, model)))
     return violations
 
 
@@ -35,4 +32,4 @@ def validated(model: type[ModelT], values: Mapping[str, Any], prefix: str = "") 
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise InvalidRequest(violations_of(error, prefix)) from None
+        raise InvalidRequest(violations_of(error, model, prefix)) from None

@@ -1,5 +1,6 @@
 """What callers may send, as pydantic models: every wrong field is found at once, and says what would be right."""
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -24,6 +25,12 @@ def _no_null(text: str) -> str:
     return text
 
 
+def _sha256(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ValueError("must be 64 hexadecimal digits")
+    return text.lower()
+
+
 def _kind(text: str) -> str:
     if text not in ("", NONE, *Kind):
         raise ValueError(f"must be one of {', '.join(Kind)}; {NONE} for no personal data; empty for what was found")
@@ -43,7 +50,7 @@ Name = Annotated[
 Description = Annotated[str, Field(max_length=2000), AfterValidator(_no_null)]
 PersonalData = Annotated[str, AfterValidator(_kind)]
 Locale = Annotated[str, AfterValidator(_locale)]
-Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 
 class Input(BaseModel):

@@ -161,7 +161,7 @@ class Planner:
             return JobRequest.model_validate(dict(fields), context=self._limits), []
         except ValidationError as error:
             # The types are the contract's, so what hangs on dataset and model can be checked all the same.
-            return JobRequest.model_construct(**{"dataset_id": "", **fields}), violations_of(error)
+            return JobRequest.model_construct(**{"dataset_id": "", **fields}), violations_of(error, JobRequest)
 
     async def _find_source(self, owner_id: UUID, request: JobRequest) -> tuple[Source | None, PeerError | None]:
         if not request.dataset_id:

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
+from servicekit.wording import whole_number
 from services.generation.engines.parameters import Limits
 
 OutputFormat = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
@@ -24,7 +25,7 @@ class RequestLimits:
     def check_sample_size(self, sample_size: int) -> None:
         """Raises ValueError unless so many rows may be drawn."""
         if not self.minimum_sample_size <= sample_size <= self.maximum_sample_size:
-            raise ValueError(f"must be {self.minimum_sample_size} to {self.maximum_sample_size}")
+            raise ValueError(whole_number(self.minimum_sample_size, self.maximum_sample_size))
 
 
 class OptimizationRequest(BaseModel):

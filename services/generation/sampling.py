@@ -55,7 +55,7 @@ def _read(model: Model, fields: Mapping[str, Any], limits: RequestLimits) -> tup
     try:
         request = SampleRequest.model_validate(dict(fields))
     except ValidationError as error:
-        violations += violations_of(error)
+        violations += violations_of(error, SampleRequest)
         request = SampleRequest.model_construct(**fields)
     rows = limits.default_sample_size if request.n is None else request.n
     try:

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from servicekit.settings import ObjectStoreSettings, PeerSettings, ServiceSettings
+from services.generation.engines.parameters import GAN_EPOCHS
 
 
 def _half_of_the_cores() -> int:
@@ -45,8 +46,9 @@ class Settings(_CommonSettings):
     min_sample_size: int = Field(1, ge=1, examples=["1"])
     max_sample_size: int = Field(100_000, ge=1, le=2_000_000_000, examples=["100000"])
     default_epochs: int = Field(100, ge=1, examples=["100"])
-    min_epochs: int = Field(1, ge=1, examples=["1"])
-    max_epochs: int = Field(500, ge=1, examples=["500"])
+    min_epochs: int = Field(1, ge=1, le=GAN_EPOCHS[1], description="GANs and VAEs start at 10", examples=["1"])
+    # What GANs and VAEs can't take would be promised in vain, and a most below their least would leave them none.
+    max_epochs: int = Field(500, ge=GAN_EPOCHS[0], le=GAN_EPOCHS[1], examples=["500"])
     require_approval: bool = Field(False, examples=["true"])
     auto_approve_below_rows: int = Field(
         0, ge=0, description="jobs of at most so many rows need no approval", examples=["1000"]

@@ -1,5 +1,6 @@
 """What an error on the wire says, read as a client would."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,9 @@ import grpc.aio
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
+# What pydantic would say.
+_FOREIGN = re.compile("^(Field required|Value error|[A-Z][a-z]+ should )")
 
 
 class Refusal:
@@ -30,6 +34,8 @@ class Refusal:
         assert info.domain == "mirage"
         self.code, self.message, self.reason = error.code(), status.message, info.reason
         self.metadata = dict(info.metadata)
+        for violation in bad_request.field_violations:
+            assert not _FOREIGN.search(violation.description), f"{violation}: not in the platform's own words"
         self.violations = {violation.field: violation.description for violation in bad_request.field_violations}
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from servicekit.wording import in_words, whole_number
 from services.generation.engines import ENGINES
 from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.parameters import Limits, Parameters, Unsuitable
@@ -121,15 +122,14 @@ def _faults_of_choice(model_type: object, engine: str) -> Iterator[_Fault]:
     known = model_types()
     having: Sequence[str] = tuple(ENGINES)
     if model_type is None:
-        yield ("model_config", "model_type"), "missing", f"Field required: one of {', '.join(known)}"
+        yield ("model_config", "model_type"), "missing_model_type", f"is required: one of {', '.join(known)}"
     elif not isinstance(model_type, str) or model_type not in known:
-        message = f"There is no such model type; choose one of {', '.join(known)}"
-        yield ("model_config", "model_type"), "unknown_model_type", message
+        yield ("model_config", "model_type"), "unknown_model_type", f"must be one of {', '.join(known)}"
     else:
         having = engines_of(model_type)
     if engine and engine not in having:
-        what = f"such engine for {model_type}" if engine in ENGINES else "such engine"
-        yield ("engine",), "unknown_engine", f"There is no {what}; choose one of {', '.join(having)}"
+        why = f"; {engine} has no {model_type}" if engine in ENGINES else ""
+        yield ("engine",), "unknown_engine", f"must be one of {', '.join(having)}{why}"
 
 
 def _validated(
@@ -141,9 +141,12 @@ def _validated(
     except ValidationError as error:
         faults: list[_Fault] = []
         for fault in error.errors(include_url=False, include_input=False):
-            unknown = fault["type"] == "extra_forbidden"
-            message = f"No such parameter; there are {', '.join(table.model_fields)}" if unknown else fault["msg"]
-            faults.append((("model_config", *fault["loc"]), fault["type"], message))
+            message = in_words(fault, table)
+            if fault["type"] == "extra_forbidden":
+                message = f"is no parameter of this model type; there are {', '.join(table.model_fields)}"
+            elif fault["loc"] == ("epochs",):  # whatever is wrong with them, the deployment's bounds are what is right
+                message = whole_number(*table.epoch_range(limits))
+            faults.append((("model_config", *fault["loc"]), f"wrong_{fault['type']}", message))
         wrong = {fault["loc"][0] for fault in error.errors(include_url=False, include_input=False)}
         right = {name: value for name, value in values.items() if name not in wrong}
         if "epochs" in wrong and "epochs" in table.model_fields:
@@ -187,7 +190,14 @@ def _describe(name: str, limits: Limits) -> ModelTypeDescription:
     parameters = tuple(_describe_parameter(table, field, limits) for field in table.model_fields)
     names = {parameter.name for parameter in parameters}
     recommended: Sequence[Recommendation] = RECOMMENDATIONS if {"epochs", "batch_size"} <= names else ()
-    return ModelTypeDescription(name, having, table.description, parameters, tuple(recommended))
+    within = tuple(_within(advice, *table.epoch_range(limits)) for advice in recommended)
+    return ModelTypeDescription(name, having, table.description, parameters, within)
+
+
+def _within(advice: Recommendation, fewest: int, most: int) -> Recommendation:
+    """The same with as many epochs as may be."""
+    epochs = min(max(advice.parameters["epochs"], fewest), most)
+    return Recommendation(advice.up_to_rows, {**advice.parameters, "epochs": epochs})
 
 
 def _describe_parameter(table: type[Parameters], name: str, limits: Limits) -> ParameterDescription:

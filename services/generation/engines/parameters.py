@@ -6,7 +6,8 @@ from math import lcm
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+
+from servicekit.wording import whole_number
 
 LayerSizes = Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)]
 LearningRate = Annotated[float, Field(ge=1e-7, le=1.0)]
@@ -58,7 +59,7 @@ class Parameters(BaseModel):
         limits = info.context if isinstance(info.context, Limits) else Limits()
         low, high = cls.epoch_range(limits)
         if not low <= epochs <= high:
-            raise PydanticCustomError("epochs_out_of_range", f"Input should be {low} to {high}")
+            raise ValueError(whole_number(low, high))
         return epochs
 
     @classmethod
