@@ -1,0 +1,42 @@
+"""Makes the search that was asked for, new or from its record."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from services.optimizer.search.faults import InvalidSearch
+from services.optimizer.search.grid import GridSearch
+from services.optimizer.search.protocol import Search
+from services.optimizer.search.random_search import RandomSearch
+from services.optimizer.search.recorded import RecordedSearch
+from services.optimizer.search.settings import SearchSettings
+from services.optimizer.search.space import Space
+from services.optimizer.search.trials import Trial
+
+_METHODS: Mapping[str, Callable[[Space, SearchSettings], RecordedSearch]] = {
+    "grid": GridSearch,
+    "random": RandomSearch,
+}
+
+
+def create(space: Space, settings: SearchSettings) -> Search:
+    """A new search.
+
+    Raises InvalidSearch with everything that is wrong with the settings, by themselves or with this space.
+    """
+    return _made(space, settings)
+
+
+def rebuild(space: Space, settings: SearchSettings, trials: Iterable[Trial]) -> Search:
+    """The search whose trials these are, in any order; it goes on as the one that asked them would have.
+
+    Trials without an outcome are asked again, under their numbers, before anything new. Raises InvalidSearch as
+    `create` does, and ValueError if a trial's point isn't one of this space's.
+    """
+    search = _made(space, settings)
+    search.adopt(trials)
+    return search
+
+
+def _made(space: Space, settings: SearchSettings) -> RecordedSearch:
+    if faults := list(settings.faults()):
+        raise InvalidSearch(faults)
+    return _METHODS[settings.method](space, settings)
