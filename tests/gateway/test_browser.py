@@ -1,45 +1,22 @@
 """The documentation in a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from mirage.auth.v1 import account_pb2
 from mirage.dataset.v1 import dataset_pb2
 from tests.gateway.envoy import RunningEnvoy
 from tests.gateway.rpcs import GET_ME, UPLOAD
 from tests.gateway.upstream import Upstream
+from tests.support.browser import browser
 from tests.support.tokens import Tokens
 
-_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+__all__ = ["browser"]  # a fixture
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium. Where there is none these tests are skipped, but never in CI."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not program:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("CHROMIUM IS NOT INSTALLED: the documentation was not looked at in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_OPTIONS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

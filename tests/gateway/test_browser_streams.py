@@ -17,8 +17,8 @@ from mirage.dataset.v1 import dataset_pb2
 from tests.gateway.conftest import wait_until_serving
 from tests.gateway.envoy import RunningEnvoy, running_envoy
 from tests.gateway.rpcs import CREATE_TICKET, WATCH
-from tests.gateway.test_browser import browser
 from tests.gateway.upstream import Upstream
+from tests.support.browser import browser
 from tests.support.tokens import Tokens
 
 __all__ = ["browser"]  # a fixture
