@@ -37,11 +37,9 @@ async def delete_dataset(
     async with sessions() as session:
         await repository.find_own(session, owner_id, dataset_id)
     found = await dependents.count(owner_id, dataset_id)
-    gone = Dependents(0, 0)
-    if found.jobs or found.models:
-        if not cascade:
-            raise DatasetInUse(dataset_id, found.jobs, found.models)
-        gone = await dependents.delete(owner_id, dataset_id)
+    if (found.jobs or found.models) and not cascade:
+        raise DatasetInUse(dataset_id, found.jobs, found.models)
+    gone = await dependents.delete(owner_id, dataset_id)  # trials of searches too, which nobody sees nor counts
     async with sessions.begin() as session:
         await _delete(session, await repository.lock_own(session, owner_id, dataset_id))
     log.info("dataset_deleted", dataset_id=str(dataset_id), jobs=gone.jobs, models=gone.models)

@@ -22,7 +22,7 @@ from services.generation.engines.protocol import Progress, Stage
 from services.generation.events import EventKind
 from services.generation.models import Job, Model
 from services.generation.repository import LOOSE_OBJECTS
-from services.generation.states import AT_WORK, ENDED, JobState
+from services.generation.states import AT_WORK, ENDED, JobState, Purpose
 from services.generation.transitions import move
 
 
@@ -35,9 +35,9 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What an attempt made, stored in the object store already."""
+    """What an attempt made, stored in the object store already; of a trial's table nothing is."""
 
-    table_key: str
+    table_key: str | None
     table_sha256: str
     table_bytes: int
     rows: int
@@ -138,15 +138,17 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
         object_key=result.model_key,
         object_bytes=result.model_bytes,
         object_sha256=result.model_sha256,
+        hidden=job.purpose is Purpose.TRIAL,
         created_at=utc_now(),
     )
     session.add(model)
     await session.flush()
     job.model_id = model.id
-    job.table_key, job.table_sha256, job.table_bytes = result.table_key, result.table_sha256, result.table_bytes
+    if result.table_key is not None:
+        job.table_key, job.table_sha256, job.table_bytes = result.table_key, result.table_sha256, result.table_bytes
     job.rows_sampled = result.rows
     job.details = result.details
-    await LOOSE_OBJECTS.fasten(session, [result.table_key, result.model_key])
+    await LOOSE_OBJECTS.fasten(session, [key for key in (result.table_key, result.model_key) if key is not None])
     await move(session, dispatcher, job, JobState.SUCCEEDED)
 
 

@@ -7,15 +7,17 @@ from uuid import UUID
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
 
-from mirage.generation.v1 import job_pb2, model_pb2, personal_data_pb2
+from mirage.generation.v1 import job_pb2, model_pb2, personal_data_pb2, quality_pb2, trial_pb2
 from servicekit.enums import EnumNames
 from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
 from servicekit.structs import from_struct, to_struct
 from servicekit.timestamps import to_timestamp, utc_now
+from services.generation.convert_quality import report_to_proto
 from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
-from services.generation.models import Job, JobEvent, Model, Standing
+from services.generation.models import Job, JobEvent, Model, Standing, StoredReport
 from services.generation.planning import Verdict
+from services.generation.quality.report import QualityReport
 from services.generation.requests import OUTPUT_FORMATS, RequestLimits
 from services.generation.settings import Settings
 from services.generation.states import JobState
@@ -38,6 +40,15 @@ def request_fields(request: job_pb2.StartJobRequest) -> dict[str, Any]:
     fields |= {name: from_struct(getattr(request, name)) for name in _STRUCTS if request.HasField(name)}
     fields |= {name: getattr(request, name) for name in ("dataset_id", "output_format") if getattr(request, name)}
     return fields | {"columns": tuple(request.columns)}
+
+
+def description_fields(request: trial_pb2.DescribeTableRequest) -> dict[str, Any]:
+    """What a search asks of a table and a model, as fields of a request for a job."""
+    names = ("dataset_id", "dataset_version", "target_column", "engine")
+    fields: dict[str, Any] = {name: getattr(request, name) for name in names}
+    if request.HasField("holdout_fraction"):
+        fields["holdout_fraction"] = request.holdout_fraction
+    return fields | {"model_config": from_struct(request.model_config), "columns": tuple(request.columns)}
 
 
 def sample_fields(request: model_pb2.SampleModelRequest) -> dict[str, Any]:
@@ -92,7 +103,25 @@ def job_to_proto(job: Job) -> job_pb2.Job:
         table_sha256=job.table_sha256 or "",
         table_bytes=job.table_bytes or 0,
         invented_columns=_invented(job.personal_data),
+        study_id=str(job.study_id or ""),
+        quality_problem=job.quality_problem,
     )
+
+
+def trial_to_proto(job: Job, stored: StoredReport | None) -> trial_pb2.Trial:
+    """A trial, with how good its rows were once they were judged."""
+    return trial_pb2.Trial(
+        study_id=str(job.study_id),
+        number=job.trial_number or 0,
+        job=job_to_proto(job),
+        quality=stored_report_to_proto(stored) if stored else None,
+    )
+
+
+def stored_report_to_proto(stored: StoredReport) -> quality_pb2.QualityReport:
+    """How good a job's table is."""
+    report = QualityReport.model_validate_json(stored.document)
+    return report_to_proto(report, stored.created_at, str(stored.job_id))
 
 
 def event_to_proto(event: JobEvent) -> job_pb2.JobEvent:
@@ -177,7 +206,7 @@ def model_to_proto(model: Model) -> model_pb2.Model:
 def configuration_to_proto(limits: RequestLimits, settings: Settings) -> job_pb2.Configuration:
     """What can be asked for."""
     return job_pb2.Configuration(
-        model_types=[_model_type(description) for description in describe_model_types(limits.epochs)],
+        model_types=[model_type_to_proto(description) for description in describe_model_types(limits.epochs)],
         output_formats=OUTPUT_FORMATS,
         minimum_sample_size=limits.minimum_sample_size,
         maximum_sample_size=limits.maximum_sample_size,
@@ -188,7 +217,8 @@ def configuration_to_proto(limits: RequestLimits, settings: Settings) -> job_pb2
     )
 
 
-def _model_type(description: ModelTypeDescription) -> job_pb2.ModelType:
+def model_type_to_proto(description: ModelTypeDescription) -> job_pb2.ModelType:
+    """A model type with its parameters."""
     return job_pb2.ModelType(
         name=description.name,
         engines=description.engines,
@@ -228,5 +258,6 @@ def _standing(row: Standing) -> Mapping[str, Any]:
         "losses": row.losses,
         "rows_sampled": row.rows_sampled,
         "seconds_left": row.seconds_left,
+        "quality_score": row.quality_score,
         "error": failure_to_proto(row),
     }

@@ -1,4 +1,8 @@
-"""Which queued jobs workers may take: so many of one user at a time, the oldest first.
+"""Which queued jobs workers may take: so many of one user at a time, the oldest first; trials when no job waits.
+
+Of a user's trials as many may run as of their jobs, and neither counts among the other: a search doesn't keep its
+owner's jobs waiting. A worker takes a trial only when nobody's job waits, so a search keeps nobody else's waiting for
+longer than the trials that run already.
 
 A job is dispatched when it has a row there, named by
 `Job.queue_id`; a row that its job doesn't name any more means nothing, and a worker drops it.
@@ -13,27 +17,31 @@ from servicekit.queue import WorkQueue
 from services.generation import events, repository
 from services.generation.events import EventKind
 from services.generation.models import Job
-from services.generation.states import STAGES, JobState
+from services.generation.states import STAGES, JobState, Purpose
 
 # Announcement channels are shared by a whole database; this one is this service's own.
 QUEUE = WorkQueue("generation_queue", "generate")
 
-_FIRST_TIME, _AGAIN = 0, 1  # priorities: what was begun already goes before what was not
+# Priorities: jobs go before trials, and what was begun already before what was not.
+_PRIORITIES = {(Purpose.JOB, True): 1, (Purpose.JOB, False): 0, (Purpose.TRIAL, True): -1, (Purpose.TRIAL, False): -2}
 
 
 async def enqueue(session: AsyncSession, job: Job) -> None:
     """Puts the job into the queue, in this transaction."""
-    job.queue_id = await QUEUE.enqueue(session, str(job.id).encode(), _AGAIN if job.attempts else _FIRST_TIME)
+    priority = _PRIORITIES[job.purpose, job.attempts > 0]
+    job.queue_id = await QUEUE.enqueue(session, str(job.id).encode(), priority)
 
 
 class Dispatcher:
-    """Keeps to the number of jobs that one user may have running."""
+    """Keeps to the number of jobs, and of trials, that one user may have running."""
 
     def __init__(self, max_concurrent: int) -> None:
         self._max_concurrent = max_concurrent
 
-    async def fill(self, session: AsyncSession, owner_id: UUID, told_later: Job | None = None) -> None:
-        """Dispatches the owner's oldest waiting jobs as far as there is room; tells each one's followers.
+    async def fill(
+        self, session: AsyncSession, owner_id: UUID, purpose: Purpose, told_later: Job | None = None
+    ) -> None:
+        """Dispatches the owner's oldest waiting jobs of a purpose as far as there is room; tells each one's followers.
 
         Of `told_later` the caller tells: it is just coming to be queued.
 
@@ -43,10 +51,10 @@ class Dispatcher:
         await session.flush()
         key = func.hashtextextended(f"generation.dispatch:{owner_id}", 0)
         await session.execute(select(func.pg_advisory_xact_lock(key)))
-        room = self._max_concurrent - await repository.count_dispatched(session, owner_id)
+        room = self._max_concurrent - await repository.count_dispatched(session, owner_id, purpose)
         if room <= 0:
             return
-        for job in await repository.lock_waiting(session, owner_id, room):
+        for job in await repository.lock_waiting(session, owner_id, purpose, room):
             await enqueue(session, job)
             job.stage = STAGES[JobState.QUEUED]
             if job is not told_later:
@@ -54,5 +62,6 @@ class Dispatcher:
 
     async def queue(self, session: AsyncSession, job: Job) -> None:
         """Dispatches a job that is just coming to be queued, if there is room; else it waits for its owner's others."""
-        await self.fill(session, job.owner_id, told_later=job)
-        job.stage = STAGES[JobState.QUEUED] if job.queue_id is not None else "Waiting for your other jobs to end"
+        await self.fill(session, job.owner_id, job.purpose, told_later=job)
+        others = "jobs" if job.purpose is Purpose.JOB else "trials"
+        job.stage = STAGES[JobState.QUEUED] if job.queue_id is not None else f"Waiting for your other {others} to end"

@@ -65,6 +65,29 @@ class TableExpired(ServiceError):
         )
 
 
+class TrialNotFound(ServiceError):
+    """The study has no such trial."""
+
+    code, reason = StatusCode.NOT_FOUND, "TRIAL_NOT_FOUND"
+
+    def __init__(self, study_id: object, number: int) -> None:
+        super().__init__(f"Study {study_id} has no trial {number}.", study_id=str(study_id), trial_number=str(number))
+
+
+class TrialHasNoModel(ServiceError):
+    """The trial hasn't made a model, never will, or it was deleted."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "TRIAL_HAS_NO_MODEL"
+
+    def __init__(self, study_id: object, number: int, state: JobState) -> None:
+        super().__init__(
+            f"Trial {number} of study {study_id} has no model: it is {_words(state)}.",
+            study_id=str(study_id),
+            trial_number=str(number),
+            state=state.name,
+        )
+
+
 class SamplersBusy(ServiceError):
     """As many models as this machine takes are being sampled already."""
 

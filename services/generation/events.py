@@ -43,6 +43,8 @@ async def record(session: AsyncSession, job: Job, kind: EventKind, message: str 
             losses=dict(job.losses),
             rows_sampled=job.rows_sampled,
             seconds_left=job.seconds_left,
+            quality_score=job.quality_score,
+            search=job.search,
             error_code=job.error_code,
             error_reason=job.error_reason,
             error_message=job.error_message,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from servicekit import queue
 from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, jobs, repository
+from services.generation import dispatch, jobs, repository, trials
 from services.generation.dispatch import Dispatcher
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, JobState
@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 _QUEUE_LOG_KEPT = timedelta(days=7)
 _EXPIRED_A_BATCH = 100
+# A search deletes its trials when it ends, and none takes so long; what is left after that has no search any more.
+_TRIALS_KEPT = timedelta(days=30)
 
 
 async def tidy(
@@ -41,9 +43,11 @@ async def tidy(
                 await move(
                     session, dispatcher, job, JobState.QUEUED, message="The worker was lost; another starts over"
                 )
-    for owner_id in waiting:
+    for owner_id, purpose in waiting:
         async with sessions.begin() as session:
-            await dispatcher.fill(session, owner_id)
+            await dispatcher.fill(session, owner_id, purpose)
+    async with sessions.begin() as session:
+        await trials.delete_abandoned(session, dispatcher, utc_now() - _TRIALS_KEPT, _EXPIRED_A_BATCH)
     await LOOSE_OBJECTS.remove_due(sessions, store)
 
 

@@ -1,6 +1,7 @@
 """What users and administrators do with jobs."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -25,7 +26,7 @@ from services.generation.errors import IllegalTransition, JobNotFound, TableExpi
 from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent
 from services.generation.planning import Plan
-from services.generation.states import ENDED, STAGES, JobState
+from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.transitions import move
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
@@ -80,7 +81,8 @@ async def start(
     Raises:
         IdempotencyKeyReused: the key came with another request before.
     """
-    job = _new_job(owner_id, plan, waits=approval.holds_for(plan.sample_size))
+    waits = approval.holds_for(plan.sample_size)
+    job = new_job(owner_id, plan, JobState.AWAITING_APPROVAL if waits else JobState.QUEUED)
     if repeatable and not await repository.claim_key(session, owner_id, *repeatable, job.id):
         # The same request, at the same time, was faster; if its job was deleted since, the key is free again.
         before = await started_before(session, owner_id, repeatable)
@@ -92,8 +94,8 @@ async def start(
     return job
 
 
-def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
-    state = JobState.AWAITING_APPROVAL if waits else JobState.QUEUED
+def new_job(owner_id: UUID, plan: Plan, state: JobState) -> Job:
+    """A job's row as it begins; whatever is not in the plan is at its default."""
     request, source, model = plan.request, plan.source, plan.model
     now = utc_now()
     return Job(
@@ -101,6 +103,7 @@ def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
         owner_id=owner_id,
         request_id=logs.request_id(),
         name=plan.name,
+        purpose=Purpose.JOB,
         state=state,
         stage=STAGES[state],
         progress=0.0,
@@ -121,6 +124,7 @@ def _new_job(owner_id: UUID, plan: Plan, *, waits: bool) -> Job:
         target_column=plan.target_column,
         holdout_fraction=request.holdout_fraction,
         conditions=dict(request.conditions),
+        sensitive_columns=list(request.sensitive_columns),
         dataset_id=source.dataset_id,
         dataset_version=source.version,
         dataset_name=source.dataset_name,
@@ -196,7 +200,7 @@ async def reject(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, re
 
 async def _lock_for_administrator(session: AsyncSession, job_id: UUID) -> Job:
     job = await repository.lock_any_job(session, job_id)
-    if job is None:
+    if job is None or job.purpose is not Purpose.JOB:
         raise JobNotFound(job_id)
     return job
 
@@ -218,7 +222,10 @@ def with_table(job: Job) -> Job:
 async def delete_dependents(
     session: AsyncSession, dispatcher: Dispatcher, owner_id: UUID, dataset_id: UUID
 ) -> tuple[int, int]:
-    """Cancels and deletes an owner's jobs, tables and models of a dataset; returns how many jobs and models."""
+    """Cancels and deletes an owner's jobs, tables and models of a dataset; returns how many jobs and models.
+
+    Trials and their models go along, uncounted: nobody saw them.
+    """
     # Models before jobs, as everywhere: two transactions must not wait for each other.
     doomed_models = await repository.lock_models_of_dataset(session, owner_id, dataset_id)
     doomed_jobs = await repository.lock_jobs_of_dataset(session, owner_id, dataset_id)
@@ -229,7 +236,7 @@ async def delete_dependents(
         await repository.delete_model(session, model)
     for job in doomed_jobs:
         await repository.delete_job(session, job)
-    return len(doomed_jobs), len(doomed_models)
+    return sum(job.purpose is Purpose.JOB for job in doomed_jobs), sum(not model.hidden for model in doomed_models)
 
 
 async def events_after(sessions: async_sessionmaker[AsyncSession], job_id: UUID, seq: int) -> Sequence[JobEvent]:
@@ -260,14 +267,23 @@ async def follow(
         JobNotFound: the owner has no such job.
     """
     job = await repository.show_job(reads, owner_id, job_id)
+    async with aclosing(follow_found(shared, listener, job, after=after, heartbeat_s=heartbeat_s)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def follow_found(
+    shared: SharedReads[EventT], listener: Listener, job: Job, *, after: int, heartbeat_s: float
+) -> AsyncGenerator[Sequence[EventT], None]:
+    """The events of a job that was found, likewise."""
     if job.state in ENDED and after >= job.last_seq:
         return
 
     async def fetch(seq: int) -> Sequence[EventT]:
-        return await shared.after(job_id, seq)
+        return await shared.after(job.id, seq)
 
     async for batch in follow_events(
-        fetch, listener, events.CHANNEL, str(job_id), after=after, heartbeat_s=heartbeat_s
+        fetch, listener, events.CHANNEL, str(job.id), after=after, heartbeat_s=heartbeat_s
     ):
         yield batch
 

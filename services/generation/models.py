@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from servicekit import database
 from servicekit.failures import FailureColumns
 from servicekit.loose_objects import LooseObjectColumns
-from services.generation.states import JobState
+from services.generation.states import JobState, Purpose
 
 Document = dict[str, Any]  # JSON
 
@@ -31,6 +31,9 @@ class Base(DeclarativeBase):
         JobState: Enum(
             JobState, native_enum=False, length=20, values_callable=lambda states: [state.value for state in states]
         ),
+        Purpose: Enum(
+            Purpose, native_enum=False, length=20, values_callable=lambda purposes: [each.value for each in purposes]
+        ),
     }
 
 
@@ -45,10 +48,15 @@ class Standing(FailureColumns):
     losses: Mapped[dict[str, float]] = mapped_column(default=dict)
     rows_sampled: Mapped[int] = mapped_column(default=0)
     seconds_left: Mapped[float | None]
+    quality_score: Mapped[float | None]  # 0 to 1; null before the table is judged, and where it couldn't be
+    search: Mapped[Document | None]  # how the search for its parameters stands; null where there is none
 
 
 class Job(Standing, Base):
-    """A model trained on a dataset, and rows drawn from it. Ids ascend with time (UUIDv7), so lists go by id."""
+    """A model trained on a dataset, and rows drawn from it. Ids ascend with time (UUIDv7), so lists go by id.
+
+    A search's trial is one too: it is named by its study and number, and nobody's list shows it.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -57,11 +65,15 @@ class Job(Standing, Base):
         # What dispatch counts and takes, out of ever more jobs that have ended.
         Index("ix_jobs_dispatched", "owner_id", postgresql_where=text("queue_id IS NOT NULL")),
         Index("ix_jobs_waiting", "owner_id", "id", postgresql_where=text("state = 'queued' AND queue_id IS NULL")),
+        Index("uq_jobs_study_id_trial_number", "study_id", "trial_number", unique=True),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     owner_id: Mapped[UUID]
     name: Mapped[str]
+    purpose: Mapped[Purpose] = mapped_column(default=Purpose.JOB)
+    study_id: Mapped[UUID | None]  # the search that it is a trial of, or that found its parameters
+    trial_number: Mapped[int | None]  # from 1; null for what is no trial
 
     # What was asked for, with every default filled in.
     sample_size: Mapped[int]
@@ -77,6 +89,8 @@ class Job(Standing, Base):
     target_column: Mapped[str]  # empty: none
     holdout_fraction: Mapped[float]
     conditions: Mapped[Document]
+    sensitive_columns: Mapped[list[str]] = mapped_column(default=list)  # empty: chosen
+    optimization: Mapped[Document | None]  # the search that was asked for; null where none was
 
     # What it learns, as it was when the job was started.
     dataset_id: Mapped[UUID]
@@ -101,6 +115,7 @@ class Job(Standing, Base):
     table_key: Mapped[str | None] = mapped_column(index=True)
     table_sha256: Mapped[str | None]
     table_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quality_problem: Mapped[str] = mapped_column(default="")  # why the table couldn't be judged; empty if it could
     details: Mapped[Document | None]  # versions, hashes, column schema and timings, for the metadata document
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -122,8 +137,21 @@ class JobEvent(Standing, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class StoredReport(Base):
+    """How good a job's table is: a QualityReport as JSON, which nothing but its readers looks into."""
+
+    __tablename__ = "quality_reports"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    document: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Model(Base):
-    """A fitted model. It outlives its job."""
+    """A fitted model. It outlives its job.
+
+    `hidden` is a trial's, until its search has found it the best: its owner doesn't see it.
+    """
 
     __tablename__ = "models"
     __table_args__ = (
@@ -150,6 +178,7 @@ class Model(Base):
     object_key: Mapped[str] = mapped_column(index=True)
     object_bytes: Mapped[int] = mapped_column(BigInteger)
     object_sha256: Mapped[str]
+    hidden: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

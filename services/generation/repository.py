@@ -14,8 +14,8 @@ from servicekit.loose_objects import LooseObjects
 from servicekit.point_reads import PointReads
 from servicekit.timestamps import utc_now
 from services.generation.errors import JobNotFound, ModelNotFound
-from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObject, Model
-from services.generation.states import AT_WORK, JobState
+from services.generation.models import IdempotencyKey, Job, JobEvent, LooseObject, Model, StoredReport
+from services.generation.states import AT_WORK, ENDED, JobState, Purpose
 
 LOOSE_OBJECTS = LooseObjects(LooseObject)
 
@@ -33,26 +33,26 @@ async def find_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
     """An owner's job.
 
     Raises:
-        JobNotFound: there is none, or it is somebody else's.
+        JobNotFound: there is none, or it is somebody else's, or a trial.
     """
-    return _found(await session.scalar(select(Job).where(Job.id == job_id, Job.owner_id == owner_id)), job_id)
+    return _found(await session.scalar(_owned(owner_id, job_id)), job_id)
 
 
 _SHOWN = ", ".join(column.name for column in Job.__table__.columns if column.name not in {"column_specs", "details"})
-_SHOW_JOB = f"SELECT {_SHOWN} FROM jobs WHERE id = $1 AND owner_id = $2"  # noqa: S608 - our own names
+_SHOW_JOB = f"SELECT {_SHOWN} FROM jobs WHERE id = $1 AND owner_id = $2 AND purpose = 'job'"  # noqa: S608 - our own names
 
 
 async def show_job(reads: PointReads, owner_id: UUID, job_id: UUID) -> Job:
     """What callers see of an owner's job: no row of a session, and without the columns' specifications and details.
 
     Raises:
-        JobNotFound: there is none, or it is somebody else's.
+        JobNotFound: there is none, or it is somebody else's, or a trial.
         Unavailable: the database can't be reached.
     """
     row = await reads.row(_SHOW_JOB, job_id, owner_id)
     if row is None:
         raise JobNotFound(job_id)
-    return Job(**{**row, "state": JobState(row["state"])})
+    return Job(**{**row, "state": JobState(row["state"]), "purpose": Purpose(row["purpose"])})
 
 
 async def lock_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
@@ -61,24 +61,24 @@ async def lock_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
     Raises:
         JobNotFound: there is none, or it is somebody else's.
     """
-    query = _fresh(select(Job).where(Job.id == job_id, Job.owner_id == owner_id)).with_for_update()
+    query = _fresh(_owned(owner_id, job_id)).with_for_update()
     return _found(await session.scalar(query), job_id)
 
 
 async def lock_any_job(session: AsyncSession, job_id: UUID) -> Job | None:
-    """Anybody's job, locked; for administrators and workers."""
+    """Anybody's job or trial, locked; for administrators and workers."""
     return await session.scalar(_fresh(select(Job).where(Job.id == job_id)).with_for_update())
 
 
 async def lock_jobs_of_dataset(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> Sequence[Job]:
-    """An owner's jobs that learn, or learned, a dataset, locked."""
+    """An owner's jobs and trials that learn, or learned, a dataset, locked."""
     query = select(Job).where(Job.dataset_id == dataset_id, Job.owner_id == owner_id).order_by(Job.id)
     return (await session.scalars(_fresh(query).with_for_update())).all()
 
 
 async def page_jobs(session: AsyncSession, wanted: JobFilter, before: UUID | None, limit: int) -> Sequence[Job]:
     """Jobs, the newest first, from behind the one with the id `before`."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    query = select(Job).where(Job.purpose == Purpose.JOB).order_by(Job.id.desc()).limit(limit)
     if wanted.owner_id is not None:
         query = query.where(Job.owner_id == wanted.owner_id)
     if wanted.state is not None:
@@ -109,20 +109,68 @@ async def attempt_counts(session: AsyncSession, job_id: UUID, number: int) -> bo
     return bool(await session.scalar(query))
 
 
+# Trials
+
+
+async def serialise_study(session: AsyncSession, study_id: UUID) -> None:
+    """Makes transactions that add trials to a study take turns from here to their commit."""
+    key = func.hashtextextended(f"generation.study:{study_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def find_trial(session: AsyncSession, study_id: UUID, number: int) -> Job | None:
+    """A study's trial."""
+    return await session.scalar(select(Job).where(Job.study_id == study_id, Job.trial_number == number))
+
+
+async def lock_trial(session: AsyncSession, study_id: UUID, number: int) -> Job | None:
+    """A study's trial, locked until the transaction ends."""
+    query = select(Job).where(Job.study_id == study_id, Job.trial_number == number)
+    return await session.scalar(_fresh(query).with_for_update())
+
+
+async def lock_trials(session: AsyncSession, study_id: UUID) -> Sequence[Job]:
+    """A study's trials, locked, in order."""
+    query = select(Job).where(Job.study_id == study_id, Job.purpose == Purpose.TRIAL).order_by(Job.id)
+    return (await session.scalars(_fresh(query).with_for_update())).all()
+
+
+async def studies_of_trials_ended_before(session: AsyncSession, time: datetime, limit: int) -> Sequence[UUID]:
+    """Studies whose trials all ended before a time; those whose models are kept aside."""
+    kept = exists().where(Model.id == Job.model_id, Model.hidden.is_(False))
+    query = (
+        select(Job.study_id)
+        .where(Job.purpose == Purpose.TRIAL, ~kept)
+        .group_by(Job.study_id)
+        .having(func.bool_and(Job.state.in_(ENDED)), func.max(Job.ended_at) < time)
+        .limit(limit)
+    )
+    return [study_id for study_id in await session.scalars(query) if study_id is not None]
+
+
+# Quality
+
+
+async def find_report(session: AsyncSession, job_id: UUID) -> StoredReport | None:
+    """How good a job's table is; None if that wasn't judged."""
+    return await session.get(StoredReport, job_id)
+
+
 # Dispatch
 
 
-async def count_dispatched(session: AsyncSession, owner_id: UUID) -> int:
-    """How many of the owner's jobs are in the queue or with a worker."""
-    query = select(func.count()).select_from(Job).where(Job.owner_id == owner_id, Job.queue_id.is_not(None))
+async def count_dispatched(session: AsyncSession, owner_id: UUID, purpose: Purpose) -> int:
+    """How many of the owner's jobs of a purpose are in the queue or with a worker."""
+    query = select(func.count()).select_from(Job)
+    query = query.where(Job.owner_id == owner_id, Job.purpose == purpose, Job.queue_id.is_not(None))
     return await session.scalar(query) or 0
 
 
-async def lock_waiting(session: AsyncSession, owner_id: UUID, limit: int) -> Sequence[Job]:
+async def lock_waiting(session: AsyncSession, owner_id: UUID, purpose: Purpose, limit: int) -> Sequence[Job]:
     """The owner's oldest jobs that wait to be dispatched, locked; one that is just being cancelled is passed over."""
     query = (
         select(Job)
-        .where(Job.owner_id == owner_id, Job.state == JobState.QUEUED, Job.queue_id.is_(None))
+        .where(Job.owner_id == owner_id, Job.purpose == purpose, Job.state == JobState.QUEUED, Job.queue_id.is_(None))
         .order_by(Job.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -130,10 +178,10 @@ async def lock_waiting(session: AsyncSession, owner_id: UUID, limit: int) -> Seq
     return (await session.scalars(_fresh(query))).all()
 
 
-async def owners_waiting(session: AsyncSession) -> Sequence[UUID]:
-    """Owners of jobs that wait to be dispatched."""
-    query = select(Job.owner_id).where(Job.state == JobState.QUEUED, Job.queue_id.is_(None)).distinct()
-    return (await session.scalars(query)).all()
+async def owners_waiting(session: AsyncSession) -> Sequence[tuple[UUID, Purpose]]:
+    """Owners of jobs that wait to be dispatched, with the jobs' purposes."""
+    query = select(Job.owner_id, Job.purpose).where(Job.state == JobState.QUEUED, Job.queue_id.is_(None)).distinct()
+    return [(owner_id, purpose) for owner_id, purpose in await session.execute(query)]
 
 
 async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
@@ -151,7 +199,7 @@ async def find_model(session: AsyncSession, owner_id: UUID, model_id: UUID) -> M
     Raises:
         ModelNotFound: there is none, or it is somebody else's.
     """
-    return await _one_model(session, select(Model).where(Model.id == model_id, Model.owner_id == owner_id), model_id)
+    return await _one_model(session, _shown_model(owner_id, model_id), model_id)
 
 
 async def lock_model(session: AsyncSession, owner_id: UUID, model_id: UUID) -> Model:
@@ -160,8 +208,23 @@ async def lock_model(session: AsyncSession, owner_id: UUID, model_id: UUID) -> M
     Raises:
         ModelNotFound: there is none, or it is somebody else's.
     """
-    query = select(Model).where(Model.id == model_id, Model.owner_id == owner_id).with_for_update()
-    return await _one_model(session, query, model_id)
+    return await _one_model(session, _shown_model(owner_id, model_id).with_for_update(), model_id)
+
+
+async def lock_any_model(session: AsyncSession, model_id: UUID) -> Model | None:
+    """Anybody's model, hidden or not, locked until the transaction ends."""
+    return await session.get(Model, model_id, with_for_update=True, populate_existing=True)
+
+
+async def lock_models_of_study(session: AsyncSession, study_id: UUID) -> Sequence[Model]:
+    """Models of a study's trials, locked."""
+    of_study = select(Job.model_id).where(Job.study_id == study_id, Job.purpose == Purpose.TRIAL)
+    query = select(Model).where(Model.id.in_(of_study)).order_by(Model.id).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
+
+
+def _shown_model(owner_id: UUID, model_id: UUID) -> Select[Model]:
+    return select(Model).where(Model.id == model_id, Model.owner_id == owner_id, Model.hidden.is_(False))
 
 
 async def _one_model(session: AsyncSession, query: Select[Model], model_id: UUID) -> Model:
@@ -175,7 +238,8 @@ async def page_models(
     session: AsyncSession, owner_id: UUID, dataset_id: UUID | None, before: UUID | None, limit: int
 ) -> Sequence[Model]:
     """An owner's models, the newest first, from behind the one with the id `before`."""
-    query = select(Model).where(Model.owner_id == owner_id).order_by(Model.id.desc()).limit(limit)
+    query = select(Model).where(Model.owner_id == owner_id, Model.hidden.is_(False))
+    query = query.order_by(Model.id.desc()).limit(limit)
     if dataset_id is not None:
         query = query.where(Model.dataset_id == dataset_id)
     if before is not None:
@@ -190,12 +254,16 @@ async def lock_models_of_dataset(session: AsyncSession, owner_id: UUID, dataset_
 
 
 async def count_dependents(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> tuple[int, int]:
-    """How many of an owner's jobs and models hang on a dataset."""
+    """How many of an owner's jobs and models hang on a dataset; those of searches aside, which nobody sees."""
     jobs = await session.scalar(
-        select(func.count()).select_from(Job).where(Job.dataset_id == dataset_id, Job.owner_id == owner_id)
+        select(func.count())
+        .select_from(Job)
+        .where(Job.dataset_id == dataset_id, Job.owner_id == owner_id, Job.purpose == Purpose.JOB)
     )
     models = await session.scalar(
-        select(func.count()).select_from(Model).where(Model.dataset_id == dataset_id, Model.owner_id == owner_id)
+        select(func.count())
+        .select_from(Model)
+        .where(Model.dataset_id == dataset_id, Model.owner_id == owner_id, Model.hidden.is_(False))
     )
     return jobs or 0, models or 0
 
@@ -264,6 +332,10 @@ def _found(job: Job | None, job_id: UUID) -> Job:
     if job is None:
         raise JobNotFound(job_id)
     return job
+
+
+def _owned(owner_id: UUID, job_id: UUID) -> Select[Job]:
+    return select(Job).where(Job.id == job_id, Job.owner_id == owner_id, Job.purpose == Purpose.JOB)
 
 
 def _fresh(query: Select[Job]) -> Select[Job]:

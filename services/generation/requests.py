@@ -63,6 +63,7 @@ class JobRequest(BaseModel):
     engine: str = ""
     privacy: dict[str, JsonValue] = Field(default_factory=dict)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    sensitive_columns: tuple[str, ...] = ()
     name: str = Field("", max_length=200)
 
     @field_validator("sample_size")

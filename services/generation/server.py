@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
 
-from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc
+from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, trial_pb2_grpc
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
@@ -26,6 +26,7 @@ from services.generation.servicers.administration import JobAdministrationServic
 from services.generation.servicers.dependents import DependentServicer
 from services.generation.servicers.jobs import JobServicer
 from services.generation.servicers.models import ModelServicer
+from services.generation.servicers.trials import TrialServicer
 from services.generation.settings import Settings
 from services.generation.sources import SourceClient
 from services.generation.storage import stored_bytes
@@ -37,6 +38,7 @@ SERVICE_NAMES = (
     "mirage.generation.v1.JobAdministrationService",
     "mirage.generation.v1.JobService",
     "mirage.generation.v1.ModelService",
+    "mirage.generation.v1.TrialService",
 )
 
 
@@ -71,10 +73,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             memory_limit_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
         )
         sources = SourceClient(datasets)
+        planner = Planner(sources, limits)
         jobs = JobServicer(
             sessions,
             reads,
-            Planner(sources, limits),
+            planner,
             dispatcher,
             ApprovalRule(settings.require_approval, settings.auto_approve_below_rows),
             StorageQuota(settings.storage_quota_mb, stored_bytes, sources.stored_bytes),
@@ -82,6 +85,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             store,
             convert.configuration_to_proto(limits, settings),
             settings.stream_heartbeat_seconds,
+        )
+        trials = TrialServicer(
+            sessions, planner, dispatcher, listener, store, limits, settings.stream_heartbeat_seconds
         )
 
         def register(server: grpc.aio.Server) -> None:
@@ -91,6 +97,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             )
             job_pb2_grpc.add_DependentServiceServicer_to_server(DependentServicer(sessions, dispatcher, store), server)
             model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
+            trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
 
         needs = {"database": database.check, "object store": store.check}
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)

@@ -1,4 +1,4 @@
-"""Where a job can stand, and where it can go from there: the state machine, as data."""
+"""What a job is for, where it can stand, and where it can go from there: the state machine, as data."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,6 +18,13 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
+
+
+class Purpose(StrEnum):
+    """What a job is for."""
+
+    JOB = "job"  # a user's table
+    TRIAL = "trial"  # to see how good some parameters are; it keeps no rows
 
 
 _S = JobState

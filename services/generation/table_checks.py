@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import Violation
+from servicekit.personal_data import PersonalKind
 from services.generation.requests import JobRequest
 from services.generation.source_values import values_not_there
 from services.generation.sources import ColumnFacts, Source
@@ -38,10 +39,28 @@ def check_columns(request: JobRequest, source: Source, specs: Sequence[ColumnSpe
     yield from _check_roles(request, types, learned)
     if request.target_column in personal:
         yield Violation("target_column", invented(request.target_column, personal[request.target_column]))
+    yield from check_sensitive(request.sensitive_columns, types, learned, personal)
     yield from _check_uniqueness(request, source, specs)
     if not request.columns or learned:
         yield from _check_substance(source, specs)
     yield from _check_conditions(request, types, learned, specs)
+
+
+def check_sensitive(
+    names: Sequence[str],
+    types: Mapping[str, ColumnType],
+    learned: Mapping[str, ColumnType],
+    personal: Mapping[str, PersonalKind],
+) -> Iterator[Violation]:
+    """Whether an attacker could go for these columns: they are learned, and there."""
+    for index, name in enumerate(names):
+        field = f"sensitive_columns.{index}"
+        if name not in learned:
+            yield Violation(field, _not_learned(name) if name in types else _unknown(name))
+        elif name in personal:
+            yield Violation(field, invented(name, personal[name]))
+        elif name in names[:index]:
+            yield Violation(field, f"names {name!r} a second time")
 
 
 def _check_conditions(

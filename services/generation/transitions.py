@@ -43,4 +43,4 @@ async def move(
         job.queue_id = None
     await events.record(session, job, EventKind.STATE, message)
     if wanted in ENDED:
-        await dispatcher.fill(session, job.owner_id)
+        await dispatcher.fill(session, job.owner_id, job.purpose)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,7 @@ from services.generation.metadata import mirage_version
 from services.generation.models import Job
 from services.generation.progress import Throttle
 from services.generation.sources import SourceChanged, SourceClient, fetch_table
+from services.generation.states import Purpose
 from services.generation.tables.columns import ColumnSpec
 from services.generation.training.runner import TrainingFailed, TrainingRunner
 from services.generation.training.spec import TrainingSpec, TrainingSummary
@@ -151,11 +153,13 @@ class JobWorker:
 
     async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary, key: bytes) -> Result:
         folder = f"{job.owner_id}/{job.id}/{attempt.number}"
-        table_key, model_key = f"{folder}/synthetic.parquet", f"{folder}/model.zip"
+        model_key = f"{folder}/model.zip"
+        table_key = None if job.purpose is Purpose.TRIAL else f"{folder}/synthetic.parquet"
+        files = {model_key: summary.model_path} | ({table_key: summary.table_path} if table_key else {})
         due_at = utc_now() + _UPLOADS_KEPT
-        await self._attendant.say(lambda session: attempts.reserve(session, attempt, [table_key, model_key], due_at))
-        await patiently(lambda: self._store.put_file(table_key, summary.table_path), Unavailable)
-        await patiently(lambda: self._store.put_file(model_key, summary.model_path), Unavailable)
+        await self._attendant.say(lambda session: attempts.reserve(session, attempt, list(files), due_at))
+        for object_key, path in files.items():
+            await patiently(partial(self._store.put_file, object_key, path), Unavailable)
         schema = await asyncio.to_thread(pq.read_schema, summary.table_path)
         return Result(
             table_key=table_key,

@@ -250,6 +250,7 @@ class Job(_message.Message):
     INVENTED_COLUMNS_FIELD_NUMBER: _builtins.int
     QUALITY_SCORE_FIELD_NUMBER: _builtins.int
     STUDY_ID_FIELD_NUMBER: _builtins.int
+    QUALITY_PROBLEM_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job's id."""
     owner_id: _builtins.str
@@ -304,6 +305,8 @@ class Job(_message.Message):
     """The quality score of the table, 0 to 1; absent before it is judged."""
     study_id: _builtins.str
     """The study that searched for its parameters; empty if none did."""
+    quality_problem: _builtins.str
+    """Why the table's quality couldn't be measured; empty if it could, and before it is judged."""
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Losses of the latest epoch by name, such as `generator` and `discriminator`."""
@@ -389,10 +392,11 @@ class Job(_message.Message):
         invented_columns: _abc.Iterable[_personal_data_pb2.InventedColumn] | None = ...,
         quality_score: _builtins.float | None = ...,
         study_id: _builtins.str = ...,
+        quality_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "quality_score", b"quality_score", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "quality_score", b"quality_score", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "quality_problem", b"quality_problem", "quality_score", b"quality_score", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality_score: _TypeAlias = _typing.Literal["quality_score"]  # noqa: Y015
     _WhichOneofArgType__quality_score: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score"]  # noqa: Y015
@@ -668,6 +672,7 @@ class JobEvent(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
+    QUALITY_SCORE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     sequence: _builtins.int
@@ -692,6 +697,8 @@ class JobEvent(_message.Message):
     """Estimated seconds until the end; absent when unknown."""
     message: _builtins.str
     """Something to tell the user; empty if nothing."""
+    quality_score: _builtins.float
+    """The quality score of the table, 0 to 1; absent before it is judged."""
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Losses of the latest epoch by name."""
@@ -727,13 +734,19 @@ class JobEvent(_message.Message):
         error: _status_pb2.Status | None = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
         search: Global___SearchProgress | None = ...,
+        quality_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "error", b"error", "event_time", b"event_time", "search", b"search", "seconds_left", b"seconds_left"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "error", b"error", "event_time", b"event_time", "quality_score", b"quality_score", "search", b"search", "seconds_left", b"seconds_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "search", b"search", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "quality_score", b"quality_score", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "search", b"search", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__quality_score: _TypeAlias = _typing.Literal["quality_score"]  # noqa: Y015
+    _WhichOneofArgType__quality_score: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score"]  # noqa: Y015
     _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
     _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality_score) -> _WhichOneofReturnType__quality_score | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015

@@ -117,6 +117,11 @@ def describe_model_types(limits: Limits | None = None) -> tuple[ModelTypeDescrip
     return tuple(_describe(name, limits or Limits()) for name in model_types())
 
 
+def describe_model(model: CheckedModel, limits: Limits | None = None) -> ModelTypeDescription:
+    """A checked model's type with its parameters as the engine in force has them."""
+    return _describe(model.model_type, limits or Limits(), model.engine)
+
+
 def _faults_of_choice(model_type: object, engine: str) -> Iterator[_Fault]:
     """What is wrong with the model's type and with the engine, each by itself and both together."""
     known = model_types()
@@ -184,9 +189,9 @@ def _literal(text: str) -> Any:
     return text
 
 
-def _describe(name: str, limits: Limits) -> ModelTypeDescription:
+def _describe(name: str, limits: Limits, engine: str = "") -> ModelTypeDescription:
     having = engines_of(name)
-    table = ENGINES[having[0]].model_types[name].parameters
+    table = ENGINES[engine or having[0]].model_types[name].parameters
     parameters = tuple(_describe_parameter(table, field, limits) for field in table.model_fields)
     names = {parameter.name for parameter in parameters}
     recommended: Sequence[Recommendation] = RECOMMENDATIONS if {"epochs", "batch_size"} <= names else ()

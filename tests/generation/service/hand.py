@@ -1,5 +1,6 @@
 """A worker's hand: takes jobs from the real queue and speaks a worker's words, without training anything."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.models import Job
+from services.generation.states import Purpose
 from tests.generation.service.platform import Platform, people
 
 
@@ -81,24 +83,28 @@ class Hand:
         await self._release(attempt)
 
     async def succeed(self, attempt: Attempt, table: pa.Table | None = None) -> None:
-        """Ends the job well, with a table and a model that are really stored."""
+        """Ends the job well, with a table (a trial's aside) and a model that are really stored."""
         table = table or people(10, seed=9)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         async with self._sessions.begin() as session:
-            owner_id = (await session.get_one(Job, attempt.job_id)).owner_id
-        folder = f"{owner_id}/{attempt.job_id}/{attempt.number}"
-        keys = [f"{folder}/synthetic.parquet", f"{folder}/model.zip"]
+            job = await session.get_one(Job, attempt.job_id)
+        is_trial = job.purpose is Purpose.TRIAL
+        folder = f"{job.owner_id}/{attempt.job_id}/{attempt.number}"
+        model_key, table_key = f"{folder}/model.zip", None if is_trial else f"{folder}/synthetic.parquet"
+        keys = [key for key in (model_key, table_key) if key]
         async with self._sessions.begin() as session:
             await attempts.reserve(session, attempt, keys, utc_now() + timedelta(days=1))
-        stored_table = await self._platform.store.put_bytes(keys[0], sink.getvalue().to_pybytes())
-        stored_model = await self._platform.store.put_bytes(keys[1], b"a model of nothing")
+        content = sink.getvalue().to_pybytes()
+        if table_key:
+            await self._platform.store.put_bytes(table_key, content)
+        stored_model = await self._platform.store.put_bytes(model_key, b"a model of nothing")
         result = Result(
-            table_key=keys[0],
-            table_sha256=stored_table.sha256,
-            table_bytes=stored_table.size,
+            table_key=table_key,
+            table_sha256=hashlib.sha256(content).hexdigest(),
+            table_bytes=len(content),
             rows=len(table),
-            model_key=keys[1],
+            model_key=model_key,
             model_sha256=stored_model.sha256,
             model_bytes=stored_model.size,
             training_rows=100,
