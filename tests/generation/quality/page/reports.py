@@ -58,7 +58,7 @@ def whole_report() -> QualityReport:
         ),
         Distribution(column="", kind="category", real=(), synthetic=(), real_missing=1.0, synthetic_missing=1.0),
     ]
-    matrix = tuple(tuple(map(float, row)) for row in np.corrcoef(draws.normal(size=(len(COLUMNS), 12))))
+    matrix = tuple(tuple(map(float, row)) for row in np.atleast_2d(np.corrcoef(draws.normal(size=(len(COLUMNS), 12)))))
     details = tuple(Detail(columns=(name,), figure=figure(0.9)) for name in COLUMNS)
     similarity = Metric(
         name="ks_complement", figure=figure(0.94), score=0.94, description="How alike.", details=details
