@@ -314,6 +314,7 @@ class QualityMetric(_message.Message):
     HIGHER_IS_BETTER_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     score: _builtins.float
@@ -322,6 +323,8 @@ class QualityMetric(_message.Message):
     """Whether more is better; otherwise less is."""
     description: _builtins.str
     """What it is, in a sentence."""
+    weight: _builtins.float
+    """Share of its score in the part's, 0 to 1; 0 if it only informs."""
     @_builtins.property
     def figure(self) -> Global___Figure:
         """What was measured, in the metric's own unit."""
@@ -339,10 +342,11 @@ class QualityMetric(_message.Message):
         higher_is_better: _builtins.bool = ...,
         description: _builtins.str = ...,
         details: _abc.Iterable[Global___QualityDetail] | None = ...,
+        weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "figure", b"figure", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "description", b"description", "details", b"details", "figure", b"figure", "higher_is_better", b"higher_is_better", "name", b"name", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "description", b"description", "details", b"details", "figure", b"figure", "higher_is_better", b"higher_is_better", "name", b"name", "score", b"score", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -32,12 +32,14 @@ class Reading:
     """A metric with what its part needs of it.
 
     `replicates` are the metric's *score* in each bootstrap resample, shape (RESAMPLES,), empty if there are none;
-    `ceiling` is the score at the ceiling. Neither matters for a metric that only informs.
+    `ceiling` is the score at the ceiling. `weight` says what it counts for beside the part's other metrics, in any
+    unit. None of them matters for a metric that only informs.
     """
 
     metric: Metric
     replicates: Floats
     ceiling: float | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def unmeasured(name: PartName, reason: str, notes: Sequence[str] = ()) -> Measur
 
 
 def compose(name: PartName, readings: Sequence[Reading], notes: Sequence[str] = ()) -> Measured:
-    """A part whose score is the mean of its metrics' scores; at least one of them has a score.
+    """A part whose score is the weighted mean of its metrics' scores; at least one of them has a score.
 
     The same draws of rows stand behind the same place of all replicates, so their mean has the right spread. A ceiling
     is told if every metric with a score has one, an interval likewise.
@@ -91,14 +93,18 @@ def compose(name: PartName, readings: Sequence[Reading], notes: Sequence[str] = 
     scored = [reading for reading in readings if reading.metric.score is not None]
     if not scored:
         raise ValueError(f"no metric of {name} has a score")
-    value = float(np.mean([reading.metric.score for reading in scored]))
-    replicates = mean_replicates([reading.replicates for reading in scored], np.full(len(scored), 1 / len(scored)))
+    weights = np.array([reading.weight for reading in scored]) / sum(reading.weight for reading in scored)
+    value = float(weights @ np.array([reading.metric.score for reading in scored]))
+    replicates = mean_replicates([reading.replicates for reading in scored], weights)
     ceilings = [reading.ceiling for reading in scored if reading.ceiling is not None]
-    ceiling = float(np.mean(ceilings)) if len(ceilings) == len(scored) else None
+    ceiling = float(weights @ np.array(ceilings)) if len(ceilings) == len(scored) else None
+    shares = {id(reading): float(weight) for reading, weight in zip(scored, weights, strict=True)}
     part = Part(
         name=name,
         score=figure(value, replicates, ceiling),
-        metrics=tuple(reading.metric for reading in readings),
+        metrics=tuple(
+            reading.metric.model_copy(update={"weight": shares.get(id(reading), 0.0)}) for reading in readings
+        ),
     )
     return Measured(part, replicates, tuple(notes))
 

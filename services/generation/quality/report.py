@@ -46,11 +46,12 @@ class Detail(_Record):
 
 
 class Metric(_Record):
-    """A metric of a part. `score`, 0 to 1, is what it counts for in the part; None if it only informs."""
+    """A metric of a part. `score`, 0 to 1, goes into the part's with `weight`, its share; None if it only informs."""
 
     name: str
     figure: Figure
     score: float | None = Field(None, ge=0, le=1)
+    weight: float = Field(0.0, ge=0, le=1)
     higher_is_better: bool = True
     description: str
     details: tuple[Detail, ...] = ()

@@ -1,0 +1,81 @@
+"""Similarities of single columns, pairs and triples of columns, and the metrics that they make up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.generation.quality.parts import Floats, Reading, figure
+from services.generation.quality.report import Detail, Metric
+from services.generation.quality.resampling import Judging, Sample
+from services.generation.quality.tables import Codes
+
+# Details that a metric has at most; those furthest below their ceilings are told.
+MOST_DETAILS = 1_000
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How similar some columns are, 0 to 1, with the same in each resample, shape (RESAMPLES,), and its ceiling."""
+
+    columns: tuple[str, ...]
+    value: float
+    replicates: Floats
+    ceiling: float | None
+
+
+def metric_of(name: str, description: str, similarities: Sequence[Similarity], weight: float) -> Reading:
+    """A metric that is the mean of similarities, of which there is at least one."""
+    replicates = np.mean([each.replicates for each in similarities], axis=0)
+    ceilings = [each.ceiling for each in similarities if each.ceiling is not None]
+    ceiling = float(np.mean(ceilings)) if len(ceilings) == len(similarities) else None
+    value = float(np.mean([each.value for each in similarities]))
+    told = similarities
+    if len(similarities) > MOST_DETAILS:
+        shortfalls = [(1.0 if each.ceiling is None else each.ceiling) - each.value for each in similarities]
+        furthest = np.sort(np.argsort(-np.array(shortfalls), kind="stable")[:MOST_DETAILS])
+        told = [similarities[place] for place in furthest]
+    metric = Metric(
+        name=name,
+        figure=figure(value, replicates, ceiling),
+        score=min(1.0, max(0.0, value)),
+        description=description,
+        details=tuple(
+            Detail(columns=each.columns, figure=figure(each.value, each.replicates, each.ceiling)) for each in told
+        ),
+    )
+    return Reading(metric, replicates, ceiling, weight)
+
+
+def of_counts(
+    rows: Judging,
+    columns: tuple[str, ...],
+    codes: Sequence[Codes],
+    cells: int,
+    compared: Callable[[Floats, Floats], Floats],
+    folded: tuple[Sequence[Codes], int] | None = None,
+) -> Similarity:
+    """A similarity from the counts of codes 0 … cells - 1, of which the last isn't counted.
+
+    `codes` are those of the training, the synthetic and, if there is one, the holdout sample; `folded` are fewer codes
+    for the replicates. A group without any counted row has nothing in common with the training rows: 0.
+    """
+
+    def counted(sample: Sample, sample_codes: Codes) -> Floats:
+        return sample.counts(sample_codes, cells)[:, :-1]
+
+    training = counted(rows.training, codes[0])
+    value = _mean(compared(training, counted(rows.synthetic, codes[1])))
+    ceiling = None if rows.holdout is None else float(_mean(compared(training, counted(rows.holdout, codes[2]))))
+    few, few_cells = folded or (codes, cells)
+    drawn = [
+        sample.drawn_counts(each, few_cells)[..., :-1]
+        for sample, each in zip((rows.training, rows.synthetic), few, strict=False)
+    ]
+    return Similarity(columns, float(value), _mean(compared(*drawn)), ceiling)
+
+
+def _mean(by_group: Floats) -> Floats:
+    """The mean over groups, along the first axis."""
+    mean: Floats = np.nan_to_num(by_group, nan=0.0).mean(axis=0)
+    return mean
