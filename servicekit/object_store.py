@@ -22,6 +22,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from servicekit.errors import StorageFull, Unavailable
+from servicekit.ranged_file import RangedFile
 from servicekit.settings import ObjectStoreSettings
 
 P = ParamSpec("P")
@@ -161,13 +162,26 @@ class ObjectStore:
             response.close()
             response.release_conn()
 
-    async def open_file(self, key: str) -> "ObjectFile":
-        """An object as a file to seek in, for use in a thread: every read fetches just its range.
+    async def open_file(self, key: str) -> RangedFile:
+        """An object as a file to seek in, for use in a thread.
+
+        Its reads raise ObjectMissing once the object is gone, and Unavailable while the object store can't be reached.
 
         Raises:
             ObjectMissing: there is none.
         """
-        return ObjectFile(self._client, self.bucket, key, await self.size(key))
+
+        def fetch(position: int, count: int) -> bytes:
+            with _translated():
+                response = self._client.get_object(self.bucket, key, offset=position, length=count)
+                try:
+                    content: bytes = response.read()
+                    return content
+                finally:
+                    response.close()
+                    response.release_conn()
+
+        return RangedFile(await self.size(key), fetch)
 
     async def size(self, key: str) -> int:
         """An object's bytes.
@@ -321,58 +335,6 @@ class _StreamReader(io.BytesIO):  # a BinaryIO by type; only `read` is called
 
 class _Abandoned(Exception):
     """Nobody wants the stream stored any more."""
-
-
-class ObjectFile(io.RawIOBase):
-    """An object as a read-only file. Reads block and fetch their range, so they belong into a thread."""
-
-    def __init__(self, client: Minio, bucket: str, key: str, size: int) -> None:
-        super().__init__()
-        self._client = client
-        self._bucket = bucket
-        self._key = key
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can be sought in."""
-        return True
-
-    def tell(self) -> int:
-        """The position of the next byte."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Moves to a position; returns it."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fills the buffer, but for the object's end.
-
-        Raises:
-            ObjectMissing: the object is gone.
-            Unavailable: the object store can't be reached.
-        """
-        view = memoryview(buffer)
-        wanted = min(len(view), self._size - self._position)
-        if wanted <= 0:
-            return 0
-        with _translated():
-            response = self._client.get_object(self._bucket, self._key, offset=self._position, length=wanted)
-            try:
-                content = response.read()
-            finally:
-                response.close()
-                response.release_conn()
-        view[: len(content)] = content
-        self._position += len(content)
-        return len(content)
 
 
 def _room_in(directory: Path) -> int:

@@ -76,14 +76,22 @@ class ScopeNotHeld(PermissionDenied):
         self.metadata = {"scope": " ".join(sorted(beyond))}
 
 
-class ApiKeyNotFound(ServiceError):
-    """The caller has no API key with this id."""
+class NotFound(ServiceError):
+    """There is nothing of a kind with this id, or it is somebody else's. Subclasses name the kind and its id."""
 
     code = StatusCode.NOT_FOUND
-    reason = "API_KEY_NOT_FOUND"
+    what: str
+    id_name: str
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"API key {key_id} does not exist.", key_id=key_id)
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"{self.what} {id_} does not exist.", **{self.id_name: id_})
+
+
+class ApiKeyNotFound(NotFound):
+    """The caller has no API key with this id."""
+
+    reason = "API_KEY_NOT_FOUND"
+    what, id_name = "API key", "key_id"
 
 
 class TooManyApiKeys(ServiceError):
@@ -127,24 +135,18 @@ class EmailTaken(ServiceError):
         super().__init__("An account with this e-mail address exists already.")
 
 
-class UserNotFound(ServiceError):
+class UserNotFound(NotFound):
     """No account has this id."""
 
-    code = StatusCode.NOT_FOUND
     reason = "USER_NOT_FOUND"
-
-    def __init__(self, user_id: str) -> None:
-        super().__init__(f"User {user_id} does not exist.", user_id=user_id)
+    what, id_name = "User", "user_id"
 
 
-class SessionNotFound(ServiceError):
+class SessionNotFound(NotFound):
     """The caller has no session with this id."""
 
-    code = StatusCode.NOT_FOUND
     reason = "SESSION_NOT_FOUND"
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(f"Session {session_id} does not exist.", session_id=session_id)
+    what, id_name = "Session", "session_id"
 
 
 class LastAdministrator(ServiceError):

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
-from servicekit.object_store import ObjectFile, ObjectStore
+from servicekit.object_store import ObjectStore
+from servicekit.ranged_file import RangedFile
 from servicekit.tabular.text import as_text
 
 DEFAULT_PAGE_ROWS = 100
@@ -40,7 +41,7 @@ async def read_page(store: ObjectStore, table_key: str, offset: int, limit: int)
     return await asyncio.to_thread(_read, file, offset, limit)
 
 
-def _read(source: ObjectFile, offset: int, limit: int) -> Page:
+def _read(source: RangedFile, offset: int, limit: int) -> Page:
     rows: list[Struct] = []
     size = 0
     with pq.ParquetFile(pa.PythonFile(source, mode="r"), pre_buffer=True) as file:

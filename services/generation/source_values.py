@@ -1,6 +1,5 @@
 """Whether a source has certain values, told from its Parquet object without fetching all of it."""
 
-import io
 from collections.abc import Collection, Mapping
 
 import httpx
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from servicekit.errors import Unavailable
+from servicekit.ranged_file import RangedFile
 from services.generation.sources import Source
 from services.generation.tables.integers import is_whole
 from services.generation.tables.values import parse_value
@@ -30,58 +30,19 @@ def values_not_there(source: Source, wanted: Mapping[str, JsonValue], categories
     if not wanted:
         return {}
     try:
-        with (
-            httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client,
-            _RemoteFile(client, source.table_url, source.table_bytes) as remote,
-            pq.ParquetFile(remote) as file,
-        ):
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client, _opened(client, source) as file:
             faults = {name: _fault(file, name, value, is_category=name in categories) for name, value in wanted.items()}
     except httpx.HTTPError as error:
         raise Unavailable("dataset's table") from error
     return {name: fault for name, fault in faults.items() if fault}
 
 
-class _RemoteFile(io.RawIOBase):
-    """An object behind a URL, read in ranges as they are asked for."""
+def _opened(client: httpx.Client, source: Source) -> pq.ParquetFile:
+    def fetch(position: int, count: int) -> bytes:
+        answer = client.get(source.table_url, headers={"range": f"bytes={position}-{position + count - 1}"})
+        return answer.raise_for_status().content
 
-    def __init__(self, client: httpx.Client, url: str, size: int) -> None:
-        super().__init__()
-        self._client = client
-        self._url = url
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes elsewhere."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes; fewer at the end.
-
-        Raises:
-            httpx.HTTPError: they can't be had.
-        """
-        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
-        if end <= self._position:
-            return b""
-        answer = self._client.get(self._url, headers={"range": f"bytes={self._position}-{end - 1}"})
-        answer.raise_for_status()
-        self._position += len(answer.content)
-        return answer.content
+    return pq.ParquetFile(RangedFile(source.table_bytes, fetch))
 
 
 def _fault(file: pq.ParquetFile, name: str, value: JsonValue, *, is_category: bool) -> str:
