@@ -68,6 +68,7 @@ class Attendant:
         self._listener = listener
         self._channel = channel
         self._stopping = stopping
+        self._concluding: set[asyncio.Task[Any] | None] = set()  # pieces of work that are at their last word
 
     async def attend(self, piece: Piece) -> Ending:
         """Does a piece of work, to whatever end; raises only if the database stays away."""
@@ -77,15 +78,18 @@ class Attendant:
         tasks = {work, superseded, stopping}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if superseded in done and work in self._concluding:  # its own last word may be why it counts no more
+                done, _ = await asyncio.wait({work})
         finally:
+            self._concluding.discard(work)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
         try:
             if work in done:
-                return await self._conclude(work, piece)
+                return await self._conclude(work, piece, Ending.SUCCEEDED)
             if superseded in done:
-                return Ending.CALLED_OFF
+                return await self._conclude(superseded, piece, Ending.CALLED_OFF)
             await self.say(piece.give_back)
         except Superseded:
             return Ending.CALLED_OFF
@@ -98,6 +102,15 @@ class Attendant:
             Superseded: the attempt counts no more.
         """
         await patiently(lambda: self._speak(words), *DATABASE_ERRORS)
+
+    async def conclude(self, words: Words) -> None:
+        """The work's last word, which ends the attempt: one transaction that must come about, said by the work itself.
+
+        Raises:
+            Superseded: the attempt counts no more.
+        """
+        self._concluding.add(asyncio.current_task())
+        await self.say(words)
 
     async def mention(self, words: Words) -> None:
         """One transaction that may be missed: while the database is away the work goes on untold.
@@ -114,16 +127,17 @@ class Attendant:
         async with self._sessions.begin() as session:
             await words(session)
 
-    async def _conclude(self, work: "asyncio.Task[None]", piece: Piece) -> Ending:
+    async def _conclude(self, task: "asyncio.Task[None]", piece: Piece, ending: Ending) -> Ending:
+        """The ending that a task stands for, unless it has raised something: then the piece has failed of that."""
         try:
-            await work
+            await task
         except Superseded:
             raise
         except Exception as error:  # whatever it is, whoever waits for it must not wait for ever
             failure = error  # the name that `except` binds is gone by the time of a second try
             await self.say(lambda session: piece.fail(session, failure))
             return Ending.FAILED
-        return Ending.SUCCEEDED
+        return ending
 
     async def _until_superseded(self, piece: Piece) -> None:
         async with self._listener.subscribe(self._channel, piece.key) as subscription:

@@ -112,7 +112,7 @@ class Ingestor:
             outcome = await teller.telling(self._ingest(task, teller))
             await self._report(attempt, Stage.STORING, _STORING_AT, outcome.row_count)
             result = await self._store_table(version, attempt, outcome, before)
-            await self._attendant.say(lambda session: attempts.succeed(session, attempt, result))
+            await self._attendant.conclude(lambda session: attempts.succeed(session, attempt, result))
 
     async def _columns_before(self, attempt: Attempt) -> tuple[Column, ...] | None:
         """The columns of the latest ready version before this one; None if there is none."""

@@ -137,7 +137,7 @@ class JobWorker:
             for told in throttle.rest():
                 await self._report(attempt, told)
             result = await self._store_results(job, attempt, summary, key)
-            await self._attendant.say(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
+            await self._attendant.conclude(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
 
     async def _fetch(self, job: Job, directory: Path) -> Path:
         path = directory / "source.parquet"
