@@ -1,0 +1,213 @@
+"""Whether columns hang together as in the real table."""
+
+import bisect
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+
+from services.generation.quality.bins import bins_of
+from services.generation.quality.correlations import (
+    Ranked,
+    correlation_similarity,
+    ranked,
+    ranks_of,
+    scale_of,
+    values_of,
+)
+from services.generation.quality.distances import total_variation_complement
+from services.generation.quality.parts import CalledOff, Measured, check, compose, unmeasured
+from services.generation.quality.report import PartName
+from services.generation.quality.resampling import Judging, judging, most_frequent
+from services.generation.quality.scores import Similarity, metric_of, of_counts
+from services.generation.quality.tables import Codes, Comparison, Kind, Numbers
+
+NAME = PartName.CORRELATION_PRESERVATION
+# Of each metric; where there are more they are drawn.
+MOST_PAIRS = 300
+MOST_TRIPLES = 150
+
+# What marginals of two and of three columns count for each, beside the pairs by kind together.
+_MARGINALS = 0.5
+# Combinations of categories that are counted as they are; of more, only those that occur.
+_MOST_JOINT_CELLS = 100_000
+
+Columns = tuple[int, ...]
+
+_DESCRIPTIONS = {
+    "correlation_similarity": "How alike Pearson's correlations of two numbers are: 1 less half their difference.",
+    "rank_correlation_similarity": "How alike Spearman's (of ranks) are: 1 less half their difference.",
+    "contingency_similarity": "How alike the shares of two categories' combinations are: 1 less the total variation.",
+    "mixed_similarity": "The same for a number, in tenths of the real rows, and a category.",
+    "two_way_marginals": "The same for any two columns, in at most 10 bins each.",
+    "three_way_marginals": "The same for any three columns, in at most 10 bins each.",
+}
+
+
+def measure(comparison: Comparison, called_off: CalledOff) -> Measured:
+    """The part, from pairs and triples of columns that aren't constant in the real table. Raises Cancelled."""
+    if not len(comparison.training) or not len(comparison.synthetic):
+        return unmeasured(NAME, "A table without rows can't be judged.")
+    work = _Work(judging(comparison))
+    if len(work.varying) < 2:
+        return unmeasured(NAME, "It takes two columns that aren't constant in the real table.")
+    draws = np.random.default_rng([comparison.seed, 3])
+    numbers = [place for place in work.varying if work.kinds[place] is not Kind.CATEGORY]
+    categories = [place for place in work.varying if work.kinds[place] is Kind.CATEGORY]
+    of_numbers = math.comb(len(numbers), 2)
+    of_categories = math.comb(len(categories), 2)
+    mixed = len(numbers) * len(categories)
+    by_kind = of_numbers + of_categories + mixed
+    number_pairs = combinations(numbers, 2, MOST_PAIRS, draws)
+    plan: list[tuple[str, float, list[Columns], Callable[[Columns], Similarity | None]]] = [
+        ("correlation_similarity", of_numbers / by_kind / 2, number_pairs, work.pearson),
+        ("rank_correlation_similarity", of_numbers / by_kind / 2, number_pairs, work.spearman),
+        (
+            "contingency_similarity",
+            of_categories / by_kind,
+            combinations(categories, 2, MOST_PAIRS, draws),
+            work.contingency,
+        ),
+        ("mixed_similarity", mixed / by_kind, products(numbers, categories, MOST_PAIRS, draws), work.marginal),
+        ("two_way_marginals", _MARGINALS, combinations(work.varying, 2, MOST_PAIRS, draws), work.marginal),
+        ("three_way_marginals", _MARGINALS, combinations(work.varying, 3, MOST_TRIPLES, draws), work.marginal),
+    ]
+    readings = []
+    for name, weight, drawn, similarity_of in plan:
+        similarities = []
+        for columns in drawn:
+            check(called_off)
+            similarity = similarity_of(columns)
+            if similarity is not None:
+                similarities.append(similarity)
+        if similarities:
+            readings.append(metric_of(name, _DESCRIPTIONS[name], similarities, weight))
+    pairs, triples = math.comb(len(work.varying), 2), math.comb(len(work.varying), 3)
+    notes = []
+    if pairs > MOST_PAIRS or triples > MOST_TRIPLES:
+        notes.append(
+            f"Of {pairs:,} pairs and {triples:,} triples of columns, at most {MOST_PAIRS} pairs for each metric and "
+            f"{MOST_TRIPLES} triples were drawn to be compared."
+        )
+    return compose(NAME, readings, notes)
+
+
+class _Work:
+    """The samples, with what several pairs take of a column made once."""
+
+    def __init__(self, rows: Judging) -> None:
+        self._rows = rows
+        self._samples = [sample for sample in (rows.training, rows.synthetic, rows.holdout) if sample is not None]
+        self._columns = rows.training.table.columns
+        self._bins = bins_of(rows.training.table)
+        self._codes: dict[int, list[Codes]] = {}
+        self._ranked: dict[int, list[Ranked]] = {}
+        self.kinds = [column.kind for column in self._columns]
+        training = rows.training.table.values
+        self.varying = [place for place, values in enumerate(training) if varies(values, self.kinds[place])]
+
+    def pearson(self, pair: Columns) -> Similarity | None:
+        """For two numbers."""
+        first, second = (self._ranked_column(place) for place in pair)
+        return correlation_similarity(self._rows, self._names(pair), first, second, values_of)
+
+    def spearman(self, pair: Columns) -> Similarity | None:
+        """For two numbers."""
+        first, second = (self._ranked_column(place) for place in pair)
+        return correlation_similarity(self._rows, self._names(pair), first, second, ranks_of)
+
+    def contingency(self, pair: Columns) -> Similarity:
+        """For two categories, each of which counts, as does what is missing."""
+        cells = [len(self._columns[place].labels) + 1 for place in pair]
+        codes = [
+            [
+                np.where(sample.table.values[place] < 0, count - 1, sample.table.values[place])
+                for sample in self._samples
+            ]
+            for place, count in zip(pair, cells, strict=True)
+        ]
+        return self._counted(pair, codes, cells)
+
+    def marginal(self, columns: Columns) -> Similarity:
+        """For any columns, in bins, of which one is for what is missing."""
+        return self._counted(
+            columns, [self._binned(place) for place in columns], [self._bins[place].cells for place in columns]
+        )
+
+    def _counted(self, columns: Columns, codes: Sequence[Sequence[Codes]], cells: Sequence[int]) -> Similarity:
+        joint, count = _joint(codes, cells)
+        # One code more, that no row has, since the last isn't counted.
+        return of_counts(
+            self._rows,
+            self._names(columns),
+            joint,
+            count + 1,
+            total_variation_complement,
+            most_frequent(joint, count + 1),
+        )
+
+    def _names(self, columns: Columns) -> tuple[str, ...]:
+        return tuple(self._columns[place].name for place in columns)
+
+    def _binned(self, place: int) -> list[Codes]:
+        if place not in self._codes:
+            self._codes[place] = [self._bins[place].codes(sample.table.values[place]) for sample in self._samples]
+        return self._codes[place]
+
+    def _ranked_column(self, place: int) -> list[Ranked]:
+        if place not in self._ranked:
+            centre, scale = scale_of(cast(Numbers, self._samples[0].table.values[place]))
+            self._ranked[place] = [
+                ranked(sample, cast(Numbers, sample.table.values[place]), centre, scale) for sample in self._samples
+            ]
+        return self._ranked[place]
+
+
+def varies(values: Numbers | Codes, kind: Kind) -> bool:
+    """Whether a column has two values, of which one may be a missing one."""
+    missing = values < 0 if kind is Kind.CATEGORY else np.isnan(values)
+    present = values[~missing]
+    return len(present) > 0 and bool(missing.any() or present.min() < present.max())
+
+
+def combinations(places: Sequence[int], size: int, most: int, draws: np.random.Generator) -> list[Columns]:
+    """All combinations of so many places, in order, or so many of them at most, drawn."""
+    total = math.comb(len(places), size)
+    if total <= most:
+        return list(itertools.combinations(places, size))
+    below = [[math.comb(place, k) for place in range(len(places))] for k in range(size + 1)]
+    found = []
+    for number in np.sort(draws.choice(total, size=most, replace=False)).tolist():
+        rest, chosen = number, []
+        # The combinatorial number system: every number is one combination.
+        for k in range(size, 0, -1):
+            place = bisect.bisect_right(below[k], rest) - 1
+            rest -= below[k][place]
+            chosen.append(places[place])
+        found.append(tuple(reversed(chosen)))
+    return found
+
+
+def products(first: Sequence[int], second: Sequence[int], most: int, draws: np.random.Generator) -> list[Columns]:
+    """All pairs of a place of each, or so many of them at most, drawn."""
+    total = len(first) * len(second)
+    if total <= most:
+        return list(itertools.product(first, second))
+    numbers = np.sort(draws.choice(total, size=most, replace=False)).tolist()
+    return [(first[number // len(second)], second[number % len(second)]) for number in numbers]
+
+
+def _joint(codes: Sequence[Sequence[Codes]], cells: Sequence[int]) -> tuple[list[Codes], int]:
+    """One code for the combination of several columns' codes, in each sample, and how many there can be."""
+    total = math.prod(cells)
+    joint = [
+        np.ravel_multi_index([column[sample] for column in codes], tuple(cells)).astype(np.int64)
+        for sample in range(len(codes[0]))
+    ]
+    if total <= _MOST_JOINT_CELLS:
+        return [each.astype(np.int32) for each in joint], total
+    distinct, dense = np.unique(np.concatenate(joint), return_inverse=True)
+    ends = np.cumsum([len(each) for each in joint])[:-1]
+    return [each.astype(np.int32) for each in np.split(dense, ends)], len(distinct)
