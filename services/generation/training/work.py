@@ -78,7 +78,7 @@ def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
     present = pq.read_schema(spec.table).names
     wanted = {column.name for column in spec.columns}
     table = pq.read_table(spec.table, columns=[name for name in present if name in wanted])
-    held = held_out(len(table), spec.holdout_fraction, spec.seed)
+    held = held_out(table, spec.columns, spec.holdout_fraction, spec.seed)
     limit = ENGINES[spec.engine].model_types[spec.model_type].category_limit
     prepared = prepare(table, spec.columns, held_out=held, seed=spec.seed, category_limit=limit, key=_key(spec))
     return prepared, int(held.sum())
