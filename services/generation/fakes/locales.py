@@ -9,6 +9,7 @@ from faker.config import AVAILABLE_LOCALES
 from faker.factory import Factory
 from faker.generator import Generator
 
+from services.generation.fakes.any_day import Birthdays
 from services.generation.fakes.kinds import DEFAULT_LOCALE
 
 _PREFERRED: Final = {"en": "en_US", "fr": "fr_FR", "de": "de_DE", "es": "es_ES", "it": "it_IT", "pt": "pt_PT"}
@@ -34,7 +35,9 @@ def country(locale: str) -> str:
 @cache
 def unseeded(locale: str) -> Generator:
     """Faker for a locale that `nearest` gave, for what it knows; only `seeded` may draw from it."""
-    return Factory.create(locale, providers=[f"faker.providers.{name}" for name in _PROVIDERS])
+    generator = Factory.create(locale, providers=[f"faker.providers.{name}" for name in _PROVIDERS])
+    generator.add_provider(Birthdays)  # in place of what the providers above have of the same name
+    return generator
 
 
 def seeded(locale: str, draws: np.random.Generator) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from faker.providers.ssn.it_IT import MUNICIPALITIES_LIST
 
+from services.generation.fakes.any_day import the_same_day
 from services.generation.fakes.invented import digits, letters
 from services.generation.fakes.locales import country, seeded
 from services.generation.fakes.plan import FakeColumn
@@ -63,7 +64,7 @@ def _from_faker(column: FakeColumn, draws: np.random.Generator) -> Write:
     def write(places: Places, attempt: int) -> list[str]:
         # What Faker knows of a country may run out; longer numbers never do.
         numbers = digits(len(places), max(0, attempt - 4) * 2, draws)
-        with _same_chance(draws):
+        with _same_chance(draws), the_same_day(generator):
             return [str(generator.ssn()) + number for number in numbers]
 
     return write
