@@ -18,9 +18,9 @@ from services.generation.quality.correlations import (
     values_of,
 )
 from services.generation.quality.distances import total_variation_complement
+from services.generation.quality.groups import Judging, judging, most_frequent
 from services.generation.quality.parts import CalledOff, Measured, check, compose, unmeasured
 from services.generation.quality.report import PartName
-from services.generation.quality.resampling import Judging, judging, most_frequent
 from services.generation.quality.scores import Similarity, metric_of, of_counts
 from services.generation.quality.tables import Codes, Comparison, Kind, Numbers
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.generation.quality.groups import Judging, Sample
 from services.generation.quality.parts import Floats
-from services.generation.quality.resampling import Judging, Sample
 from services.generation.quality.scores import Similarity
 from services.generation.quality.tables import Numbers
 

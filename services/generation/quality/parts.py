@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.engines.protocol import Cancelled
-from services.generation.quality.report import Figure, Metric, Part, PartName
+from services.generation.quality.report import Distances, Figure, Metric, Part, PartName
 from services.generation.quality.tables import Comparison, Table
 
 Floats = npt.NDArray[np.float64]
@@ -44,11 +44,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Measured:
-    """A part with its score in each bootstrap resample, shape (RESAMPLES,) or empty, and what is to be noted."""
+    """A part with its score in each bootstrap resample, shape (RESAMPLES,) or empty, and what is to be noted.
+
+    `distances` are those that privacy has measured, for the page to draw.
+    """
 
     part: Part
     replicates: Floats
     notes: tuple[str, ...] = ()
+    distances: Distances | None = None
 
 
 def never() -> bool:

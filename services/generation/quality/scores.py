@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.generation.quality.groups import Judging, Sample
 from services.generation.quality.parts import Floats, Reading, figure
 from services.generation.quality.report import Detail, Metric
-from services.generation.quality.resampling import Judging, Sample
 from services.generation.quality.tables import Codes
 
 # Details that a metric has at most; those furthest below their ceilings are told.

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.quality.distances import coverage, ks_complement, total_variation_complement
+from services.generation.quality.groups import Judging, Sample, judging, most_frequent
 from services.generation.quality.parts import CalledOff, Floats, Measured, check, compose, unmeasured
 from services.generation.quality.report import PartName
-from services.generation.quality.resampling import Judging, Sample, judging, most_frequent
 from services.generation.quality.scores import Similarity, metric_of, of_counts
 from services.generation.quality.tables import Codes, Comparison, Kind, Numbers
 

@@ -80,14 +80,27 @@ def judging(comparison: Comparison) -> Judging:
     """Draws the rows to judge; the training and the synthetic table have at least one each."""
     drawn = judged(comparison)
     draws = np.random.default_rng([comparison.seed, 2])
-    holdout = drawn.holdout if drawn.holdout is not None and len(drawn.holdout) >= LEAST_HOLDOUT else None
-    rows = len(drawn.synthetic) if holdout is None else min(len(holdout), len(drawn.synthetic))
-    groups = min(MOST_GROUPS, len(drawn.synthetic) // rows)
+    holdout = drawn.holdout if has_ceiling(comparison) else None
+    groups, rows = grouping(drawn)
     return Judging(
         training=sample(drawn.training, 1, len(drawn.training), draws),
         synthetic=sample(drawn.synthetic, groups, rows, draws),
         holdout=None if holdout is None else sample(holdout, 1, rows, draws),
     )
+
+
+def has_ceiling(comparison: Comparison) -> bool:
+    """Whether there are enough rows never seen to say how good real rows are."""
+    return comparison.holdout is not None and len(comparison.holdout) >= LEAST_HOLDOUT
+
+
+def grouping(drawn: Comparison) -> tuple[int, int]:
+    """How many groups of synthetic rows are judged, and how many rows each has, of those that were drawn."""
+    synthetic = len(drawn.synthetic)
+    if drawn.holdout is None or not has_ceiling(drawn):
+        return 1, synthetic
+    rows = min(len(drawn.holdout), synthetic)
+    return min(MOST_GROUPS, synthetic // rows), rows
 
 
 def sample(table: Table, groups: int, rows: int, draws: np.random.Generator) -> Sample:

@@ -1,0 +1,113 @@
+"""The verdict in words, for whoever has to decide whether a table can be used and shared."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from services.generation.quality.report import Figure, Finding, Part, PartName
+
+Verdict = Literal["good", "fair", "poor", "unknown"]
+
+# Shares of the ceiling, or of 1 where there is none, from which a score is good or fair.
+_GOOD = 0.95
+_FAIR = 0.85
+# A column, pair or triple is named if it falls short of its ceiling by more.
+_SHORTFALL = 0.1
+_NAMED = 3
+_TELLING = {
+    "ks_complement",
+    "total_variation_complement",
+    "missing_similarity",
+    "correlation_similarity",
+    "contingency_similarity",
+    "mixed_similarity",
+}
+
+_OVERALL = {
+    "good": "Altogether the synthetic table is about as good as other real rows would be.",
+    "fair": "Altogether the synthetic table is usable, with differences that are worth knowing.",
+    "poor": "Altogether the synthetic table falls far short of what real rows would do.",
+}
+_WORDS: dict[PartName, dict[str, str]] = {
+    PartName.STATISTICAL_SIMILARITY: {
+        "good": "Column by column, the synthetic table looks like the real one.",
+        "fair": "Column by column, the synthetic table is like the real one, with differences that can be seen.",
+        "poor": "Column by column, the synthetic table differs clearly from the real one.",
+    },
+    PartName.CORRELATION_PRESERVATION: {
+        "good": "Columns hang together as they do in the real table.",
+        "fair": "Columns hang together much as they do in the real table, but not in all pairs.",
+        "poor": "How columns hang together is largely lost: conclusions from several columns at once will be wrong.",
+    },
+    PartName.ML_EFFICACY: {
+        "good": "Models learn from synthetic rows about as well as from real ones.",
+        "fair": "Models learn somewhat less from synthetic rows than from real ones.",
+        "poor": "Models learn much less from synthetic rows than from real ones.",
+    },
+    PartName.PRIVACY: {
+        "good": "No attack found that the table tells of those it was learned from. That is no proof that none could.",
+        "fair": "There are signs that the table tells a little of those it was learned from: look before sharing it.",
+        "poor": "The table tells of those it was learned from. Don't share it before these figures are understood.",
+    },
+}
+
+
+def findings(score: Figure | None, parts: Sequence[Part]) -> tuple[Finding, ...]:
+    """What was found: of privacy first if that is poor, then altogether, then of each part."""
+    verdicts = {part.name: _verdict(part.score) for part in parts}
+    by_part = [_of_part(part, verdicts[part.name]) for part in parts]
+    overall = _verdict(score)
+    if verdicts.get(PartName.PRIVACY) == "poor":
+        overall = "poor"
+    altogether = [_altogether(score, overall, verdicts)]
+    alarm = [finding for finding in by_part if finding.part == PartName.PRIVACY and finding.verdict == "poor"]
+    return (*alarm, *altogether, *(finding for finding in by_part if finding not in alarm))
+
+
+def _verdict(score: Figure | None) -> Verdict:
+    if score is None:
+        return "unknown"
+    share = score.value / (score.ceiling or 1.0)
+    return "good" if share >= _GOOD else "fair" if share >= _FAIR else "poor"
+
+
+def _altogether(score: Figure | None, verdict: Verdict, verdicts: dict[PartName, Verdict]) -> Finding:
+    if score is None:
+        return Finding(verdict="unknown", part="quality_score", text="Nothing could be measured; the parts say why.")
+    text = f"{_OVERALL[verdict]} {_read(score)}"
+    if verdicts.get(PartName.PRIVACY) == "poor":
+        text = f"However faithful it is, the table isn't fit to be shared, since privacy is poor. {_read(score)}"
+    elif verdicts.get(PartName.PRIVACY, "unknown") == "unknown":
+        text += " Privacy couldn't be measured: the score says nothing of it."
+    return Finding(verdict=verdict, part="quality_score", text=text)
+
+
+def _of_part(part: Part, verdict: Verdict) -> Finding:
+    if part.score is None:
+        return Finding(verdict="unknown", part=part.name, text=f"Not measured. {part.reason}")
+    text = f"{_WORDS[part.name][verdict]} {_read(part.score)}"
+    furthest = _furthest(part)
+    if furthest:
+        text += f" Furthest off: {'; '.join(furthest)}."
+    return Finding(verdict=verdict, part=part.name, text=text)
+
+
+def _read(score: Figure) -> str:
+    """A score in a sentence."""
+    spread = "" if score.low is None or score.high is None else f" (95 % interval {score.low:.2f} to {score.high:.2f})"
+    if score.ceiling is None:
+        return f"The score is {score.value:.2f}{spread} of 1; how much real rows would reach isn't known."
+    return f"The score is {score.value:.2f}{spread}, where real rows reach {score.ceiling:.2f}."
+
+
+def _furthest(part: Part) -> list[str]:
+    """The columns and pairs that fall furthest short."""
+    shortfalls: dict[tuple[str, ...], float] = {}
+    for metric in part.metrics:
+        for detail in metric.details if metric.name in _TELLING else ():
+            if detail.figure.ceiling is not None:
+                short = detail.figure.ceiling - detail.figure.value
+                shortfalls[detail.columns] = max(short, shortfalls.get(detail.columns, 0.0))
+    order = sorted(shortfalls, key=lambda columns: -shortfalls[columns])
+    return [
+        " and ".join(repr(name) for name in columns) for columns in order[:_NAMED] if shortfalls[columns] > _SHORTFALL
+    ]
