@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from services.optimizer.search.bayesian import BayesianSearch
 from services.optimizer.search.faults import InvalidSearch
 from services.optimizer.search.grid import GridSearch
 from services.optimizer.search.protocol import Search
@@ -14,6 +15,7 @@ from services.optimizer.search.trials import Trial
 _METHODS: Mapping[str, Callable[[Space, SearchSettings], RecordedSearch]] = {
     "grid": GridSearch,
     "random": RandomSearch,
+    "bayesian": BayesianSearch,
 }
 
 

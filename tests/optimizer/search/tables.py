@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hypothesis
+
 from services.optimizer.search import Goal, InvalidSearch, ParameterInfo, SearchSettings, Space, parse_space
 
 CTGAN = (
@@ -24,6 +26,9 @@ TVAE = (
     ParameterInfo("l2scale", "number", 0.0, 1.0, default=1e-5),
 )
 COPULA = (ParameterInfo("default_distribution", "string", choices=("norm", "beta", "gamma"), default="beta"),)
+
+# How a property is tried: often enough, and without a say in how fast the machine is.
+property_test = hypothesis.settings(max_examples=60, deadline=None)
 
 # The example of the HTTP interface.
 EXAMPLE: Mapping[str, Any] = {"epochs": [50, 200], "batch_size": [100, 1000], "learning_rate": [1e-4, 1e-2]}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.optimizer.search import InvalidSearch, Outcome, Point, Search, SearchSettings, Trial, create, rebuild
 from services.optimizer.search.goal import Goal
 from services.optimizer.search.grid import grid_levels
-from tests.optimizer.search.tables import settings, space
+from tests.optimizer.search.tables import property_test, settings, space
 
 
 def points_of(search: Search, count: int) -> list[Point]:
@@ -57,6 +57,7 @@ def test_grid_asks_each_point_once_and_ends() -> None:
     assert search.ask(5) == []
 
 
+@property_test
 @given(low=st.floats(0.1, 0.9), width=st.floats(1e-9, 0.05), limit=st.integers(2, 60))
 def test_grid_of_narrow_ranges(low: float, width: float, limit: int) -> None:
     """However narrow a range, its levels are different, in order, and no more than there may be trials."""

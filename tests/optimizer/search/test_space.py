@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.optimizer.search import InvalidSearch, Space
 from services.optimizer.search.domains import Choices, IntegerRange, RealRange
-from tests.optimizer.search.tables import COPULA, CTGAN, EXAMPLE, TVAE, faults, space
+from tests.optimizer.search.tables import COPULA, CTGAN, EXAMPLE, TVAE, faults, property_test, space
 
 UNITS = st.floats(0, 1)
 
@@ -130,6 +130,7 @@ def test_scales() -> None:
     assert space({"l2scale": [0, 1e-2]}, TVAE).decode([0.5]) == {"l2scale": 0.005}
 
 
+@property_test
 @given(
     units=st.tuples(UNITS, UNITS),
     low=st.integers(2, 900),
@@ -191,6 +192,7 @@ def spaces(draw: st.DrawFn) -> Space:
     return space(raw, rows=draw(st.sampled_from([None, 150, 10_000])))
 
 
+@property_test
 @given(parsed=spaces(), data=st.data())
 def test_points_are_plain_and_travel(parsed: Space, data: st.DataObject) -> None:
     """Any point is plain Python, lies in the space, and survives JSON that makes floats of all numbers."""
@@ -210,6 +212,7 @@ def test_points_are_plain_and_travel(parsed: Space, data: st.DataObject) -> None
     assert {name: type(value) for name, value in adopted.items()} == {n: type(v) for n, v in point.items()}
 
 
+@property_test
 @given(parsed=spaces(), data=st.data())
 def test_encoding_and_decoding_agree(parsed: Space, data: st.DataObject) -> None:
     """A point's place in the unit cube decodes to the same point, to the digits that are searched."""
