@@ -39,12 +39,9 @@ def inherit(before: Sequence[Column], columns: Sequence[Column], profile: Docume
 def primary_key_fault(name: str, profile: Document) -> str:
     """Why a column can't be the primary key, told by the table's profile; empty if it can."""
     found = next(column for column in profile["columns"] if column["name"] == name)
-    if found["missing_count"]:
-        return f"has {found['missing_count']:,} missing values; a primary key has none"
-    repeated = found["count"] - found["distinct_count"]
-    if repeated:
-        return f"has {repeated:,} values that occur before; a primary key has every value once"
-    return ""
+    missing, repeated = found["missing_count"], found["count"] - found["distinct_count"]
+    faults = [f"{count:,} {what}" for count, what in ((repeated, "duplicates"), (missing, "missing values")) if count]
+    return f"has {' and '.join(faults)}; a primary key has another value in every row" if faults else ""
 
 
 def _differences(old: Mapping[str, Column], new: Mapping[str, Column]) -> list[str]:

@@ -94,11 +94,17 @@ async def test_everything_wrong_at_once(platform: Platform, user: Client) -> Non
 
 async def test_keys_with_missing_or_repeated_values(user: Client) -> None:
     """A primary key has every value once and none missing."""
-    dataset = await user.upload(b"code,part\na,1\nb,1\n,2\nc,3\n")
-    for name, fault in (("code", "missing"), ("part", "occur before")):
+    dataset = await user.upload(b"code,part,both\na,1,x\nb,1,x\n,2,x\nc,3,\n")
+    for name, faults in (
+        ("code", "1 missing values"),
+        ("part", "1 duplicates"),
+        ("both", "2 duplicates and 1 missing values"),
+    ):
         async with refused("INVALID_REQUEST") as refusal:
             await user.update(dataset.dataset_id, [{"name": name, "role": "primary_key"}])
-        assert fault in refusal.violations["columns.0.role"]
+        assert refusal.violations == {
+            "columns.0.role": f"column {name!r} has {faults}; a primary key has another value in every row"
+        }
 
 
 async def test_a_dataset_that_is_not_ready(user: Client) -> None:
