@@ -3,7 +3,8 @@
 A heartbeat tells of a consumer's death only after the time that a live one may be silent. Its connection tells at once:
 every consumer holds an advisory lock in a session of its own, which PostgreSQL drops when that session ends, however it
 ends, and a row whose holder's lock can be had belongs to nobody. Where the connection outlives the consumer, as with a
-machine that lost its power, or the consumer hangs, the heartbeat has to do.
+machine that lost its power, or the consumer hangs, the heartbeat has to do. A second lock, which all consumers share,
+tells how many there are.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,13 @@ _MISSING_S = 2.0
 LEASED_VERSION = 7
 
 _HOLD = "SELECT pg_advisory_lock(hashtextextended($1::uuid::text, 0))"
+_SHARE = "SELECT pg_advisory_lock_shared(hashtextextended($1, 0))"
+_LIVING = text("""
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = 'ShareLock'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = hashtextextended(:shared, 0)
+""")
 _WITHOUT_LEASE = """
     SELECT holder
     FROM (
@@ -48,6 +58,16 @@ _FREE = """
     )
     SELECT id, (SELECT count(*) FROM announced) FROM freed
 """
+
+
+async def consumers_alive(session: AsyncSession, channel: str, entrypoint: str) -> int:
+    """How many consumers of an entrypoint are connected to the database."""
+    return int(await session.scalar(_LIVING, {"shared": _shared(channel, entrypoint)}) or 0)
+
+
+def _shared(channel: str, entrypoint: str) -> str:
+    """What the consumers' common lock is named after; locks are the whole database's."""
+    return f"{channel}:{entrypoint}"
 
 
 class Lease:
@@ -73,6 +93,7 @@ class Lease:
         connection = await asyncpg.connect(self._dsn, timeout=_ANSWER_S, command_timeout=_ANSWER_S)
         try:
             await connection.execute(_HOLD, self._consumer)
+            await connection.execute(_SHARE, _shared(self._channel, self._entrypoint))
             self.held.set()
             missing: dict[UUID, float] = {}  # since when
             while True:

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.database import DATABASE_AWAY
 from servicekit.ids import new_id
-from servicekit.lease import Lease
+from servicekit.lease import Lease, consumers_alive
 from servicekit.timestamps import utc_now
 
 log = structlog.get_logger(__name__)
@@ -224,6 +224,10 @@ class WorkQueue:
                 for task in (tasks := {stopper, leasing, holding}):
                     task.cancel()
                 await asyncio.wait(tasks)
+
+    async def consumers_alive(self, session: AsyncSession) -> int:
+        """How many consumers are connected to the database."""
+        return await consumers_alive(session, self._names.channel, self._entrypoint)
 
     def _queries(self, driver: Driver, kind: type[Queries]) -> Queries:
         names = self._names

@@ -98,6 +98,12 @@ async def events_after(session: AsyncSession, job_id: UUID, seq: int, limit: int
     return (await session.scalars(query)).all()
 
 
+async def count_for_workers(session: AsyncSession) -> int:
+    """How many jobs and trials wait in the queue, or are with a worker that may be lost."""
+    query = select(func.count()).where(Job.queue_id.is_not(None))
+    return int(await session.scalar(query) or 0)
+
+
 async def job_exists(session: AsyncSession, job_id: UUID) -> bool:
     """Whether the job's row is still there."""
     return bool(await session.scalar(select(exists().where(Job.id == job_id))))

@@ -1,5 +1,6 @@
 """The generation service's composition root: everything is wired here."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -32,6 +33,7 @@ from services.generation.sources import SourceClient
 from services.generation.storage import stored_bytes
 from services.generation.training.memory import default_memory_limit_mb
 from services.generation.training.runner import TrainingRunner
+from services.generation.workforce import keep_watching
 
 SERVICE_NAMES = (
     "mirage.generation.v1.DependentService",
@@ -89,6 +91,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         trials = TrialServicer(
             sessions, planner, dispatcher, listener, store, limits, settings.stream_heartbeat_seconds
         )
+
+        watching = asyncio.create_task(keep_watching(sessions))
+        stack.callback(watching.cancel)
 
         def register(server: grpc.aio.Server) -> None:
             job_pb2_grpc.add_JobServiceServicer_to_server(jobs, server)
