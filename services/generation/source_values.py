@@ -1,6 +1,7 @@
 """Whether a source has certain values, told from its Parquet object without fetching all of it."""
 
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import httpx
 import pyarrow as pa
@@ -15,7 +16,7 @@ from services.generation.tables.integers import is_whole
 from services.generation.tables.values import parse_value
 
 _TIMEOUT_SECONDS = 10.0
-# Of one column; what a larger one holds shows when the job reads the table.
+# Read of one column, beside what its statistics tell; what they leave open shows when the job reads the table.
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -52,24 +53,111 @@ def _fault(file: pq.ParquetFile, name: str, value: JsonValue, *, is_category: bo
         array = None if value is None else parse_value(value, type_)
     except ValueError as error:
         return str(error)
-    groups = range(file.metadata.num_row_groups)
-    column = file.schema_arrow.get_field_index(name)
-    if sum(file.metadata.row_group(group).column(column).total_compressed_size for group in groups) > _MOST_BYTES:
-        return ""
     as_number = not is_category and (is_whole(type_) or pa.types.is_floating(type_))
-    below = above = False
-    for group in groups:
-        values = file.read_row_group(group, columns=[name]).column(0)
-        if array is None:
-            if values.null_count:
-                return ""
-        elif as_number:
-            below = below or bool(pc.any(pc.less_equal(values, array[0])).as_py())
-            above = above or bool(pc.any(pc.greater_equal(values, array[0])).as_py())
-            if below and above:
-                return ""
-        elif pc.any(pc.equal(values, array[0])).as_py():
-            return ""
     if array is None:
-        return "no value of it is missing"
-    return "it is outside the source's range" if as_number else "the source doesn't have this value"
+        search: _Search = _Missing()
+    else:
+        search = _Range(array[0]) if as_number else _Same(array[0])
+    return search.fault if _found(file, name, search) is False else ""
+
+
+def _found(file: pq.ParquetFile, name: str, search: "_Search") -> bool | None:
+    """Whether a search finds what it looks for in a column; None where that would take too much reading."""
+    column = file.schema_arrow.get_field_index(name)
+    left, unread = _MOST_BYTES, False
+    for group in range(file.metadata.num_row_groups):
+        chunk = file.metadata.row_group(group).column(column)
+        told = search.among_statistics(chunk.statistics) if chunk.is_stats_set else None
+        if told is None and chunk.total_compressed_size > left:
+            unread = True
+            continue
+        if told is None:
+            left -= chunk.total_compressed_size
+            told = search.among(file.read_row_group(group, columns=[name]).column(0))
+        if told:
+            return True
+    return None if unread else False
+
+
+class _Search(Protocol):
+    """Looks for something in a column, one group of rows after the other."""
+
+    fault: str
+    """What is wrong if it isn't there."""
+
+    def among_statistics(self, statistics: pq.Statistics) -> bool | None:
+        """Whether it has been found, as far as a group's statistics tell; None if its values have to be read."""
+        ...
+
+    def among(self, values: pa.ChunkedArray) -> bool:
+        """Whether it has been found with these values."""
+        ...
+
+
+class _Missing:
+    """A missing value."""
+
+    fault = "no value of it is missing"
+
+    def among_statistics(self, statistics: pq.Statistics) -> bool | None:
+        return statistics.null_count > 0 if statistics.has_null_count else None
+
+    def among(self, values: pa.ChunkedArray) -> bool:
+        return bool(values.null_count)
+
+
+class _Same:
+    """The same value."""
+
+    fault = "the source doesn't have this value"
+
+    def __init__(self, value: pa.Scalar) -> None:
+        self._value = value
+
+    def among_statistics(self, statistics: pq.Statistics) -> bool | None:
+        if not statistics.num_values:  # of those that aren't missing
+            return False
+        extremes = _extremes(statistics, self._value.type)
+        return None if extremes is None or _within(self._value, *extremes) else False
+
+    def among(self, values: pa.ChunkedArray) -> bool:
+        return bool(pc.any(pc.equal(values, self._value)).as_py())
+
+
+class _Range:
+    """A value no greater, and one no smaller; that may be in another group."""
+
+    fault = "it is outside the source's range"
+
+    def __init__(self, value: pa.Scalar) -> None:
+        self._value = value
+        self._below = self._above = False
+
+    def among_statistics(self, statistics: pq.Statistics) -> bool | None:
+        if not statistics.num_values:
+            return False
+        extremes = _extremes(statistics, self._value.type)
+        return None if extremes is None else self._among(*extremes)
+
+    def among(self, values: pa.ChunkedArray) -> bool:
+        extremes = pc.min_max(values)
+        return extremes["min"].is_valid and self._among(extremes["min"], extremes["max"])
+
+    def _among(self, lowest: pa.Scalar, highest: pa.Scalar) -> bool:
+        self._below = self._below or bool(pc.less_equal(lowest, self._value).as_py())
+        self._above = self._above or bool(pc.greater_equal(highest, self._value).as_py())
+        return self._below and self._above
+
+
+def _within(value: pa.Scalar, lowest: pa.Scalar, highest: pa.Scalar) -> bool:
+    return bool(pc.and_(pc.less_equal(lowest, value), pc.greater_equal(highest, value)).as_py())
+
+
+def _extremes(statistics: pq.Statistics, type_: pa.DataType) -> tuple[pa.Scalar, pa.Scalar] | None:
+    """The smallest and the largest value; None where the statistics have none, or none that is told exactly."""
+    if not statistics.has_min_max or pa.types.is_dictionary(type_):
+        return None
+    try:
+        return pa.scalar(statistics.min, type_), pa.scalar(statistics.max, type_)
+    except (pa.ArrowException, TypeError, ValueError):
+        return None

@@ -1,10 +1,12 @@
 """Starting a job: what is filled in, what is refused, and that all that is wrong is said at once."""
 
 import pyarrow as pa
+import pytest
 from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2
 from servicekit.structs import from_struct, to_struct
+from services.generation import source_values
 from tests.generation.service.platform import ROLES, TYPES, Platform, people, request
 from tests.support.errors import refused
 
@@ -128,6 +130,17 @@ async def test_conditions_that_nothing_meets(platform: Platform) -> None:
     met = {"city": "Graz", "age": None, "joined": "2020-06-01", "active": False}
     job = await user.start(dataset_id, conditions=met)
     assert from_struct(job.conditions) == met
+
+
+async def test_conditions_on_large_columns(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a column that is too large to be read for this, its statistics tell all but which values lie in between."""
+    monkeypatch.setattr(source_values, "_MOST_BYTES", 0)
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, conditions={"city": "Aaa", "age": 400, "joined": "1999-12-31", "income": None})
+    assert set(refusal.violations) == {"conditions.city", "conditions.age", "conditions.joined", "conditions.income"}
+    await user.start(dataset_id, conditions={"city": "Grazz", "age": 40, "joined": "2020-06-01"})
 
 
 async def test_a_primary_key_is_unique(platform: Platform) -> None:
