@@ -84,14 +84,18 @@ def measure(comparison: Comparison, called_off: CalledOff) -> Measured:
                 similarities.append(similarity)
         if similarities:
             readings.append(metric_of(name, _DESCRIPTIONS[name], similarities, weight))
-    pairs, triples = math.comb(len(work.varying), 2), math.comb(len(work.varying), 3)
-    notes = []
-    if pairs > MOST_PAIRS or triples > MOST_TRIPLES:
-        notes.append(
-            f"Of {pairs:,} pairs and {triples:,} triples of columns, at most {MOST_PAIRS} pairs for each metric and "
-            f"{MOST_TRIPLES} triples were drawn to be compared."
-        )
-    return compose(NAME, readings, notes)
+    return compose(NAME, readings, _notes(len(work.varying), max(of_numbers, of_categories, mixed)))
+
+
+def _notes(columns: int, most_of_kind: int) -> list[str]:
+    """What was drawn, if not everything is compared."""
+    pairs, triples = math.comb(columns, 2), math.comb(columns, 3)
+    drawn = []
+    if max(pairs, most_of_kind) > MOST_PAIRS:
+        drawn.append(f"of {pairs:,} pairs of columns, {MOST_PAIRS} at most for each metric")
+    if triples > MOST_TRIPLES:
+        drawn.append(f"of {triples:,} triples of columns, {MOST_TRIPLES}")
+    return [f"Drawn to be compared: {'; '.join(drawn)}."] if drawn else []
 
 
 class _Work:

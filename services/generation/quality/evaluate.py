@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from services.generation.quality import correlation_preservation, statistical_similarity
 from services.generation.quality.findings import findings
@@ -51,9 +52,11 @@ def evaluate(comparison: Comparison, *, called_off: CalledOff = never, progress:
     """
     began = time.monotonic()
     measured = []
-    for measure, done in _MEASURES:
-        measured.append(measure(comparison, called_off))
-        progress(done)
+    # The matrices are many and small: more threads would only wait for one another, and for those of others.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for measure, done in _MEASURES:
+            measured.append(measure(comparison, called_off))
+            progress(done)
     check(called_off)
     parts, score, weighting = _weighted(measured)
     target = comparison.target or ""
