@@ -47,6 +47,7 @@ class GatewaySettings(InternalTlsSettings):
     auth_address: Address = Field(examples=["localhost:50051"])
     dataset_address: Address = Field(examples=["localhost:50052"])
     generation_address: Address = Field(examples=["localhost:50053"])
+    optimizer_address: Address = Field(examples=["localhost:50054"])
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         ("http://localhost:3000", "http://localhost:8081"), examples=["https://app.example.org"]

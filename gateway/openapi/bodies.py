@@ -210,4 +210,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "JobAdministrationService.ApproveJob": {"reason": "small enough"},
     "JobAdministrationService.RejectJob": {"reason": "the dataset holds personal data"},
     "ModelService.SampleModel": {"n": 1000, "seed": 7, "conditions": {"churned": True}, "format": "csv"},
+    "StudyService.StartStudy": {
+        "dataset_id": _DATASET,
+        "model_type": "ctgan",
+        "optimization_method": "bayesian",
+        "n_trials": 50,
+        "optimization_metric": "quality_score",
+        "search_space": {"epochs": [50, 200], "batch_size": [100, 1000], "learning_rate": [1e-4, 1e-2]},
+        "acquisition_function": "EI",
+        "random_state": 42,
+    },
+    "StudyService.StopStudy": {},
 }

@@ -13,8 +13,8 @@ SCOPES = {
     "credentials:write": "make and delete API keys, end sessions, change the password",
     "datasets:read": "read datasets and their rows",
     "datasets:write": "upload, change and delete datasets",
-    "generation:read": "read jobs, models and synthetic tables, check requests",
-    "generation:write": "start and cancel jobs, sample and delete models",
+    "generation:read": "read jobs, models, synthetic tables and studies, check requests",
+    "generation:write": "start and cancel jobs and studies, sample and delete models",
 }
 # As much of what nobody knows is repeated.
 _SHOWN = 5

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mirage.dataset.v1 import dataset_pb2
 from mirage.generation.v1 import job_pb2
+from mirage.optimizer.v1 import study_pb2
 from servicekit.access import AccessRules
 from servicekit.errors import InsufficientScope, InvalidRequest, PermissionDenied, Violation
 from servicekit.identity import Caller
@@ -29,6 +30,7 @@ LIFETIME = timedelta(minutes=1)
 STREAMING_SERVICES = (
     dataset_pb2.DESCRIPTOR.services_by_name["DatasetService"].full_name,
     job_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
+    study_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
 )
 
 _RAW = "google.api.HttpBody"

@@ -65,7 +65,7 @@ def test_it_serves(platform: PlatformForTests) -> None:
     """Every part becomes ready, each in one line, the gateway last; the health check and the documentation answer."""
     ready = [line.split("  ")[1] for line in platform.lines if " ready " in line]
     assert set(ready) == {
-        *("PostgreSQL", "object store", "auth", "dataset", "generation", "generation worker", "gateway"),
+        *("PostgreSQL", "object store", "auth", "dataset", "generation", "generation worker", "optimizer", "gateway"),
     }
     assert ready[-1] == "gateway"
     assert status_of(f"{platform.url}/health") == 200

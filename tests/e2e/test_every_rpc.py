@@ -25,7 +25,7 @@ from tests.support.walk import walk, walk_scopes
 
 pytestmark = pytest.mark.xdist_group("platform")
 
-SERVICES = ("auth", "dataset", "generation")
+SERVICES = ("auth", "dataset", "generation", "optimizer")
 # Ids by which a request names something of its owner's.
 OWNED = ("dataset_id", "job_id", "key_id", "model_id", "session_id")
 

@@ -26,7 +26,7 @@ from tests.support.walk import WELCOME
 
 pytestmark = pytest.mark.xdist_group("platform")
 
-SERVICES = ("auth", "dataset", "generation")
+SERVICES = ("auth", "dataset", "generation", "optimizer")
 FEW, MANY = 8, 60  # messages for each RPC
 _TIMEOUT_SECONDS = 20.0
 _STREAM_SECONDS = 1.0

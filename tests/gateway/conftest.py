@@ -50,7 +50,9 @@ def settings_for() -> Callable[..., GatewaySettings]:
     """Settings with one upstream for all services; a test may name others."""
 
     def make(upstream: Upstream, **others: Any) -> GatewaySettings:
-        addresses = dict.fromkeys(("auth_address", "dataset_address", "generation_address"), upstream.address)
+        addresses = dict.fromkeys(
+            ("auth_address", "dataset_address", "generation_address", "optimizer_address"), upstream.address
+        )
         return GatewaySettings(**{"max_request_size_mb": 2, "max_file_size_mb": 8, **addresses, **others})
 
     return make

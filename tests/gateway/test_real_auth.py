@@ -51,7 +51,9 @@ def settings(postgres: PostgresForTests, tmp_path: Path) -> Settings:
 async def envoy(settings: Settings, tmp_path: Path) -> AsyncIterator[RunningEnvoy]:
     """An Envoy in front of a running auth service."""
     async with running(settings, application(settings)) as address:
-        addresses = dict.fromkeys(("auth_address", "dataset_address", "generation_address"), address)
+        addresses = dict.fromkeys(
+            ("auth_address", "dataset_address", "generation_address", "optimizer_address"), address
+        )
         gateway = GatewaySettings(**addresses, signing_keys_cache_seconds=1)  # type: ignore[arg-type]  # a mix of types
         async with _in_a_thread(tmp_path, gateway) as envoy:
             yield envoy

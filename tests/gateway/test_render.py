@@ -20,6 +20,7 @@ ADDRESSES: dict[str, Any] = {
     "auth_address": "127.0.0.1:1",
     "dataset_address": "dataset.mirage.svc:2",
     "generation_address": "[::1]:3",
+    "optimizer_address": "optimizer:4",
 }
 
 

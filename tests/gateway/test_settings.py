@@ -10,7 +10,12 @@ import pytest
 from gateway.settings import GatewaySettings
 from tests.support.certificates import Authority
 
-ADDRESSES = {"AUTH_ADDRESS": "auth:1", "DATASET_ADDRESS": "10.0.0.2:2", "GENERATION_ADDRESS": "[::1]:3"}
+ADDRESSES = {
+    "AUTH_ADDRESS": "auth:1",
+    "DATASET_ADDRESS": "10.0.0.2:2",
+    "GENERATION_ADDRESS": "[::1]:3",
+    "OPTIMIZER_ADDRESS": "optimizer:4",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +35,12 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.mirage_port == 80
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert settings.allowed_hosts == ("api.example.org", "*.internal")
-    assert settings.upstreams == {"auth": ("auth", 1), "dataset": ("10.0.0.2", 2), "generation": ("::1", 3)}
+    assert settings.upstreams == {
+        "auth": ("auth", 1),
+        "dataset": ("10.0.0.2", 2),
+        "generation": ("::1", 3),
+        "optimizer": ("optimizer", 4),
+    }
 
 
 def test_given_values_win(monkeypatch: pytest.MonkeyPatch) -> None:

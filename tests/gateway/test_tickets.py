@@ -137,7 +137,9 @@ def test_tickets_over_grpc(gateway: RunningEnvoy, ticket: str) -> None:
 def test_the_edge_and_the_services_mean_the_same_audience() -> None:
     """What Envoy asks of a ticket is what auth puts into it."""
     address = "127.0.0.1:1"
-    settings = GatewaySettings(auth_address=address, dataset_address=address, generation_address=address)
+    settings = GatewaySettings(
+        auth_address=address, dataset_address=address, generation_address=address, optimizer_address=address
+    )
     assert settings.ticket_audience == ticket_audience(settings.token_audience)
     assert settings.token_audience == AUDIENCE
 

@@ -23,6 +23,7 @@ PROCESSES = {
     "services.dataset.__main__": "dataset",
     "services.generation.__main__": "generation",
     "services.generation.worker": "generation",
+    "services.optimizer.__main__": "optimizer",
     "gateway.render": "gateway",
 }
 
@@ -122,7 +123,9 @@ def test_no_process_loads_a_model_library(module: str) -> None:
 
 def test_the_auth_image_holds_no_torch() -> None:
     """Only what trains models installs torch."""
-    holders = {extra for extra in ("", "auth", "dataset", "generation") if "torch" in distributions_of(extra)}
+    holders = {
+        extra for extra in ("", "auth", "dataset", "generation", "optimizer") if "torch" in distributions_of(extra)
+    }
     assert holders == {"generation"}
 
 

@@ -71,13 +71,13 @@ async def serving_auth(tokens: Tokens) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving_peer(parts: Application) -> AsyncIterator[str]:
+async def serving_peer(parts: Application, port: int = 0) -> AsyncIterator[str]:
     """Serves a hand-written part of another service; yields the address."""
 
     @asynccontextmanager
     async def application() -> AsyncIterator[Application]:
         yield parts
 
-    settings = ServiceSettings(database_url=NO_DATABASE, shutdown_grace_seconds=0)
+    settings = ServiceSettings(database_url=NO_DATABASE, grpc_port=port, shutdown_grace_seconds=0)
     async with running(settings, application()) as address:
         yield address

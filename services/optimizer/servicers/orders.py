@@ -1,0 +1,115 @@
+"""The RPCs of StudyOrderService, for the generation and the dataset service."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
+from servicekit.errors import InvalidRequest, Violation
+from services.optimizer import convert, repository, studies
+from services.optimizer.planning import Planner
+from services.optimizer.servicers.calls import Context, id_of, study_id_of
+from services.optimizer.servicers.streaming import StudyStreams
+from services.optimizer.trial_client import TrialClient
+
+_CONFIG = "optimization_config"
+# Fields of a job that mean the same in a study; all others are of the job's `optimization_config`.
+_OF_THE_JOB = frozenset(
+    {"dataset_id", "dataset_version", "engine", "target_column", "model_config", "columns", "holdout_fraction", "name"}
+)
+_NAMES = {"optimization_method": "method", "optimization_metric": "metric"}
+
+
+class StudyOrderServicer(study_pb2_grpc.StudyOrderServiceServicer):
+    """Studies that other services order for a user."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        planner: Planner,
+        streams: StudyStreams,
+        trials: TrialClient,
+    ) -> None:
+        self._sessions = sessions
+        self._planner = planner
+        self._streams = streams
+        self._trials = trials
+
+    async def CheckStudy(self, request: study_pb2.CheckStudyRequest, context: Context) -> study_pb2.CheckedStudy:
+        """Checks what a job asks for."""
+        owner_id = id_of("owner_id", request.owner_id)
+        with _as_a_job_names_it():
+            plan = await self._planner.plan(owner_id, convert.request_fields(request.study))
+        return convert.checked_to_proto(plan)
+
+    async def OrderStudy(self, request: study_pb2.OrderStudyRequest, context: Context) -> study_pb2.Study:
+        """Starts a study for a job."""
+        owner_id, job_id = id_of("owner_id", request.owner_id), id_of("job_id", request.job_id)
+        async with self._sessions() as session:
+            before = await repository.find_study_of_job(session, job_id)
+        if before is not None:
+            return convert.study_to_proto(before)
+        with _as_a_job_names_it():
+            plan = await self._planner.plan(owner_id, convert.request_fields(request.study))
+        async with self._sessions.begin() as session:
+            return convert.study_to_proto(await studies.order(session, owner_id, job_id, plan))
+
+    async def WatchOrderedStudy(
+        self, request: study_pb2.WatchOrderedStudyRequest, context: Context
+    ) -> AsyncIterator[study_pb2.StudyEvent]:
+        """Streams an ordered study's events from a point on."""
+        async with self._sessions() as session:
+            study = await repository.find_any_study(session, study_id_of(request.study_id))
+        async for event in self._streams.events(study, request.resume_token):
+            yield event
+
+    async def StopOrderedStudy(self, request: study_pb2.StopOrderedStudyRequest, context: Context) -> study_pb2.Study:
+        """Stops an ordered study."""
+        study_id = study_id_of(request.study_id)
+        async with self._sessions.begin() as session:
+            owner_id = (await repository.find_any_study(session, study_id)).owner_id
+            study = await repository.lock_study(session, owner_id, study_id)
+            await studies.stop(session, study)
+            best = (await repository.best_trials(session, [study])).get(study.id)
+            return convert.study_to_proto(study, best)
+
+    async def ListDependentStudies(
+        self, request: study_pb2.ListDependentStudiesRequest, context: Context
+    ) -> study_pb2.DependentStudies:
+        """Counts an owner's studies of a dataset."""
+        owner_id, dataset_id = id_of("owner_id", request.owner_id), id_of("dataset_id", request.dataset_id)
+        async with self._sessions() as session:
+            count = await repository.count_studies_of_dataset(session, owner_id, dataset_id)
+        return study_pb2.DependentStudies(studies=count)
+
+    async def DeleteDependentStudies(
+        self, request: study_pb2.DeleteDependentStudiesRequest, context: Context
+    ) -> study_pb2.DependentStudies:
+        """Stops and deletes an owner's studies of a dataset."""
+        owner_id, dataset_id = id_of("owner_id", request.owner_id), id_of("dataset_id", request.dataset_id)
+        async with self._sessions.begin() as session:
+            doomed = await studies.stop_dependents(session, owner_id, dataset_id)
+        for study_id in doomed:
+            await self._trials.delete(study_id)
+            async with self._sessions.begin() as session:
+                await studies.delete(session, study_id)
+        return study_pb2.DependentStudies(studies=len(doomed))
+
+
+@contextmanager
+def _as_a_job_names_it() -> Iterator[None]:
+    """Names wrong fields as they are named in a job."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(Violation(_name(field), description) for field, description in error.violations) from None
+
+
+def _name(field: str) -> str:
+    first, dot, rest = field.partition(".")
+    if first in _OF_THE_JOB:
+        return field
+    if first == "model_type":
+        return "model_config.model_type"
+    return f"{_CONFIG}.{_NAMES.get(first, first)}{dot}{rest}"
