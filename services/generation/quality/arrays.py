@@ -1,5 +1,7 @@
 """Columns of Arrow tables as the arrays that are compared."""
 
+import contextlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,7 +53,7 @@ def as_numbers(column: pa.ChunkedArray) -> Numbers:
     if not (_is_number(type_) or _is_text(type_) or pa.types.is_boolean(type_) or pa.types.is_null(type_)):
         raise Unreadable(f"holds {type_}, where the real column holds numbers")
     try:
-        numbers = _floats(array.cast(pa.float64(), safe=False))
+        numbers = _floats(_trimmed(array).cast(pa.float64(), safe=False))
     except pa.ArrowInvalid as error:
         raise Unreadable("holds text, where the real column holds numbers") from error
     return np.where(np.isfinite(numbers), numbers, np.nan)
@@ -88,15 +90,11 @@ def as_labels(column: pa.ChunkedArray, real: pa.DataType) -> pa.Array:
     real, type_ = _value_type(real), array.type
     if pa.types.is_nested(type_) or pa.types.is_union(type_) or _is_binary(type_):
         raise Unreadable(f"holds {type_}, where the real column holds single values")
-    if _is_number(type_) or (_is_number(real) and _is_text(type_)):
-        try:
-            return _number_labels(array)
-        except pa.ArrowInvalid:
-            return array.cast(pa.string())
     labels = array.cast(pa.string())
-    if pa.types.is_boolean(real):
-        return _mapped(labels, _TRUTH)
-    return labels
+    if _is_number(type_) or (_is_number(real) and _is_text(type_)):
+        with contextlib.suppress(pa.ArrowInvalid):  # not all of it says numbers
+            labels = _number_labels(array)
+    return _mapped(labels, _TRUTH) if pa.types.is_boolean(real) else labels
 
 
 def as_codes(labels: pa.Array, known: pa.Array) -> Codes:
@@ -115,12 +113,20 @@ def _floats(array: pa.Array) -> Numbers:
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def _trimmed(array: pa.Array) -> pa.Array:
+    """Texts without spaces around them, missing if nothing else is there; anything else as it is."""
+    if not _is_text(array.type):
+        return array
+    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
 def _number_labels(array: pa.Array) -> pa.Array:
     """Numbers as texts: whole ones without a point, what isn't finite as missing."""
     if pa.types.is_integer(array.type):
         return array.cast(pa.string())
     distinct = pc.unique(array.drop_null())
-    numbers = _floats(distinct.cast(pa.float64(), safe=False))
+    numbers = _floats(_trimmed(distinct).cast(pa.float64(), safe=False))
     texts = [
         None if not np.isfinite(number) else str(int(number)) if number == int(number) else repr(float(number))
         for number in numbers
@@ -137,6 +143,7 @@ def _mapped(labels: pa.Array, spelled: dict[str, str]) -> pa.Array:
 
 def _parsed(texts: pa.Array) -> pa.Array:
     """Texts in ISO 8601 as instants; those without an offset as they stand, times of day on the first day of all."""
+    texts = _trimmed(texts)
     times = pc.binary_join_element_wise("1970-01-01T", texts, "")
     for wanted, zone in ((texts, None), (texts, "UTC"), (times, None)):
         try:

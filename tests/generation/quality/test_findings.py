@@ -1,0 +1,63 @@
+"""The verdict in words."""
+
+from services.generation.quality.findings import findings
+from services.generation.quality.report import Detail, Figure, Metric, Part, PartName
+
+
+def part(name: PartName, value: float | None, ceiling: float | None = 1.0) -> Part:
+    """A part with a score."""
+    score = None if value is None else Figure(value=value, low=value - 0.01, high=value + 0.01, ceiling=ceiling)
+    return Part(name=name, score=score, reason="" if score else "There is no target.")
+
+
+GOOD = [part(name, 0.97) for name in PartName]
+
+
+def test_good() -> None:
+    """A good table is called good, altogether first, with the score, its interval and what real rows reach."""
+    found = findings(Figure(value=0.97, low=0.96, high=0.98, ceiling=0.99), GOOD)
+    assert [each.part for each in found] == ["quality_score", *PartName]
+    assert {each.verdict for each in found} == {"good"}
+    assert "0.97 (95 % interval 0.96 to 0.98), where real rows reach 0.99" in found[0].text
+    assert "no proof" in found[-1].text
+
+
+def test_poor_privacy_comes_first() -> None:
+    """However good the rest, poor privacy is told first and makes the table unfit to be shared."""
+    found = findings(Figure(value=0.9, ceiling=0.95), [*GOOD[:3], part(PartName.PRIVACY, 0.4)])
+    assert [each.part for each in found[:2]] == ["privacy", "quality_score"]
+    assert [each.verdict for each in found] == ["poor", "poor", "good", "good", "good"]
+    assert "isn't fit to be shared" in found[1].text
+
+
+def test_verdicts_are_relative_to_the_ceiling() -> None:
+    """The same score is good where real rows reach little more, and poor where they reach much more."""
+    verdicts = [
+        findings(None, [part(PartName.CORRELATION_PRESERVATION, 0.8, ceiling)])[1].verdict
+        for ceiling in (0.82, 0.9, 0.99, None)
+    ]
+    assert verdicts == ["good", "fair", "poor", "poor"]
+
+
+def test_unmeasured() -> None:
+    """What couldn't be measured is said to be unknown, with the reason, and privacy is missed in the whole."""
+    found = findings(Figure(value=0.97), [*GOOD[:2], part(PartName.ML_EFFICACY, None), part(PartName.PRIVACY, None)])
+    assert [each.verdict for each in found] == ["good", "good", "good", "unknown", "unknown"]
+    assert "Privacy couldn't be measured" in found[0].text
+    assert found[3].text == "Not measured. There is no target."
+    assert findings(None, [part(PartName.PRIVACY, None)])[0].verdict == "unknown"
+
+
+def test_furthest_columns_are_named() -> None:
+    """Columns and pairs far below their ceilings are named, three at most, the worst first."""
+    metric = Metric(
+        name="ks_complement",
+        figure=Figure(value=0.8),
+        description="",
+        details=tuple(
+            Detail(columns=(name,), figure=Figure(value=value, ceiling=0.97))
+            for name, value in {"a": 0.96, "b": 0.5, "c": 0.8, "d": 0.2, "e": 0.7}.items()
+        ),
+    )
+    told = part(PartName.STATISTICAL_SIMILARITY, 0.8).model_copy(update={"metrics": (metric,)})
+    assert findings(None, [told])[1].text.endswith("Furthest off: 'd'; 'b'; 'e'.")
