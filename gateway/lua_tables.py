@@ -10,9 +10,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from gateway.contracts import Binding, Rpc
+from mirage.options.v1 import limits_pb2
+from servicekit.limits import Settings, bounds_of, limits_of, words_for
 
 Check: TypeAlias = dict[str, Any]
-"""What a value must be: its `kind`, and by kind its `fields`, `items`, `values` or `names`."""
+"""What a value must be: its `kind`, by kind its `items`, `values` or `names`; whether it is `required`, its `limit`."""
 
 _KINDS = {
     FieldDescriptor.TYPE_DOUBLE: "number",
@@ -31,6 +33,15 @@ _WELL_KNOWN = {
     "google.protobuf.Timestamp": "timestamp",
 }
 _VARIABLE = re.compile(r"\{[^}]*\}")
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The checks of messages, as far as they are found yet."""
+
+    settings: Settings
+    messages: dict[str, Mapping[str, Check]] = field(default_factory=dict)  # checks of fields, by message and name
+    required: dict[str, Sequence[str]] = field(default_factory=dict)  # fields that must be given, by message
 
 
 @dataclass
@@ -59,11 +70,12 @@ class _Node:
         }
 
 
-def lua_tables(files: descriptor_pb2.FileDescriptorSet, rpcs: Sequence[Rpc]) -> str:
-    """The source of a Lua module with `messages`, `routes` and `streams`.
+def lua_tables(files: descriptor_pb2.FileDescriptorSet, rpcs: Sequence[Rpc], settings: Settings) -> str:
+    """The source of a Lua module with `messages`, `required`, `routes` and `streams`.
 
-    `messages` are the fields of each message by its full name, `routes` a tree of path segments, and `streams` the
-    paths over gRPC of what takes a stream of requests.
+    `messages` are the fields of each message by its full name, `required` the names of those that must be given,
+    `routes` a tree of path segments, and `streams` the paths over gRPC of what takes a stream of requests. `settings`
+    are the values of those that limits name.
 
     Raises:
         ValueError: a request has a field of a kind for which there is no check.
@@ -71,66 +83,98 @@ def lua_tables(files: descriptor_pb2.FileDescriptorSet, rpcs: Sequence[Rpc]) -> 
     pool = DescriptorPool()
     for file in files.file:
         pool.Add(file)
-    messages: dict[str, Mapping[str, Check]] = {}
+    tables = _Tables(settings)
     root = _Node()
     for rpc in rpcs:
         request = pool.FindMessageTypeByName(rpc.request.lstrip("."))
         for binding in rpc.bindings:
             node = root.at(binding.template.strip("/").split("/"))
-            node.routes[binding.verb] = _route(rpc, binding, request, messages)
+            node.routes[binding.verb] = _route(rpc, binding, request, tables)
     streams = {rpc.path: True for rpc in rpcs if rpc.streams_requests}
-    return f"return {_lua({'messages': messages, 'routes': root.table(), 'streams': streams})}\n"
+    module = {
+        "messages": tables.messages,
+        "required": tables.required,
+        "routes": root.table(),
+        "streams": streams,
+    }
+    return f"return {_lua(module)}\n"
 
 
-def _route(rpc: Rpc, binding: Binding, request: Descriptor, messages: dict[str, Mapping[str, Check]]) -> dict[str, Any]:
+def _route(rpc: Rpc, binding: Binding, request: Descriptor, tables: _Tables) -> dict[str, Any]:
     """A route: the checks of its query, the message in its body, the fields that the path fills."""
     rest = [one for one in request.fields if one.name not in (*binding.variables, binding.body)]
     body = request if binding.body == "*" else None
     if binding.body and body is None and not (rpc.is_upload or rpc.takes_raw_body):
         body = request.fields_by_name[binding.body].message_type
     return {
-        "query": {} if binding.body == "*" else {one.name: _check(one, messages) for one in rest},
-        "body": _message(body, messages) if body else None,
+        "query": {} if binding.body == "*" else {one.name: _check(one, tables) for one in rest},
+        "body": _message(body, tables) if body else None,
         "variables": dict.fromkeys(binding.variables, True),
         "has_head": binding.verb == "GET" and not rpc.is_streamed,
     }
 
 
-def _message(message: Descriptor, messages: dict[str, Mapping[str, Check]]) -> str:
-    """The message's name; its checks are among `messages` then."""
-    if message.full_name not in messages:
-        messages[message.full_name] = {}  # it may contain itself
-        messages[message.full_name] = {one.name: _check(one, messages) for one in message.fields}
+def _message(message: Descriptor, tables: _Tables) -> str:
+    """The message's name; its checks are among the tables then."""
+    if message.full_name not in tables.messages:
+        tables.messages[message.full_name] = {}  # it may contain itself
+        checks = {one.name: _check(one, tables) for one in message.fields}
+        tables.messages[message.full_name] = checks
+        tables.required[message.full_name] = [name for name, check in checks.items() if check["required"]]
     return message.full_name
 
 
-def _check(one: FieldDescriptor, messages: dict[str, Mapping[str, Check]]) -> Check:
+def _check(one: FieldDescriptor, tables: _Tables) -> Check:
+    limits = limits_of(one)
+    required = {"required": True if limits is not None and limits.required else None}
     if one.message_type and one.message_type.GetOptions().map_entry:
-        return {"kind": "map", "values": _single(one.message_type.fields_by_name["value"], messages)}
-    single = _single(one, messages)
-    return {"kind": "list", "items": single} if one.is_repeated else single
+        return {"kind": "map", "values": _single(one.message_type.fields_by_name["value"], tables), **required}
+    single = _single(one, tables)
+    return {**({"kind": "list", "items": single} if one.is_repeated else single), **required}
 
 
-def _single(one: FieldDescriptor, messages: dict[str, Mapping[str, Check]]) -> Check:
+def _single(one: FieldDescriptor, tables: _Tables) -> Check:
     if one.message_type:
         kind = _WELL_KNOWN.get(one.message_type.full_name)
-        return {"kind": kind} if kind else {"kind": "message", "message": _message(one.message_type, messages)}
+        return {"kind": kind} if kind else {"kind": "message", "message": _message(one.message_type, tables)}
     if one.enum_type:
         return {"kind": "enum", "names": [value.name for value in one.enum_type.values]}
+    limit = _limit(one, tables.settings)
     if one.type in _RANGES:
         least, most = _RANGES[one.type]
-        return {"kind": "integer", "least": least, "most": most}
+        return {"kind": "integer", "least": least, "most": most, "limit": limit}
     if one.type not in _KINDS:
         raise ValueError(f"{one.full_name}: there is no check for its type; JSON would show 64-bit integers as strings")
-    return {"kind": _KINDS[one.type]}
+    return {"kind": _KINDS[one.type], "limit": limit}
+
+
+def _limit(one: FieldDescriptor, settings: Settings) -> dict[str, Any] | None:
+    """What a number or a text is held to beside its type, with the words for what isn't so; None for nothing."""
+    limits = limits_of(one)
+    if limits is None or limits == limits_pb2.Limits(required=True):
+        return None
+    if unknown := {limits.minimum_setting, limits.maximum_setting} - {"", *settings}:
+        raise ValueError(f"{one.full_name}: the gateway has no setting {', '.join(sorted(unknown))}")
+    least, most = bounds_of(limits, settings)
+    return {
+        "words": words_for(one, settings),
+        "zero_is_unset": True if not (one.has_presence or one.is_repeated) else None,  # and so is ""
+        "least": least,
+        "most": most,
+        "shortest": limits.minimum_length or None,
+        "longest": limits.maximum_length or None,
+        "choices": dict.fromkeys(limits.choices, True) or None,
+        "format": limits_pb2.TextFormat.Name(limits.format) if limits.format else None,
+        "trimmed": limits.trimmed or None,
+    }
 
 
 def _lua(value: Any) -> str:
     """A plain value as a Lua expression; None in a table is left out."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
     if isinstance(value, str):
         return _lua_string(value)
     if isinstance(value, Mapping):
@@ -145,7 +189,6 @@ def _lua_pairs(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _lua_string(text: str) -> str:
-    # Names of the contracts and of path segments; anything else would have to be escaped.
-    if not re.fullmatch(r"[A-Za-z0-9_./-]*", text):
-        raise ValueError(f"{text!r} is no name that a contract may have")
-    return f'"{text}"'
+    """A string in quotes: what isn't plain ASCII byte by byte."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in text.encode())
+    return f'"{"".join(plain)}"'

@@ -1,11 +1,15 @@
 """The documentation that the gateway serves by itself: the OpenAPI document and two pages that show it."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import swagger_ui_bundle
+
+from gateway.openapi.schemas import with_settings
+from servicekit.limits import Settings
 
 _HERE = Path(__file__).parent
 _PAGES = _HERE / "docs"
@@ -63,11 +67,16 @@ class Page:
         return headers
 
 
-def write_pages(directory: Path) -> list[Page]:
-    """Writes all files of the documentation below the directory; returns where each is served."""
+def write_pages(directory: Path, settings: Settings) -> list[Page]:
+    """Writes all files of the documentation below the directory; returns where each is served.
+
+    Args:
+        directory: made if it doesn't exist.
+        settings: the values of those that limits of requests name.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     pages = []
-    for path, content in _contents():
+    for path, content in _contents(settings):
         file = directory / path.rpartition("/")[2]
         if not file.suffix:
             file = file.with_suffix(".html")
@@ -76,8 +85,9 @@ def write_pages(directory: Path) -> list[Page]:
     return pages
 
 
-def _contents() -> Iterator[tuple[str, bytes]]:
-    yield "/openapi.json", (_HERE / "openapi.json").read_bytes()
+def _contents(settings: Settings) -> Iterator[tuple[str, bytes]]:
+    document = with_settings(json.loads((_HERE / "openapi.json").read_bytes()), settings)
+    yield "/openapi.json", f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode()
     yield "/docs", (_PAGES / "docs.html").read_bytes()
     yield "/redoc", (_PAGES / "redoc.html").read_bytes()
     for name in ("docs.js", "redoc.js", "redoc.css"):

@@ -78,7 +78,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     shutil.copyfile(DESCRIPTOR_SET, directory / "descriptors.binpb")
     scripts = directory / "lua"
     shutil.copytree(_HERE / "lua", scripts, dirs_exist_ok=True)
-    (scripts / "contracts.lua").write_text(lua_tables(files, rpcs), encoding="utf-8")
+    (scripts / "contracts.lua").write_text(lua_tables(files, rpcs, settings.limits), encoding="utf-8")
     uploads = [rpc for rpc in rpcs if rpc.is_upload]
     upload_bindings = [binding for rpc in uploads for binding in rpc.bindings]
     configuration = _template().render(
@@ -89,7 +89,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         rpcs=rpcs,
         upload_bindings=upload_bindings,
         raw_bindings=[binding for rpc in rpcs if rpc.takes_raw_body for binding in rpc.bindings],
-        pages=write_pages(directory / "docs"),
+        pages=write_pages(directory / "docs", settings.limits),
         prefix=_PREFIX,
         health_path=HEALTH_PATH,
         health_hosts=_health_hosts(settings.allowed_hosts),

@@ -58,6 +58,10 @@ class GatewaySettings(InternalTlsSettings):
     max_request_size_mb: int = Field(100, ge=1, le=1000, description="all but uploads", examples=["100"])
     max_file_size_mb: int = Field(500, ge=1, le=1_000_000, description="uploads", examples=["500"])
 
+    # Not the gateway's own, but told by it: limits of requests, and what the documentation says of them.
+    min_sample_size: int = Field(1, ge=1, examples=["1"])
+    max_sample_size: int = Field(100_000, ge=1, le=2_000_000_000, examples=["100000"])
+
     token_issuer: str = Field("mirage", min_length=1, examples=["mirage"])
     token_audience: str = Field("mirage-api", min_length=1, examples=["mirage-api"])
 
@@ -76,6 +80,11 @@ class GatewaySettings(InternalTlsSettings):
     def ticket_audience(self) -> str:
         """The audience of tickets for streams."""
         return f"{self.token_audience}/streams"
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The values that limits of requests may name, by the setting's name."""
+        return {"MIN_SAMPLE_SIZE": self.min_sample_size, "MAX_SAMPLE_SIZE": self.max_sample_size}
 
     @property
     def upstreams(self) -> dict[str, tuple[str, int]]:
@@ -119,6 +128,8 @@ class GatewaySettings(InternalTlsSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.min_sample_size > self.max_sample_size:
+            raise ValueError("MIN_SAMPLE_SIZE and MAX_SAMPLE_SIZE must ascend, as 1 and 100000 do")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set")
         if self.tls_cert_file and self.tls_key_file:

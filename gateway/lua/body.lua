@@ -2,6 +2,7 @@
 -- that builds nothing, so that a large body costs no more memory than it has.
 -- What is JSON and what isn't, the transcoder decides again; here it matters that what passes means the same to both.
 
+local limits = require("limits")
 local text = require("text")
 
 -- A service reads no message that is nested deeper than a hundred levels, and an object in a Struct is three of them.
@@ -16,7 +17,6 @@ local WORDS = {
   timestamp = "a time in RFC 3339, such as 2026-01-31T12:00:00Z",
 }
 local LITERALS = { [102] = "false", [116] = "true", [110] = "null" }
-local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 
 local function malformed(position, what)
   error({ position = position, what = what }, 0)
@@ -43,21 +43,6 @@ local function string_end(json, start)
   end
 end
 
--- What a string says; of characters beyond ASCII that are escaped only that they are there, since no name has any.
-local function unescaped(raw)
-  if not raw:find("\\", 1, true) then
-    return raw
-  end
-  return (raw:gsub("\\(u?)(%x?%x?%x?%x?)(.?)", function(is_code, digits, following)
-    if is_code == "u" and #digits == 4 then
-      local code = tonumber(digits, 16)
-      return (code < 128 and string.char(code) or "?") .. following
-    end
-    local rest = digits .. following
-    return (ESCAPES[rest:sub(1, 1)] or rest:sub(1, 1)) .. rest:sub(2)
-  end))
-end
-
 local function number_end(json, start)
   local position = json:match("^-?0()", start) or json:match("^-?[1-9]%d*()", start)
   if not position then
@@ -76,11 +61,12 @@ local function scalar_fault(check, found, written)
   if check.kind == "integer" then
     local number = found == "number" and tonumber(written)
     if not number or number ~= math.floor(number) or number < check.least or number > check.most then
-      return string.format("must be a whole number from %d to %.0f", check.least, check.most)
+      return check.limit and check.limit.words
+        or string.format("must be a whole number from %d to %.0f", check.least, check.most)
     end
   elseif check.kind == "number" then
     if found ~= "number" or math.abs(tonumber(written)) == math.huge then
-      return "must be a number"
+      return check.limit and check.limit.words or "must be a number"
     end
   elseif check.kind == "enum" then
     for _, name in ipairs(check.names) do
@@ -94,20 +80,45 @@ local function scalar_fault(check, found, written)
       return "must be " .. WORDS.timestamp
     end
   elseif check.kind ~= found then
-    return "must be " .. WORDS[check.kind]
+    return check.limit and check.limit.choices and check.limit.words or "must be " .. WORDS[check.kind]
+  end
+  return nil
+end
+
+-- What is outside of its limits, of what is of the right kind; nil where nothing is. `raw` is what stands between the
+-- quotes of a JSON string, or a number as it is written.
+local function limit_fault(check, raw)
+  if check.kind == "string" then
+    return limits.text_fault(check, raw)
+  elseif check.kind == "integer" or check.kind == "number" then
+    return limits.number_fault(check, tonumber(raw))
   end
   return nil
 end
 
 body.scalar_fault = scalar_fault
+body.limit_fault = limit_fault
 
 local value
 
--- `fields` are the checks by name, nil where any name is taken; `all` is the check of every value then, if there is one.
-local function object(scan, start, fields, all, path, level)
-  local json, seen = scan.json, {}
+-- Tells the fields of a message that must be given and aren't.
+local function miss(scan, message, seen, path, level)
+  for _, name in ipairs(scan.required[message]) do
+    if seen[name] ~= "given" and not (level == 1 and scan.variables[name]) then
+      scan.found:add_limit(join(path, name), "is required")
+    end
+  end
+end
+
+-- `message` names the checks of the fields, nil where any name is taken; `all` is the check of every value then, if there
+-- is one.
+local function object(scan, start, message, all, path, level)
+  local json, fields, seen = scan.json, message and scan.messages[message], {}
   local position = skip(json, start + 1)
   if json:byte(position) == 125 then
+    if message then
+      miss(scan, message, seen, path, level)
+    end
     return position + 1
   end
   while true do
@@ -115,7 +126,7 @@ local function object(scan, start, fields, all, path, level)
       malformed(position, "a name in quotes is expected")
     end
     local finish = string_end(json, position)
-    local name = fields and unescaped(json:sub(position + 1, finish - 1))
+    local name = fields and text.unescaped(json:sub(position + 1, finish - 1))
     position = skip(json, finish + 1)
     if json:byte(position) ~= 58 then
       malformed(position, "a colon is expected")
@@ -131,12 +142,15 @@ local function object(scan, start, fields, all, path, level)
       elseif seen[name] then
         scan.found:add(below, "is given twice")
       else
-        seen[name] = true
+        seen[name] = json:byte(skip(json, position + 1)) == 110 and "null" or "given"
       end
     end
     position = skip(json, value(scan, position + 1, check, below, level))
     local byte = json:byte(position)
     if byte == 125 then
+      if message then
+        miss(scan, message, seen, path, level)
+      end
       return position + 1
     elseif byte ~= 44 then
       malformed(position, "a comma or } is expected")
@@ -187,10 +201,13 @@ function value(scan, start, check, path, level, is_item)
       check = nil
     end
     if found == "list" then
+      if check and check.required and json:byte(skip(json, position + 1)) == 93 then
+        scan.found:add_limit(path, "is required")
+      end
       return list(scan, position, check and check.items, path, level + 1)
     end
-    local fields = check and check.kind == "message" and scan.messages[check.message] or nil
-    return object(scan, position, fields, check and check.values, path, level + 1)
+    local message = check and check.kind == "message" and check.message or nil
+    return object(scan, position, message, check and check.values, path, level + 1)
   end
   local finish
   if found == "string" then
@@ -205,10 +222,13 @@ function value(scan, start, check, path, level, is_item)
     end
   end
   if check and not wanted then
-    local written = json:sub(position, finish - 1)
-    local fault = scalar_fault(check, found, found == "string" and check.kind ~= "string" and written:sub(2, -2) or written)
+    local written = found == "string" and json:sub(position + 1, finish - 2) or json:sub(position, finish - 1)
+    local fault = scalar_fault(check, found, written)
+    local outside = not fault and limit_fault(check, written)
     if fault then
       scan.found:add(path, fault)
+    elseif outside then
+      scan.found:add_limit(path, outside)
     end
   end
   return finish
@@ -220,11 +240,15 @@ local function place(json, position)
   return "line " .. lines + 1 .. ", column " .. #before:match("[^\n]*$") + 1
 end
 
--- Adds to `found` what is wrong with a body. `messages` are the checks of every message, `message` is the name of the one
+-- Adds to `found` what is wrong with a body. `contracts` are the checks of every message, `message` is the name of the one
 -- that the body is to become, `variables` are the fields of it that the path fills.
-function body.check(found, json, messages, message, variables)
+function body.check(found, json, contracts, message, variables)
+  local scan = {
+    json = json, messages = contracts.messages, required = contracts.required, variables = variables, found = found,
+  }
   local start = skip(json, 1)
   if start > #json then
+    miss(scan, message, {}, "", 1)
     return
   end
   if json:byte(start) ~= 123 then
@@ -232,12 +256,11 @@ function body.check(found, json, messages, message, variables)
     return
   end
   local broken = text.not_utf8(json)
-  local scan = { json = json, messages = messages, variables = variables, found = found }
   local ok, fault = pcall(function()
     if broken then
       malformed(broken, "this is not UTF-8")
     end
-    local finish = skip(json, object(scan, start, messages[message], nil, "", 1))
+    local finish = skip(json, object(scan, start, message, nil, "", 1))
     if finish <= #json then
       malformed(finish, "nothing may follow the object")
     end

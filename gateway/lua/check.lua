@@ -71,9 +71,8 @@ function envoy_on_request(handle)
   end
   if route.body then
     local buffer = handle:body()
-    if buffer and buffer:length() > 0 then
-      body.check(found, buffer:getBytes(0, buffer:length()), contracts.messages, route.body, route.variables)
-    end
+    local sent = buffer and buffer:length() > 0 and buffer:getBytes(0, buffer:length()) or ""
+    body.check(found, sent, contracts, route.body, route.variables)
   end
   if found.count > 0 then
     refuse(handle, found)

@@ -23,6 +23,14 @@ local function fault_of(check, value)
   return body.scalar_fault(check, "string", value)
 end
 
+-- What is outside of its limits; nil where nothing is.
+local function outside_of(check, value)
+  if check.kind == "list" then
+    return outside_of(check.items, value)
+  end
+  return body.limit_fault(check, value:gsub("\\", "\\\\"))
+end
+
 -- Adds to `found` what is wrong with a query (without its question mark).
 function query.check(found, parameters, written)
   local seen = {}
@@ -35,9 +43,13 @@ function query.check(found, parameters, written)
     elseif seen[name] and check.kind ~= "list" then
       found:add(shown, "is given twice")
     else
-      local fault = fault_of(check, text.percent_decoded(value))
+      local decoded = text.percent_decoded(value)
+      local fault = fault_of(check, decoded)
+      local outside = not fault and outside_of(check, decoded)
       if fault then
         found:add(shown, fault)
+      elseif outside then
+        found:add_limit(shown, outside)
       end
     end
     seen[name] = true

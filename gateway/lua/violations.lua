@@ -11,7 +11,15 @@ local violations = {}
 violations.__index = violations
 
 function violations.none()
-  return setmetatable({ list = {}, count = 0 }, violations)
+  return setmetatable({ list = {}, count = 0, limits = {}, limit_count = 0 }, violations)
+end
+
+-- A value outside of its limits: told beside what else is wrong, and no reason to refuse by itself.
+function violations:add_limit(field, description)
+  self.limit_count = self.limit_count + 1
+  if self.limit_count <= MOST_TOLD then
+    self.limits[self.limit_count] = { field = field, description = description }
+  end
 end
 
 function violations:add(field, description)
@@ -81,15 +89,27 @@ function violations:error()
   local function entry(field, description)
     entries[#entries + 1] = '{"field":' .. text.json(field) .. ',"description":' .. text.json(description) .. "}"
   end
-  for _, each in ipairs(self.list) do
+  local function tell(each)
     length = length + #each.field + #each.description + 4
     if length <= LONGEST_MESSAGE then
       texts[#texts + 1] = each.field .. ": " .. each.description
     end
     entry(each.field, each.description)
   end
-  if self.count > #self.list then
-    entry("…", "and " .. (self.count - #self.list) .. " more wrong fields")
+  local told, rest = {}, self.count + self.limit_count
+  for _, list in ipairs({ self.list, self.limits }) do
+    for _, each in ipairs(list) do
+      if list == self.limits and told[each.field] then
+        rest = rest - 1 -- what is wrong with it otherwise is enough
+      elseif #entries < MOST_TOLD then
+        tell(each)
+        told[each.field] = true
+      end
+    end
+  end
+  rest = rest - #entries
+  if rest > 0 then
+    entry("…", "and " .. rest .. " more wrong fields")
   end
   local types = "type.googleapis.com/google.rpc."
   return '{"code":"INVALID_REQUEST","message":' .. text.json(table.concat(texts, "; ")) .. ',"details":['

@@ -5,6 +5,9 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from mirage.options.v1 import limits_pb2
+from servicekit.limits import Settings, bounds_of, limits_of
+
 Schema: TypeAlias = dict[str, Any]
 
 _SCALARS: dict[int, Schema] = {
@@ -34,6 +37,15 @@ _WELL_KNOWN: dict[str, Schema] = {
     },
 }
 
+_FORMATS: dict[int, Schema] = {
+    limits_pb2.TEXT_FORMAT_EMAIL: {"format": "email"},
+    limits_pb2.TEXT_FORMAT_ID: {"format": "uuid"},
+    limits_pb2.TEXT_FORMAT_LANGUAGE_TAG: {"pattern": "^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$"},
+    limits_pb2.TEXT_FORMAT_SHA256: {"pattern": "^([0-9A-Fa-f]{64})?$"},
+}
+# By the keyword: which setting gives its value where the document is served.
+_SETTINGS = {"minimum": "x-minimum-setting", "maximum": "x-maximum-setting"}
+
 # Messages that ours contain and whose own comments are written for another audience.
 _DESCRIPTIONS = {
     "google.rpc.Status": "What went wrong.",
@@ -41,6 +53,16 @@ _DESCRIPTIONS = {
     "google.rpc.Status.message": "What went wrong, in words.",
     "google.rpc.Status.details": "More for programs: an `ErrorInfo` with the reason, and what belongs to it.",
 }
+
+
+def with_settings(document: Any, settings: Settings) -> Any:
+    """The document, or a part of it, with the values of settings that its limits name."""
+    if isinstance(document, list):
+        return [with_settings(part, settings) for part in document]
+    if not isinstance(document, dict):
+        return document
+    values = {keyword: settings[document[name]] for keyword, name in _SETTINGS.items() if name in document}
+    return {name: with_settings(part, settings) for name, part in document.items()} | values
 
 
 class Schemas:
@@ -62,7 +84,7 @@ class Schemas:
         return self._comments[name]
 
     def request(self, message: Descriptor, without: Iterable[str] = ()) -> Schema:
-        """A reference to the schema of a request, less the fields that the path fills. Nothing in it is required."""
+        """A reference to the schema of a request, less what the path fills. What must be given is required."""
         return self._reference(message, frozenset(without), answer=False)
 
     def answer(self, message: Descriptor) -> Schema:
@@ -90,8 +112,8 @@ class Schemas:
         schema: Schema = {"type": "object", "description": self.comment(message.full_name)}
         if fields:
             schema["properties"] = {field.name: self.field(field, answer=answer) for field in fields}
-        required = [field.name for field in fields if not field.has_presence]
-        if answer and required:
+        required = [field.name for field in fields if (not field.has_presence if answer else _must_be_given(field))]
+        if required:
             schema["required"] = required
         return schema
 
@@ -99,8 +121,10 @@ class Schemas:
         if field.message_type and field.message_type.GetOptions().map_entry:
             values = field.message_type.fields_by_name["value"]
             return {"type": "object", "additionalProperties": self._single(values, answer=answer)}
-        single = self._single(field, answer=answer)
-        return {"type": "array", "items": single} if field.is_repeated else single
+        single = {**self._single(field, answer=answer), **_limits(field)}
+        if not field.is_repeated:
+            return single
+        return {"type": "array", "items": single, **({"minItems": 1} if _must_be_given(field) else {})}
 
     def _single(self, field: FieldDescriptor, *, answer: bool) -> Schema:
         if field.message_type:
@@ -119,3 +143,31 @@ class Schemas:
                 "description": "\n".join((self.comment(enum.full_name), "", *lines)),
             }
         return {"$ref": f"#/components/schemas/{enum.name}"}
+
+
+def _must_be_given(field: FieldDescriptor) -> bool:
+    limits = limits_of(field)
+    return limits is not None and limits.required
+
+
+def _limits(field: FieldDescriptor) -> Schema:
+    """What a field's values are held to beside their type."""
+    limits = limits_of(field)
+    if limits is None:
+        return {}
+    schema: Schema = {}
+    settings = {"minimum": limits.minimum_setting, "maximum": limits.maximum_setting}
+    for (keyword, setting), bound in zip(settings.items(), bounds_of(limits, {}), strict=True):
+        if bound is not None:
+            schema[keyword] = int(bound) if bound.is_integer() else bound
+        if setting:
+            schema[_SETTINGS[keyword]] = setting
+    shortest = max(limits.minimum_length, 1 if limits.required and field.type == FieldDescriptor.TYPE_STRING else 0)
+    if shortest and not field.is_repeated:
+        schema["minLength"] = shortest
+    if limits.maximum_length:
+        schema["maxLength"] = limits.maximum_length
+    if limits.choices:
+        is_free = not (field.has_presence or field.is_repeated or limits.required)  # an empty one is none
+        schema["enum"] = [*limits.choices, *([""] if is_free and "" not in limits.choices else [])]
+    return schema | _FORMATS.get(limits.format, {})

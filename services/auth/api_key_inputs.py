@@ -3,12 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from services.auth.inputs import DisplayName, Input
+from mirage.auth.v1 import api_key_pb2
+from servicekit.limits import limited
+from services.auth.inputs import Input, Trimmed
 from services.auth.scopes import known_scopes
 
-Scopes = Annotated[frozenset[str], AfterValidator(known_scopes)]
+Scope = Annotated[str, limited(api_key_pb2.CreateApiKeyRequest, "scopes")]
+Scopes = Annotated[frozenset[Scope], Field(min_length=1), AfterValidator(known_scopes)]
 
 
 class NewApiKey(Input):
@@ -16,7 +19,7 @@ class NewApiKey(Input):
 
     now: datetime
     latest: datetime
-    name: DisplayName
+    name: Annotated[str, Trimmed, limited(api_key_pb2.CreateApiKeyRequest, "name")]
     scopes: Scopes
     expire_time: datetime | None = None
 

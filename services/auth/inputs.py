@@ -1,21 +1,20 @@
 """What callers may send, as pydantic models: every wrong field is found at once, and says what would be right."""
 
 import json
-import re
 import unicodedata
 from typing import Annotated, Any
 
 import email_validator
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo, field_validator
 
+from mirage.auth.v1 import account_pb2, session_pb2
 from servicekit.access import Role
+from servicekit.limits import REQUIRED, limited
 from services.auth.strength import password_faults
 
 ACTIVE = "active"
 INACTIVE = "inactive"
 _MAX_PREFERENCES_BYTES = 16 * 1024
-# Longer than any password that was ever set here or imported; what is longer isn't worth a hash.
-_MAX_ATTEMPT_LENGTH = 1024
 
 
 def normalised_email(address: str) -> str:
@@ -40,22 +39,12 @@ def email_key(address: str) -> str:
 
 
 def _checked_password(password: str, info: ValidationInfo) -> str:
+    if not password:
+        raise ValueError(REQUIRED)
     faults = password_faults(password, info.data.get("email", ""), info.data.get("display_name", ""))
     if faults:
         raise ValueError("; ".join(faults))
     return password
-
-
-def _one_line(text: str) -> str:
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("must be one line without control characters")
-    return text
-
-
-def _locale(tag: str) -> str:
-    if tag and not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", tag):
-        raise ValueError("must be a BCP 47 language tag, such as en-GB")
-    return tag
 
 
 def _preferences(preferences: dict[str, Any]) -> dict[str, Any]:
@@ -71,12 +60,6 @@ def _preferences(preferences: dict[str, Any]) -> dict[str, Any]:
     return preferences
 
 
-def _person(role: str) -> Role:
-    if role not in (Role.USER, Role.ADMINISTRATOR):
-        raise ValueError("must be `user` or `administrator`")
-    return Role(role)
-
-
 def _state(state: str) -> str:
     if state not in (ACTIVE, INACTIVE):
         raise ValueError("must be USER_STATE_ACTIVE or USER_STATE_INACTIVE")
@@ -84,12 +67,7 @@ def _state(state: str) -> str:
 
 
 EmailAddress = Annotated[str, AfterValidator(normalised_email)]
-DisplayName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)
-]
-# The password in force, as somebody typed it: no rule but a bound.
-PasswordAttempt = Annotated[str, Field(min_length=1, max_length=_MAX_ATTEMPT_LENGTH)]
-PersonsRole = Annotated[str, AfterValidator(_person)]
+Trimmed = StringConstraints(strip_whitespace=True)
 
 
 class Input(BaseModel):
@@ -98,17 +76,11 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Trimmed(Input):
-    """Input whose texts lose the white space around them; nothing with a password in it."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
-
-
 class Registration(Input):
     """A new account."""
 
-    email: EmailAddress
-    display_name: DisplayName
+    email: Annotated[EmailAddress, limited(session_pb2.RegisterRequest, "email")]
+    display_name: Annotated[str, Trimmed, limited(session_pb2.RegisterRequest, "display_name")]
     password: str
 
     _strong = field_validator("password")(_checked_password)
@@ -117,16 +89,16 @@ class Registration(Input):
 class Credentials(Input):
     """What somebody signs in with. The address need not be one: an unknown one is refused like a wrong password."""
 
-    email: Annotated[str, Field(min_length=1, max_length=320)]
-    password: PasswordAttempt
+    email: Annotated[str, limited(session_pb2.LoginRequest, "email")]
+    password: Annotated[str, limited(session_pb2.LoginRequest, "password")]
 
 
 class AccountChange(Input):
     """What is to change of an account; None stays."""
 
-    display_name: DisplayName | None = None
-    email: EmailAddress | None = None
-    password: PasswordAttempt | None = None
+    display_name: Annotated[str | None, Trimmed, limited(account_pb2.UpdateMeRequest, "display_name")] = None
+    email: Annotated[EmailAddress | None, limited(account_pb2.UpdateMeRequest, "email")] = None
+    password: Annotated[str | None, limited(account_pb2.UpdateMeRequest, "password")] = None
 
 
 class PasswordChange(Input):
@@ -134,7 +106,7 @@ class PasswordChange(Input):
 
     email: str
     display_name: str
-    old_password: PasswordAttempt
+    old_password: Annotated[str, limited(session_pb2.ChangePasswordRequest, "old_password")]
     new_password: str
 
     _strong = field_validator("new_password")(_checked_password)
@@ -147,23 +119,23 @@ class PasswordChange(Input):
         return password
 
 
-class ProfileChange(Trimmed):
+class ProfileChange(Input):
     """What is to change of a profile; None stays, empty clears."""
 
-    organisation: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] | None = None
-    locale: Annotated[str, Field(max_length=35), AfterValidator(_locale)] | None = None
+    organisation: Annotated[str | None, Trimmed, limited(account_pb2.UpdateProfileRequest, "organisation")] = None
+    locale: Annotated[str | None, Trimmed, limited(account_pb2.UpdateProfileRequest, "locale")] = None
     preferences: Annotated[dict[str, Any], AfterValidator(_preferences)] | None = None
 
 
-class UserFilter(Trimmed):
+class UserFilter(Input):
     """Which accounts to list; None is any."""
 
-    role: PersonsRole | None = None
+    role: Role | None = None
     state: Annotated[str, AfterValidator(_state)] | None = None
-    text: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] = ""
+    text: Annotated[str, Trimmed] = ""
 
 
 class RoleChange(Input):
     """A new role."""
 
-    role: PersonsRole
+    role: Role

@@ -8,10 +8,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from mirage.auth.v1 import session_pb2
+from mirage.options.v1 import limits_pb2
 from services.auth.guessing import MIN_GUESSES, guessability
 
-MIN_PASSWORD_LENGTH = 10
-MAX_PASSWORD_LENGTH = 128
+_LENGTH = session_pb2.RegisterRequest.DESCRIPTOR.fields_by_name["password"].GetOptions().Extensions[limits_pb2.limits]
 _MIN_DIFFERENT_CHARACTERS = 6  # with fewer, characters withstand less than the ten guesses each that are counted
 _MIN_NAME_LENGTH = 4  # shorter names are parts of many words
 _MAX_JUDGED = 1024  # what is longer is too long, whatever the rest of it is
@@ -27,8 +28,9 @@ def password_faults(password: str, email: str, name: str = "") -> list[str]:
         name: the name that the account shows; empty if it isn't known.
     """
     faults = []
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        faults.append(f"must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters, not {len(password)}")
+    least, most = _LENGTH.minimum_length, _LENGTH.maximum_length
+    if not least <= len(password) <= most:
+        faults.append(f"must have {least} to {most} characters, not {len(password)}")
     password = unicodedata.normalize("NFKC", password[:_MAX_JUDGED])
     if len(set(password)) < _MIN_DIFFERENT_CHARACTERS:
         faults.append(f"needs at least {_MIN_DIFFERENT_CHARACTERS} different characters")

@@ -1,40 +1,20 @@
 """What callers may send, as pydantic models: every wrong field is found at once, and says what would be right."""
 
-import re
-import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from mirage.dataset.v1.dataset_pb2 import (
+    ColumnUpdate,
+    UpdateDatasetRequest,
+    UploadDatasetRequest,
+)
 from servicekit.column_types import ColumnRole, ColumnType
-from services.dataset.personal_data.kinds import NONE, Kind, locales
+from servicekit.limits import limited
+from services.dataset.personal_data.kinds import locales
 from services.dataset.states import State, Visibility
 
 LONGEST_NAME = 200
-
-
-def _one_line(text: str) -> str:
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("must be one line without control characters")
-    return text
-
-
-def _no_null(text: str) -> str:
-    if "\0" in text:  # PostgreSQL's text can't hold it
-        raise ValueError("must not hold the null character")
-    return text
-
-
-def _sha256(text: str) -> str:
-    if not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise ValueError("must be 64 hexadecimal digits")
-    return text.lower()
-
-
-def _kind(text: str) -> str:
-    if text not in ("", NONE, *Kind):
-        raise ValueError(f"must be one of {', '.join(Kind)}; {NONE} for no personal data; empty for what was found")
-    return text
 
 
 def _locale(text: str) -> str:
@@ -44,13 +24,8 @@ def _locale(text: str) -> str:
     return locale
 
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)
-]
-Description = Annotated[str, Field(max_length=2000), AfterValidator(_no_null)]
-PersonalData = Annotated[str, AfterValidator(_kind)]
+Trimmed = StringConstraints(strip_whitespace=True)
 Locale = Annotated[str, AfterValidator(_locale)]
-Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 
 class Input(BaseModel):
@@ -62,18 +37,18 @@ class Input(BaseModel):
 class Announcement(Input):
     """What the first message of an upload may say; an absent name may still follow with the file."""
 
-    name: Name | None = None
-    description: Description = ""
-    visibility: Visibility = Visibility.PRIVATE
-    sha256: Sha256 | None = None
+    name: Annotated[str | None, Trimmed, limited(UploadDatasetRequest, "name")] = None
+    description: Annotated[str, limited(UploadDatasetRequest, "description")] = ""
+    visibility: Annotated[Visibility, limited(UploadDatasetRequest, "visibility")] = Visibility.PRIVATE
+    sha256: Annotated[str | None, StringConstraints(to_lower=True), limited(UploadDatasetRequest, "sha256")] = None
 
 
 class Details(Input):
     """What a dataset is called, and who may read it."""
 
-    name: Name
-    description: Description = ""
-    visibility: Visibility = Visibility.PRIVATE
+    name: Annotated[str, Trimmed, limited(UpdateDatasetRequest, "name")]
+    description: Annotated[str, limited(UploadDatasetRequest, "description")] = ""
+    visibility: Annotated[Visibility, limited(UploadDatasetRequest, "visibility")] = Visibility.PRIVATE
 
 
 class ListFilter(Input):
@@ -81,22 +56,22 @@ class ListFilter(Input):
 
     visibility: Visibility | None = None
     state: State | None = None
-    text: Annotated[str, Field(max_length=200), AfterValidator(_no_null)] = ""
+    text: str = ""
 
 
 class ColumnChange(Input):
     """What is to change of a column; None stays."""
 
-    name: str
-    type: ColumnType | None = None
-    role: ColumnRole | None = None
-    personal_data: PersonalData | None = None
+    name: Annotated[str, limited(ColumnUpdate, "name")]
+    type: Annotated[ColumnType | None, limited(ColumnUpdate, "type")] = None
+    role: Annotated[ColumnRole | None, limited(ColumnUpdate, "role")] = None
+    personal_data: Annotated[str | None, limited(ColumnUpdate, "personal_data")] = None
     personal_data_locale: Locale | None = None
 
 
 class DatasetChange(Input):
     """What is to change of a dataset beside its columns; None stays."""
 
-    name: Name | None = None
-    description: Description | None = None
-    visibility: Visibility | None = None
+    name: Annotated[str | None, Trimmed, limited(UpdateDatasetRequest, "name")] = None
+    description: Annotated[str | None, limited(UpdateDatasetRequest, "description")] = None
+    visibility: Annotated[Visibility | None, limited(UpdateDatasetRequest, "visibility")] = None

@@ -10,7 +10,6 @@ from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import logs
-from servicekit.errors import InvalidRequest, Violation
 from servicekit.failures import Failure
 from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
@@ -30,7 +29,6 @@ from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.transitions import move
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
-LONGEST_REASON = 1000
 _EVENTS_A_BATCH = 500
 
 
@@ -156,19 +154,6 @@ async def cancel(
     if purge:
         await repository.delete_job(session, job)
     return job
-
-
-def checked_reason(reason: str, *, required: bool) -> str:
-    """An administrator's reason without the space around it.
-
-    Raises:
-        InvalidRequest: it is too long, or missing where one is required.
-    """
-    reason = reason.strip()
-    if len(reason) > LONGEST_REASON or (required and not reason):
-        least = 1 if required else 0
-        raise InvalidRequest([Violation("reason", f"must have {least} to {LONGEST_REASON} characters")])
-    return reason
 
 
 async def approve(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, reason: str) -> Job:

@@ -1,16 +1,19 @@
 """What users ask for, as far as it can be judged without the dataset and the model."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from servicekit.wording import whole_number
+from mirage.generation.v1.job_pb2 import StartJobRequest
+from servicekit.limits import fault, limited
 from services.generation.engines.parameters import Limits
 
 OutputFormat = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 LARGEST_SEED = 2**32 - 1
+
+_SAMPLE_SIZE = StartJobRequest.DESCRIPTOR.fields_by_name["sample_size"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class RequestLimits:
 
     def check_sample_size(self, sample_size: int) -> None:
         """Raises ValueError unless so many rows may be drawn."""
-        if not self.minimum_sample_size <= sample_size <= self.maximum_sample_size:
-            raise ValueError(whole_number(self.minimum_sample_size, self.maximum_sample_size))
+        settings = {"MIN_SAMPLE_SIZE": self.minimum_sample_size, "MAX_SAMPLE_SIZE": self.maximum_sample_size}
+        if wrong := fault(_SAMPLE_SIZE, sample_size, settings):
+            raise ValueError(wrong)
 
 
 class OptimizationRequest(BaseModel):
@@ -48,23 +52,23 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset_id: str
+    dataset_id: Annotated[str, limited(StartJobRequest, "dataset_id")]
     dataset_version: int = Field(0, ge=0)
     sample_size: int | None = None
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
     model: dict[str, JsonValue] = Field(default_factory=dict, alias="model_config")
     optimization: OptimizationRequest = Field(default_factory=OptimizationRequest, alias="optimization_config")
-    output_format: OutputFormat = "csv"
+    output_format: Annotated[OutputFormat, limited(StartJobRequest, "output_format")] = "csv"
     include_metadata: bool = False
     columns: tuple[str, ...] = ()
     primary_key: str = ""
     target_column: str = ""
-    holdout_fraction: float = Field(0.1, ge=0, le=0.5, allow_inf_nan=False)
+    holdout_fraction: Annotated[float, limited(StartJobRequest, "holdout_fraction")] = 0.1
     engine: str = ""
     privacy: dict[str, JsonValue] = Field(default_factory=dict)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
     sensitive_columns: tuple[str, ...] = ()
-    name: str = Field("", max_length=200)
+    name: Annotated[str, StringConstraints(strip_whitespace=True), limited(StartJobRequest, "name")] = ""
 
     @field_validator("sample_size")
     @classmethod
@@ -72,13 +76,6 @@ class JobRequest(BaseModel):
         if sample_size is not None and isinstance(info.context, RequestLimits):
             info.context.check_sample_size(sample_size)
         return sample_size
-
-    @field_validator("name")
-    @classmethod
-    def _one_line(cls, name: str) -> str:
-        if not name.isprintable():
-            raise ValueError("must be one line of printable characters")
-        return name.strip()
 
     @field_validator("privacy")
     @classmethod

@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from mirage.generation.v1.model_pb2 import SampleModelRequest
 from servicekit import tabular
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.limits import limited
 from servicekit.object_store import ObjectMissing, ObjectStore, file_sha256
 from servicekit.validation import violations_of
 from services.generation.engines.protocol import Failure
@@ -36,7 +38,7 @@ class SampleRequest(BaseModel):
     n: int | None = None
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
-    format: Literal["jsonl", "csv", "parquet"] = "jsonl"
+    format: Annotated[Literal["jsonl", "csv", "parquet"], limited(SampleModelRequest, "format")] = "jsonl"
 
 
 @dataclass(frozen=True)

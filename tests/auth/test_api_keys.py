@@ -153,8 +153,8 @@ async def test_every_wrong_field_is_named(auth: AuthService) -> None:
         request = api_key_pb2.CreateApiKeyRequest(name="", scopes=["datasets:eat"], expire_time=at(moment))
         async with refused("INVALID_REQUEST", grpc.StatusCode.INVALID_ARGUMENT) as refusal:
             await auth.api_keys.CreateApiKey(request, metadata=person.metadata)
-        assert refusal.violations.keys() == {"name", "scopes", "expire_time"}
-        assert "datasets:write" in refusal.violations["scopes"]
+        assert refusal.violations.keys() == {"name", "scopes.0", "expire_time"}
+        assert "datasets:write" in refusal.violations["scopes.0"]
     for absurd in (Timestamp(seconds=2**62), Timestamp(seconds=-(2**62)), Timestamp(nanos=-1)):
         request = api_key_pb2.CreateApiKeyRequest(name="x", scopes=READ, expire_time=absurd)
         async with refused("INVALID_REQUEST"):

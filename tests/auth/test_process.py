@@ -124,7 +124,7 @@ async def test_promotion(auth: AuthService, administrator_command: Callable[...,
 @pytest.mark.parametrize(
     ("arguments", "text", "fault"),
     [
-        (["--email", "nobody"], "", "email is not an e-mail address"),
+        (["--email", "nobody"], "", "email must be an e-mail address"),
         (["--email", "root@example.org", "--password-stdin"], "weak", "password must have 10"),
         (["--email", "root@example.org", "--password-stdin"], "", "standard input is empty"),
     ],

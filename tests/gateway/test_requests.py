@@ -89,14 +89,14 @@ def test_everything_wrong_with_a_body_at_once(signed_in: httpx.Client, upstream:
         "dataset_id": "must be a string",
         "sampel_size": "is not known here; did you mean sample_size?",
         "sampleSize": "is not known here; did you mean sample_size?",
-        "sample_size": "must be a whole number from -2147483648 to 2147483647",
+        "sample_size": "must be a whole number from 1 to 100000",
         "seed": "must be a whole number from 0 to 4294967295",
         "dataset_version": "must be a whole number from 0 to 4294967295",
         "columns.1": "must be a string",
         "columns.2": "must be a string",
         "model_config": "must be an object",
         "include_metadata": "must be true or false",
-        "holdout_fraction": "must be a number",
+        "holdout_fraction": "must be a number from 0 to 0.5",
     }
     assert "columns, conditions, dataset_id" in found["nonsense"]  # far from any, so all are named
     assert not upstream.calls or upstream.last_call.path != START
@@ -112,7 +112,7 @@ def test_fields_inside_fields(signed_in: httpx.Client) -> None:
         "columns.3": "must be an object",
     }
     found = violations_of(signed_in.post("/generation-v2/validate?seed=1", json={"request": {}, "seeds": 1}))
-    assert set(found) == {"seed", "request", "seeds"}
+    assert set(found) == {"seed", "request", "seeds", "dataset_id"}
     assert violations_of(signed_in.put("/datasets/d1", json={"dataset_id": "d2", "name": "x"})).keys() == {"dataset_id"}
     assert signed_in.put("/users/profile", json={"preferences": {"anything": [1, {"a": None}]}}).status_code == 200
 
@@ -127,7 +127,7 @@ def test_query(signed_in: httpx.Client) -> None:
     found = violations_of(signed_in.get("/admin/requests?state=1&since=yesterday&page_size=9999999999"))
     assert found["state"].startswith("must be one of JOB_STATE_UNSPECIFIED, JOB_STATE_AWAITING_APPROVAL")
     assert "2026-01-31T12:00:00Z" in found["since"]
-    assert found["page_size"] == "must be a whole number from -2147483648 to 2147483647"
+    assert found["page_size"] == "must be a whole number of at least 0"
     for query in (
         "state=JOB_STATE_QUEUED&since=2026-01-31T12%3A00%3A00.5%2B02:00",
         "page_size=-1",
@@ -184,7 +184,7 @@ def test_many_wrong_fields(signed_in: httpx.Client) -> None:
     """Of very many wrong fields the first are told and the rest counted; names nobody could read are cut."""
     wrong = {f"no such field {number} é" * 20: number for number in range(2_000)}
     found = violations_of(signed_in.post("/generation/start", json=wrong))
-    assert found["…"] == "and 1950 more wrong fields"
+    assert found["…"] == "and 1951 more wrong fields"
     assert len(found) == 51
     assert all(len(name) <= 101 for name in found)
 
@@ -193,7 +193,7 @@ def test_hostile_names_are_told_safely(signed_in: httpx.Client) -> None:
     """A name's quotes, line breaks and bytes don't get out of the answer's own JSON; escaped letters are letters."""
     body = b'{"a\\"b\\n\\u0000": 1, "\\u0073eed": "x", "sample\\u005fsize": 5, "</script>%s{}": 1, "\\ud800": 1}'
     found = violations_of(signed_in.post("/generation/start", content=body, headers=JSON))
-    assert set(found) == {'a"b\n\0', "seed", "</script>%s{}", "?"}
+    assert set(found) == {'a"b\n\0', "seed", "</script>%s{}", "?", "dataset_id"}
 
 
 def test_null_is_nothing(signed_in: httpx.Client, upstream: Upstream) -> None:

@@ -25,15 +25,24 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from mirage.auth.v1 import account_pb2 as mirage_dot_auth_dot_v1_dot_account__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
+from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mirage/auth/v1/administration.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\"\x7f\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12\x0c\n\x04text\x18\x05 \x01(\t\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.mirage.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"&\n\x13\x41\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"(\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11ToggleUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"3\n\x12SetUserRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t2\xad\x07\n\x15\x41\x64ministrationService\x12\x83\x01\n\tListUsers\x12 .mirage.auth.v1.ListUsersRequest\x1a!.mirage.auth.v1.ListUsersResponse\"1\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x18\x12\x0c/admin/usersZ\x08\x12\x06/users\x12l\n\x07GetUser\x12\x1e.mirage.auth.v1.GetUserRequest\x1a\x14.mirage.auth.v1.User\"+\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x12\x12\x10/users/{user_id}\x12\x81\x01\n\nDeleteUser\x12!.mirage.auth.v1.DeleteUserRequest\x1a\".mirage.auth.v1.DeleteUserResponse\",\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x12*\x10/users/{user_id}\x12\x83\x01\n\x0c\x41\x63tivateUser\x12#.mirage.auth.v1.ActivateUserRequest\x1a\x14.mirage.auth.v1.User\"8\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x1e\x1a\x19/users/{user_id}/activate:\x01*\x12\x89\x01\n\x0e\x44\x65\x61\x63tivateUser\x12%.mirage.auth.v1.DeactivateUserRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/users/{user_id}/deactivate:\x01*\x12\x83\x01\n\nToggleUser\x12!.mirage.auth.v1.ToggleUserRequest\x1a\x14.mirage.auth.v1.User\"<\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\"\"\x1d/admin/users/{user_id}/toggle:\x01*\x12\x83\x01\n\x0bSetUserRole\x12\".mirage.auth.v1.SetUserRoleRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/admin/users/{user_id}/role:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mirage/auth/v1/administration.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"\xb6\x01\n\x10ListUsersRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x04role\x18\x03 \x01(\tB\x19\xb2\xed\x18\x15\x42\x04userB\radministrator\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xb2\xed\x18\x07\x38\xc8\x01H\x02P\x01\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.mirage.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"&\n\x13\x41\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"(\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11ToggleUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"P\n\x12SetUserRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12)\n\x04role\x18\x02 \x01(\tB\x1b\xb2\xed\x18\x17\x08\x01\x42\x04userB\radministrator2\xad\x07\n\x15\x41\x64ministrationService\x12\x83\x01\n\tListUsers\x12 .mirage.auth.v1.ListUsersRequest\x1a!.mirage.auth.v1.ListUsersResponse\"1\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x18\x12\x0c/admin/usersZ\x08\x12\x06/users\x12l\n\x07GetUser\x12\x1e.mirage.auth.v1.GetUserRequest\x1a\x14.mirage.auth.v1.User\"+\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x12\x12\x10/users/{user_id}\x12\x81\x01\n\nDeleteUser\x12!.mirage.auth.v1.DeleteUserRequest\x1a\".mirage.auth.v1.DeleteUserResponse\",\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x12*\x10/users/{user_id}\x12\x83\x01\n\x0c\x41\x63tivateUser\x12#.mirage.auth.v1.ActivateUserRequest\x1a\x14.mirage.auth.v1.User\"8\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x1e\x1a\x19/users/{user_id}/activate:\x01*\x12\x89\x01\n\x0e\x44\x65\x61\x63tivateUser\x12%.mirage.auth.v1.DeactivateUserRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/users/{user_id}/deactivate:\x01*\x12\x83\x01\n\nToggleUser\x12!.mirage.auth.v1.ToggleUserRequest\x1a\x14.mirage.auth.v1.User\"<\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\"\"\x1d/admin/users/{user_id}/toggle:\x01*\x12\x83\x01\n\x0bSetUserRole\x12\".mirage.auth.v1.SetUserRoleRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/admin/users/{user_id}/role:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirage.auth.v1.administration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\355\030\t\021\000\000\000\000\000\000\000\000'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['role']._serialized_options = b'\262\355\030\025B\004userB\radministrator'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['text']._serialized_options = b'\262\355\030\0078\310\001H\002P\001'
+  _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._serialized_options = b'\262\355\030\027\010\001B\004userB\radministrator'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\252\355\030\017\n\001\003\022\nadmin:read\202\323\344\223\002\030\022\014/admin/usersZ\010\022\006/users'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['GetUser']._loaded_options = None
@@ -48,24 +57,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ToggleUser']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002\"\"\035/admin/users/{user_id}/toggle:\001*'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['SetUserRole']._loaded_options = None
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['SetUserRole']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002 \032\033/admin/users/{user_id}/role:\001*'
-  _globals['_LISTUSERSREQUEST']._serialized_start=147
-  _globals['_LISTUSERSREQUEST']._serialized_end=274
-  _globals['_LISTUSERSRESPONSE']._serialized_start=276
-  _globals['_LISTUSERSRESPONSE']._serialized_end=357
-  _globals['_GETUSERREQUEST']._serialized_start=359
-  _globals['_GETUSERREQUEST']._serialized_end=392
-  _globals['_DELETEUSERREQUEST']._serialized_start=394
-  _globals['_DELETEUSERREQUEST']._serialized_end=430
-  _globals['_DELETEUSERRESPONSE']._serialized_start=432
-  _globals['_DELETEUSERRESPONSE']._serialized_end=452
-  _globals['_ACTIVATEUSERREQUEST']._serialized_start=454
-  _globals['_ACTIVATEUSERREQUEST']._serialized_end=492
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=494
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=534
-  _globals['_TOGGLEUSERREQUEST']._serialized_start=536
-  _globals['_TOGGLEUSERREQUEST']._serialized_end=572
-  _globals['_SETUSERROLEREQUEST']._serialized_start=574
-  _globals['_SETUSERROLEREQUEST']._serialized_end=625
-  _globals['_ADMINISTRATIONSERVICE']._serialized_start=628
-  _globals['_ADMINISTRATIONSERVICE']._serialized_end=1569
+  _globals['_LISTUSERSREQUEST']._serialized_start=180
+  _globals['_LISTUSERSREQUEST']._serialized_end=362
+  _globals['_LISTUSERSRESPONSE']._serialized_start=364
+  _globals['_LISTUSERSRESPONSE']._serialized_end=445
+  _globals['_GETUSERREQUEST']._serialized_start=447
+  _globals['_GETUSERREQUEST']._serialized_end=480
+  _globals['_DELETEUSERREQUEST']._serialized_start=482
+  _globals['_DELETEUSERREQUEST']._serialized_end=518
+  _globals['_DELETEUSERRESPONSE']._serialized_start=520
+  _globals['_DELETEUSERRESPONSE']._serialized_end=540
+  _globals['_ACTIVATEUSERREQUEST']._serialized_start=542
+  _globals['_ACTIVATEUSERREQUEST']._serialized_end=580
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=582
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=622
+  _globals['_TOGGLEUSERREQUEST']._serialized_start=624
+  _globals['_TOGGLEUSERREQUEST']._serialized_end=660
+  _globals['_SETUSERROLEREQUEST']._serialized_start=662
+  _globals['_SETUSERROLEREQUEST']._serialized_end=742
+  _globals['_ADMINISTRATIONSERVICE']._serialized_start=745
+  _globals['_ADMINISTRATIONSERVICE']._serialized_end=1686
 # @@protoc_insertion_point(module_scope)

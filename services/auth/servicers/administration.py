@@ -1,6 +1,7 @@
 """The RPCs of AdministrationService."""
 
 from mirage.auth.v1 import account_pb2, administration_pb2, administration_pb2_grpc
+from servicekit.limits import check
 from services.auth import convert
 from services.auth.administration import Administration
 from services.auth.servicers.origin import Context
@@ -16,6 +17,7 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
         self, request: administration_pb2.ListUsersRequest, context: Context
     ) -> administration_pb2.ListUsersResponse:
         """Lists accounts."""
+        check(request)
         filters = convert.filters_from_proto(request)
         page, next_token = await self._administration.page(filters, request.page_size, request.page_token)
         return administration_pb2.ListUsersResponse(
@@ -49,4 +51,5 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
 
     async def SetUserRole(self, request: administration_pb2.SetUserRoleRequest, context: Context) -> account_pb2.User:
         """Sets an account's role."""
+        check(request)
         return convert.user_to_proto(await self._administration.set_role(request.user_id, request.role))

@@ -3,6 +3,7 @@
 from mirage.auth.v1 import api_key_pb2, api_key_pb2_grpc
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.identity import caller
+from servicekit.limits import check
 from servicekit.timestamps import from_timestamp
 from services.auth import convert
 from services.auth.api_keys import ApiKeys
@@ -31,6 +32,7 @@ class ApiKeyServicer(api_key_pb2_grpc.ApiKeyServiceServicer):
         self, request: api_key_pb2.ListApiKeysRequest, context: Context
     ) -> api_key_pb2.ListApiKeysResponse:
         """Lists the caller's keys."""
+        check(request)
         page, next_token = await self._api_keys.page(caller(), request.page_size, request.page_token)
         return api_key_pb2.ListApiKeysResponse(
             api_keys=[convert.api_key_to_proto(key) for key in page], next_page_token=next_token

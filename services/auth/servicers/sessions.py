@@ -4,6 +4,7 @@ from uuid import UUID
 
 from mirage.auth.v1 import account_pb2, session_pb2, session_pb2_grpc
 from servicekit.identity import caller
+from servicekit.limits import check
 from servicekit.origin import client_address
 from services.auth import convert
 from services.auth.accounts import Accounts
@@ -49,6 +50,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self, request: session_pb2.ListSessionsRequest, context: Context
     ) -> session_pb2.ListSessionsResponse:
         """Lists the caller's devices."""
+        check(request)
         current = caller()
         page, next_token = await self._sessions.page(current, request.page_size, request.page_token)
         return session_pb2.ListSessionsResponse(

@@ -13,6 +13,7 @@ from servicekit.downloads import send_file, url_seconds
 from servicekit.follow import decode_resume_token
 from servicekit.idempotency import idempotency_key
 from servicekit.identity import caller
+from servicekit.limits import check
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectMissing, ObjectStore, content_disposition
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
@@ -83,6 +84,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ListDatasetsRequest, context: Context
     ) -> dataset_pb2.ListDatasetsResponse:
         """Lists datasets."""
+        check(request)
         wanted = validated(ListFilter, convert.filter_fields(request))
         async with self._sessions() as session:
             filters = DatasetFilter(caller().user_id, wanted.visibility, wanted.state, wanted.text)
@@ -146,6 +148,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
 
     async def ListRows(self, request: dataset_pb2.ListRowsRequest, context: Context) -> dataset_pb2.ListRowsResponse:
         """Returns a page of rows."""
+        check(request)
         query = {"list": "rows", "dataset_id": request.dataset_id, "version": request.version}
         limit = page_limit(request.page_size, default=rows.DEFAULT_PAGE_ROWS, maximum=rows.LARGEST_PAGE_ROWS)
         key = decode_page_token(request.page_token, query)
@@ -175,6 +178,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ListDatasetVersionsRequest, context: Context
     ) -> dataset_pb2.ListDatasetVersionsResponse:
         """Lists a dataset's versions."""
+        check(request)
         dataset_id = dataset_id_of(request.dataset_id)
         async with self._sessions() as session:
             await repository.find_readable(session, caller().user_id, dataset_id)
@@ -187,6 +191,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ExportDatasetRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
         """Streams a version as a file."""
+        check(request)
         view = await self._ready(request.dataset_id, request.version)
         export = exports.choose(view, request.format)
         headers = {"content-disposition": content_disposition(export.filename)}
@@ -200,6 +205,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.GetDatasetDownloadUrlRequest, context: Context
     ) -> dataset_pb2.DatasetDownloadUrl:
         """Returns a signed URL of a version's file."""
+        check(request)
         seconds = url_seconds(request.expires)
         view = await self._ready(request.dataset_id, request.version)
         expire_time = utc_now() + timedelta(seconds=seconds)

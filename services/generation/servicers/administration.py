@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
+from servicekit.limits import check
 from servicekit.timestamps import from_timestamp
 from services.generation import convert, jobs, lists
 from services.generation.dispatch import Dispatcher
@@ -19,6 +20,7 @@ class JobAdministrationServicer(job_pb2_grpc.JobAdministrationServiceServicer):
 
     async def ListAllJobs(self, request: job_pb2.ListAllJobsRequest, context: Context) -> job_pb2.ListAllJobsResponse:
         """Lists everybody's jobs."""
+        check(request)
         wanted = JobFilter(
             owner_id=filter_id("user_id", request.user_id),
             state=convert.state_from_proto(request.state),
@@ -30,14 +32,16 @@ class JobAdministrationServicer(job_pb2_grpc.JobAdministrationServiceServicer):
 
     async def ApproveJob(self, request: job_pb2.ApproveJobRequest, context: Context) -> job_pb2.Job:
         """Lets a waiting job run."""
-        reason = jobs.checked_reason(request.reason, required=False)
+        check(request)
+        reason = request.reason.strip()
         async with self._sessions.begin() as session:
             job = await jobs.approve(session, self._dispatcher, job_id_of(request.job_id), reason)
         return convert.job_to_proto(job)
 
     async def RejectJob(self, request: job_pb2.RejectJobRequest, context: Context) -> job_pb2.Job:
         """Refuses a waiting job."""
-        reason = jobs.checked_reason(request.reason, required=True)
+        check(request)
+        reason = request.reason.strip()
         async with self._sessions.begin() as session:
             job = await jobs.reject(session, self._dispatcher, job_id_of(request.job_id), reason)
         return convert.job_to_proto(job)

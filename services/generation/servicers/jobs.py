@@ -12,6 +12,7 @@ from mirage.generation.v1 import job_pb2, job_pb2_grpc
 from servicekit.downloads import send_file, url_seconds
 from servicekit.follow import decode_resume_token
 from servicekit.identity import caller
+from servicekit.limits import check
 from servicekit.listen import Listener
 from servicekit.object_store import ObjectStore, content_disposition
 from servicekit.point_reads import PointReads
@@ -77,6 +78,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
 
     async def ListJobs(self, request: job_pb2.ListJobsRequest, context: Context) -> job_pb2.ListJobsResponse:
         """Lists the caller's jobs."""
+        check(request)
         wanted = JobFilter(
             owner_id=caller().user_id,
             state=convert.state_from_proto(request.state),
@@ -126,6 +128,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
 
     async def DownloadTable(self, request: job_pb2.DownloadTableRequest, context: Context) -> AsyncIterator[HttpBody]:
         """Streams the synthetic table as a file."""
+        check(request)
         async with self._sessions() as session:
             job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
         download = downloads.choose(jobs.with_table(job), request.format)
@@ -140,6 +143,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.GetTableDownloadUrlRequest, context: Context
     ) -> job_pb2.TableDownloadUrl:
         """Returns a signed URL of the table."""
+        check(request)
         async with self._sessions() as session:
             job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
         seconds = url_seconds(request.expires)

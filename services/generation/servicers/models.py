@@ -10,6 +10,7 @@ from mirage.generation.v1 import model_pb2, model_pb2_grpc
 from servicekit import tabular
 from servicekit.downloads import send_file
 from servicekit.identity import caller
+from servicekit.limits import check
 from servicekit.object_store import ObjectStore
 from services.generation import convert, lists, repository
 from services.generation.repository import LOOSE_OBJECTS
@@ -35,6 +36,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
 
     async def ListModels(self, request: model_pb2.ListModelsRequest, context: Context) -> model_pb2.ListModelsResponse:
         """Lists the caller's models."""
+        check(request)
         dataset_id = filter_id("dataset_id", request.dataset_id)
         async with self._sessions() as session:
             page, next_token = await lists.models(
