@@ -15,13 +15,13 @@ from pydantic import BeforeValidator
 from mirage.options.v1 import limits_pb2
 from mirage.options.v1.limits_pb2 import Limits
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.wording import REQUIRED
 
 if TYPE_CHECKING:
     from google._upb import _message
 
     Field: TypeAlias = FieldDescriptor | _message.FieldDescriptor
 
-REQUIRED = "is required"
 
 Settings = Mapping[str, float]
 """Values of the settings that limits name, by the setting's name."""

@@ -15,8 +15,11 @@ from pydantic_core import ErrorDetails
 
 Schema = Mapping[str, Any]
 
+REQUIRED = "is required"
+"""What is told of a field that isn't given, or is empty where something is needed."""
+
 _FIXED = {
-    "missing": "is required",
+    "missing": REQUIRED,
     "extra_forbidden": "is not a known field",
 }
 # What one of these says follows from what the field may be.
@@ -37,7 +40,7 @@ def in_words(detail: ErrorDetails, model: type[BaseModel] | None = None) -> str:
     if kind in _FIXED:
         return _FIXED[kind]
     if kind in {"string_too_short", "too_short"} and not detail.get("input", "?"):
-        return _FIXED["missing"]  # a field that a message doesn't set is an empty one
+        return REQUIRED  # a field that a message doesn't set is an empty one
     if model is not None and _OF_THE_SCHEMA.match(kind):
         found = _at(_schema(model), detail["loc"])
         if found and (words := _required(found, of_wrong_length=kind.endswith(("too_short", "too_long")))):

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 
 from mirage.auth.v1 import account_pb2, session_pb2
 from servicekit.access import Role
-from servicekit.limits import REQUIRED, limited
+from servicekit.limits import limited
+from servicekit.wording import REQUIRED
 from services.auth.strength import password_faults
 
 ACTIVE = "active"

@@ -93,6 +93,13 @@ async def test_surrounding_space_is_no_part_of_a_name(auth: AuthService) -> None
     assert (await auth.login("ada@example.org\t")).user_id == user.user_id
 
 
+async def test_nothing_given(auth: AuthService) -> None:
+    """What is left out is said to be required, and nothing else of it."""
+    async with refused("INVALID_REQUEST") as refusal:
+        await auth.sessions.Register(session_pb2.RegisterRequest())
+    assert refusal.violations == dict.fromkeys(("email", "display_name", "password"), "is required")
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "two\nlines", "nul\0"])
 async def test_wrong_names(auth: AuthService, name: str) -> None:
     """A name is one line of 1 to 100 characters."""
