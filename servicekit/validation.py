@@ -11,10 +11,10 @@ from servicekit.wording import in_words
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def violations_of(error: ValidationError, model: type[BaseModel] | None = None, prefix: str = "") -> list[Violation]:
+def violations_of(error: ValidationError, model: type[BaseModel] | None, prefix: str = "") -> list[Violation]:
     """What a pydantic error says of what was read into `model`, field by field.
 
-    `prefix` is the path of the model inside the request. Without `model`, the error says it in our own words already.
+    `prefix` is the path of the model inside the request. Without a model, the error says it in our own words already.
     """
     violations = []
     for detail in error.errors(include_url=False):

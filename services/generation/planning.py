@@ -178,7 +178,7 @@ class Planner:
         try:
             return check_model(request.model, engine=request.engine, rows=rows, limits=self._limits.epochs)
         except ValidationError as error:
-            violations += violations_of(error)
+            violations += violations_of(error, None)  # of check_model, which has its own words
             return None
 
 

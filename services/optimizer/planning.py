@@ -76,7 +76,7 @@ class Planner:
             return StudyRequest.model_validate(fields, context=self._limits), []
         except ValidationError as error:
             # The types are the contract's, so what hangs on the table and the model can be checked all the same.
-            violations = violations_of(error)
+            violations = violations_of(error, StudyRequest)
             wrong = {violation.field.partition(".")[0] for violation in violations}
             right = {name: value for name, value in fields.items() if name not in wrong}
             return StudyRequest.model_construct(**{"dataset_id": "", **right}), violations
