@@ -19,7 +19,7 @@ TEST_WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.set-up
 TORCH_PIN = $(shell grep '^torch==' constraints.txt)
-CODE := benchmarks demo deploy gateway mirage protos servicekit services tests
+CODE := benchmarks demo deploy gateway mirage mirage_engine protos servicekit services tests
 
 .PHONY: help
 help: ## List the targets.

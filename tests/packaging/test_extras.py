@@ -25,6 +25,7 @@ PROCESSES = {
     "services.generation.worker": "generation",
     "services.optimizer.__main__": "optimizer",
     "gateway.render": "gateway",
+    "mirage_engine.__main__": "engine",
 }
 
 _BLOCKING_IMPORT = """
@@ -127,6 +128,21 @@ def test_the_auth_image_holds_no_torch() -> None:
         extra for extra in ("", "auth", "dataset", "generation", "optimizer") if "torch" in distributions_of(extra)
     }
     assert holders == {"generation"}
+
+
+def test_the_engine_is_free_of_restrictive_licences() -> None:
+    """Installing Mirage's own engine brings none of the packages under the Business Source License."""
+    restricted = {"sdv", "ctgan", "rdt", "copulas", "deepecho"}
+    assert restricted & distributions_of("generation")  # the names are those of distributions
+    assert restricted & distributions_of("engine") == set()
+
+
+def test_the_engine_knows_nothing_of_the_platform() -> None:
+    """Mirage's own engine imports nothing else of Mirage, no gRPC and no database."""
+    imported = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+    found = {name for path in ROOT.glob("mirage_engine/**/*.py") for name in imported.findall(path.read_text())}
+    assert "torch" in found
+    assert found & (own_packages() - {"mirage_engine"} | {"grpc", "sqlalchemy", "asyncpg", "pandas", "sdv"}) == set()
 
 
 def test_services_do_not_import_each_other() -> None:

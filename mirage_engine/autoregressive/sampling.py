@@ -1,0 +1,104 @@
+"""Drawing rows, block by block.
+
+A row's random numbers depend on the seed and its own number only, and rows are computed in blocks of one size, aligned
+at multiples of it, each by one thread: so a row is the same byte for byte whatever else is drawn, in how many shards,
+by how many threads. Threads take whole blocks; a few are under way at a time, so memory stays bounded.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from mirage_engine.autoregressive.completion import TO_DRAW, complete
+from mirage_engine.autoregressive.constraints import constrained_biases
+from mirage_engine.autoregressive.network import AutoregressiveNetwork
+from mirage_engine.codec import TableCodec
+from mirage_engine.conditions import Resolved
+from mirage_engine.progress import Listener, Sampled
+from mirage_engine.randomness import single_uniforms, words
+
+BLOCK_ROWS = 2_048
+"""Part of what makes a seed's rows: another number may give rows that differ in their last bits."""
+_BLOCKS_UNDER_WAY = 4  # for each thread
+
+
+class Sampler:
+    """Draws rows of one model under one set of conditions; rows are numbered from 0 without end."""
+
+    def __init__(self, network: AutoregressiveNetwork, codec: TableCodec, seed: int, conditions: Resolved) -> None:
+        self._network = network
+        self._codec = codec
+        self._seed = seed
+        self._conditions = conditions
+        self._order = conditions.order(len(codec.columns))
+        self._biases = constrained_biases(network, conditions.shares)
+        self._known = self._known_digits()
+
+    def draw(self, first_row: int, rows: int, threads: int, listener: Listener) -> Iterator[pa.RecordBatch]:
+        """Rows `first_row` … `first_row + rows - 1`, in order, a block at a time."""
+        end = first_row + rows
+        blocks = iter(range(first_row // BLOCK_ROWS, -(-end // BLOCK_ROWS)))
+        done = 0
+        pending: deque[tuple[int, Future[pa.RecordBatch]]] = deque()
+        with ThreadPoolExecutor(threads, initializer=_compute_alone) as pool:
+            try:
+                while True:
+                    while len(pending) < threads * _BLOCKS_UNDER_WAY and (block := next(blocks, None)) is not None:
+                        pending.append((block, pool.submit(self._block, block)))
+                    if not pending:
+                        return
+                    block, future = pending.popleft()
+                    start = max(first_row - block * BLOCK_ROWS, 0)
+                    batch = future.result().slice(start, min(end - block * BLOCK_ROWS, BLOCK_ROWS) - start)
+                    done += batch.num_rows
+                    yield batch
+                    listener(Sampled(done, rows))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _block(self, block: int) -> pa.RecordBatch:
+        first_row, digits = block * BLOCK_ROWS, len(self._network.shape.digits)
+        raw = words(self._seed, "rows", first_row, BLOCK_ROWS, digits + self._codec.words_per_row)
+        values = np.repeat(self._known[None], BLOCK_ROWS, axis=0)
+        complete(self._network, values, single_uniforms(raw[:, :digits]), self._order, self._biases)
+        leaves = leaves_of(self._codec, values)
+        batch = self._codec.decode(leaves, raw[:, digits:], first_row, self._conditions.within)
+        return self._with_fixed(batch)
+
+    def _with_fixed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A cell holds many numbers; the one that was asked for is put in its place."""
+        for place, (_, value) in self._conditions.fixed.items():
+            column = self._codec.columns[place]
+            index = batch.schema.get_field_index(column.name)
+            repeated = value.take(pa.array(np.zeros(batch.num_rows, np.int64)))
+            batch = batch.set_column(index, column.field, repeated)
+        return batch
+
+    def _known_digits(self) -> NDArray[np.int64]:
+        known = np.full(len(self._network.shape.digits), TO_DRAW, dtype=np.int64)
+        for place, (leaf, _) in self._conditions.fixed.items():
+            digits = self._codec.columns[place].digits.split(np.array([leaf], dtype=np.int32))
+            owned = [index for index, digit in enumerate(self._network.shape.digits) if digit.column == place]
+            known[owned] = [int(digit[0]) for digit in digits]
+        return known
+
+
+def leaves_of(codec: TableCodec, values: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The leaves that digits stand for; shapes (rows, digits) and (rows, learnt columns)."""
+    leaves = np.empty((len(values), len(codec.columns)), dtype=np.int32, order="F")
+    place = 0
+    for number, column in enumerate(codec.columns):
+        count = len(column.digits.sizes)
+        leaves[:, number] = column.digits.joined(list(values[:, place : place + count].T))
+        place += count
+    return leaves
+
+
+def _compute_alone() -> None:
+    """One thread computes a block, since how a sum is split among threads may change its last bits."""
+    torch.set_num_threads(1)
