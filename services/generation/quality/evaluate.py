@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from services.generation.quality import correlation_preservation, statistical_similarity
+from services.generation.quality import correlation_preservation, ml_efficacy, privacy, statistical_similarity
 from services.generation.quality.findings import findings
 from services.generation.quality.groups import LEAST_HOLDOUT, grouping, has_ceiling
 from services.generation.quality.parts import (
@@ -37,6 +37,8 @@ Progress = Callable[[float], None]
 _MEASURES: tuple[tuple[Callable[[Comparison, CalledOff], Measured], float], ...] = (
     (statistical_similarity.measure, 0.1),
     (correlation_preservation.measure, 0.3),
+    (ml_efficacy.measure, 0.8),
+    (privacy.measure, 0.95),
 )
 
 

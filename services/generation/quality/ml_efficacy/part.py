@@ -78,7 +78,8 @@ def _readings(comparison: Comparison, called_off: CalledOff) -> tuple[list[Readi
     notes = []
     if rows < max(len(real), len(synthetic)) or len(test) < len(holdout):
         notes.append(
-            f"The models that predict {name!r} were trained on {rows} rows each and tested on {len(test)} real rows."
+            f"The models that predict {name!r} were trained on {rows:,} rows each and tested on {len(test):,} real "
+            "rows."
         )
     return readings, notes
 

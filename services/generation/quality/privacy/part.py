@@ -66,8 +66,11 @@ def _worst(measures: Sequence[Measure], notes: tuple[str, ...]) -> Measured:
     scored = [(measure, measure.metric.score) for measure in measures if measure.metric.score is not None]
     replicates = np.min([measure.replicates for measure, _ in scored], axis=0)
     ideal = np.min([measure.ideal for measure, _ in scored], axis=0)
-    score = figure(min(score for _, score in scored), replicates, float(ideal.mean()))
-    metrics = tuple(measure.metric for measure in measures)
+    worst, value = min(scored, key=lambda each: each[1])
+    score = figure(value, replicates, float(ideal.mean()))
+    metrics = tuple(
+        measure.metric.model_copy(update={"weight": 1.0 if measure is worst else 0.0}) for measure in measures
+    )
     return Measured(Part(name=NAME, score=score, metrics=metrics), replicates, notes)
 
 
@@ -97,8 +100,8 @@ def _notes(comparison: Comparison, tables: tuple[Table, Table, Table, Table], ma
     if len(comparison.training) == len(among) and unseen == len(others) and len(comparison.synthetic) == made:
         return ()
     note = (
-        f"Distances are those of {made} synthetic rows and of {len(others)} rows never seen to {len(among)} training "
-        f"rows; {len(members)} people trained on and {len(others)} others were looked for among {len(all_made)} "
-        "synthetic rows. Copies were counted in all rows."
+        f"Distances are those of {made:,} synthetic rows and of {len(others):,} rows never seen to {len(among):,} "
+        f"training rows; {len(members):,} people trained on and {len(others):,} others were looked for among "
+        f"{len(all_made):,} synthetic rows. Copies were counted in all rows."
     )
     return (note,)
