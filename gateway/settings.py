@@ -15,6 +15,9 @@ _HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|\*")
 
+# Settings of services that limits of requests name.
+_LIMITS = ("min_sample_size", "max_sample_size", "max_optimization_trials", "max_parallel_trials")
+
 
 def _checked_address(address: str) -> str:
     match = _ADDRESS.fullmatch(address)
@@ -61,6 +64,8 @@ class GatewaySettings(InternalTlsSettings):
     # Not the gateway's own, but told by it: limits of requests, and what the documentation says of them.
     min_sample_size: int = Field(1, ge=1, examples=["1"])
     max_sample_size: int = Field(100_000, ge=1, le=2_000_000_000, examples=["100000"])
+    max_optimization_trials: int = Field(100, ge=1, le=10_000, examples=["100"])
+    max_parallel_trials: int = Field(4, ge=1, le=64, examples=["4"])
 
     token_issuer: str = Field("mirage", min_length=1, examples=["mirage"])
     token_audience: str = Field("mirage-api", min_length=1, examples=["mirage-api"])
@@ -84,7 +89,7 @@ class GatewaySettings(InternalTlsSettings):
     @property
     def limits(self) -> dict[str, float]:
         """The values that limits of requests may name, by the setting's name."""
-        return {"MIN_SAMPLE_SIZE": self.min_sample_size, "MAX_SAMPLE_SIZE": self.max_sample_size}
+        return {name.upper(): getattr(self, name) for name in _LIMITS}
 
     @property
     def upstreams(self) -> dict[str, tuple[str, int]]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+
+from mirage.optimizer.v1.study_pb2 import StartStudyRequest
+from servicekit.limits import fault, limited
 
 LARGEST_SEED = 2**32 - 1
-LARGEST_PATIENCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,18 @@ class RequestLimits:
     maximum_parallel_trials: int
     maximum_seconds: float
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """The values of the settings that limits of a request's fields name."""
+        return {"MAX_OPTIMIZATION_TRIALS": self.maximum_trials, "MAX_PARALLEL_TRIALS": self.maximum_parallel_trials}
+
 
 class StudyRequest(BaseModel):
     """What a user asks for; the space, the metrics and the caps are judged with the table at hand."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset_id: str = Field(min_length=1)
+    dataset_id: Annotated[str, limited(StartStudyRequest, "dataset_id")]
     dataset_version: int = Field(0, ge=0)
     model_type: str = ""
     engine: str = ""
@@ -37,14 +44,14 @@ class StudyRequest(BaseModel):
     random_state: int | None = Field(None, ge=0, le=LARGEST_SEED)
     parallel_trials: int = 1
     timeout_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
-    patience: int | None = Field(None, ge=1, le=LARGEST_PATIENCE)
+    patience: Annotated[int | None, limited(StartStudyRequest, "patience")] = None
     caps: dict[str, JsonValue] = Field(default_factory=dict)
     objectives: tuple[str, ...] = ()
     target_column: str = ""
     model: dict[str, JsonValue] = Field(default_factory=dict, alias="model_config")
     columns: tuple[str, ...] = ()
-    holdout_fraction: float = Field(0.1, ge=0, le=0.5, allow_inf_nan=False)
-    name: str = Field("", max_length=200)
+    holdout_fraction: Annotated[float, limited(StartStudyRequest, "holdout_fraction")] = 0.1
+    name: Annotated[str, StringConstraints(strip_whitespace=True), limited(StartStudyRequest, "name")] = ""
 
     @field_validator("model_type")
     @classmethod
@@ -60,21 +67,13 @@ class StudyRequest(BaseModel):
             raise ValueError("names another model_type than the study; name it once")
         return model
 
-    @field_validator("n_trials")
+    @field_validator("n_trials", "parallel_trials")
     @classmethod
-    def _allowed_trials(cls, n_trials: int | None, info: ValidationInfo) -> int | None:
-        most = _limits(info).maximum_trials
-        if n_trials is not None and not 1 <= n_trials <= most:
-            raise ValueError(f"must be 1 to {most}")
-        return n_trials
-
-    @field_validator("parallel_trials")
-    @classmethod
-    def _allowed_at_once(cls, parallel_trials: int, info: ValidationInfo) -> int:
-        most = _limits(info).maximum_parallel_trials
-        if not 1 <= parallel_trials <= most:
-            raise ValueError(f"must be 1 to {most}")
-        return parallel_trials
+    def _within_limits(cls, trials: int | None, info: ValidationInfo) -> int | None:
+        field = StartStudyRequest.DESCRIPTOR.fields_by_name[str(info.field_name)]
+        if trials is not None and (wrong := fault(field, trials, _limits(info).settings)):
+            raise ValueError(wrong)
+        return trials
 
     @field_validator("timeout_seconds")
     @classmethod
@@ -84,7 +83,7 @@ class StudyRequest(BaseModel):
             raise ValueError(f"must be at most {most:g}")
         return seconds
 
-    @field_validator("name", "target_column")
+    @field_validator("target_column")
     @classmethod
     def _one_line(cls, text: str) -> str:
         if not text.isprintable():

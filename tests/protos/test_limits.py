@@ -18,7 +18,8 @@ from services.dataset.inputs import LONGEST_NAME
 from services.dataset.personal_data.kinds import NONE, Kind
 from services.dataset.states import Visibility
 from services.generation.requests import OUTPUT_FORMATS
-from services.generation.settings import Settings
+from services.generation.settings import Settings as GenerationSettings
+from services.optimizer.settings import Settings as OptimizerSettings
 from tests.support import contracts
 
 PEOPLE = sorted({Role.USER, Role.ADMINISTRATOR})
@@ -68,11 +69,12 @@ def test_choices_are_those_that_there_are(name: str, known: Iterable[str]) -> No
 def test_bounds_are_those_in_force() -> None:
     """Settings that limits name are the gateway's as well, by the same defaults; other bounds are the services'."""
     settings = {name: field.default for name, field in GatewaySettings.model_fields.items()}
+    services = {**GenerationSettings.model_fields, **OptimizerSettings.model_fields}
     for field, limits in LIMITED.values():
         for setting, bound in ((limits.minimum_setting, limits.minimum), (limits.maximum_setting, limits.maximum)):
             if setting:
                 name = setting.lower()
-                assert settings[name] == Settings.model_fields[name].default == bound
+                assert settings[name] == services[name].default == bound
         if field.name == "expires":
             assert limits.maximum == LONGEST_URL_SECONDS
         if field.full_name == "mirage.dataset.v1.UpdateDatasetRequest.name":

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
 from servicekit.identity import caller
+from servicekit.limits import check
 from services.optimizer import convert, lists, repository, studies
 from services.optimizer.models import Study, Trial
 from services.optimizer.planning import Planner
@@ -39,6 +40,7 @@ class StudyServicer(study_pb2_grpc.StudyServiceServicer):
         self, request: study_pb2.ListStudiesRequest, context: Context
     ) -> study_pb2.ListStudiesResponse:
         """Lists the caller's studies."""
+        check(request)
         wanted = StudyFilter(
             owner_id=caller().user_id,
             state=convert.study_state_from_proto(request.state),
@@ -59,6 +61,7 @@ class StudyServicer(study_pb2_grpc.StudyServiceServicer):
 
     async def ListTrials(self, request: study_pb2.ListTrialsRequest, context: Context) -> study_pb2.ListTrialsResponse:
         """Lists a study's trials."""
+        check(request)
         async with self._sessions() as session:
             study = await repository.find_study(session, caller().user_id, study_id_of(request.study_id))
             page, next_token = await lists.trials(
