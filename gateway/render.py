@@ -35,6 +35,9 @@ _UPLOAD_OVERHEAD_BYTES = 8 * _MEBIBYTE
 _LARGEST_JSON_ANSWER_BYTES = 64 * _MEBIBYTE
 
 _UNARY_TIMEOUT_S = 60
+# What answers when work of its own is done. The service ends that work in time and says so; the gateway ends it later.
+_LASTING = frozenset({"QualityService.EvaluateTable"})
+_LASTING_MARGIN_S = 60
 # Streams send heartbeats; an upload is silent while its table is read and profiled.
 _STREAM_IDLE_TIMEOUT_S = 300
 _UPLOAD_IDLE_TIMEOUT_S = 1800
@@ -109,6 +112,8 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         upload_limit_bytes=settings.max_file_size_mb * _MEBIBYTE + _UPLOAD_OVERHEAD_BYTES,
         response_limit_bytes=_LARGEST_JSON_ANSWER_BYTES,
         unary_timeout_s=_UNARY_TIMEOUT_S,
+        lasting=_LASTING,
+        lasting_timeout_s=settings.request_timeout_seconds + _LASTING_MARGIN_S,
         stream_idle_timeout_s=_STREAM_IDLE_TIMEOUT_S,
         upload_idle_timeout_s=_UPLOAD_IDLE_TIMEOUT_S,
     )

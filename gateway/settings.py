@@ -67,6 +67,10 @@ class GatewaySettings(InternalTlsSettings):
     max_optimization_trials: int = Field(100, ge=1, le=10_000, examples=["100"])
     max_parallel_trials: int = Field(4, ge=1, le=64, examples=["4"])
 
+    request_timeout_seconds: int = Field(
+        3600, ge=1, le=604_800, description="for what is answered only when a table was judged", examples=["3600"]
+    )
+
     token_issuer: str = Field("mirage", min_length=1, examples=["mirage"])
     token_audience: str = Field("mirage-api", min_length=1, examples=["mirage-api"])
 

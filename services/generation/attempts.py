@@ -20,7 +20,8 @@ from services.generation import dispatch, events, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.protocol import Progress, Stage
 from services.generation.events import EventKind
-from services.generation.models import Job, Model
+from services.generation.judgement import Judgement
+from services.generation.models import Job, Model, StoredReport
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, ENDED, JobState, Purpose
 from services.generation.transitions import move
@@ -48,6 +49,7 @@ class Result:
     training_seconds: float
     columns: tuple[str, ...]
     details: dict[str, Any]
+    judgement: Judgement
     protection_key: bytes | None = field(default=None, repr=False)
 
 
@@ -55,6 +57,7 @@ _STATES = {
     Stage.PREPARING: JobState.PREPARING,
     Stage.TRAINING: JobState.TRAINING,
     Stage.SAMPLING: JobState.SAMPLING,
+    Stage.EVALUATING: JobState.EVALUATING,
 }
 
 
@@ -118,7 +121,7 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
         Superseded: the attempt counts no more.
     """
     job = await _lock(session, attempt)
-    await _advance(session, dispatcher, job, JobState.SAMPLING)
+    await _advance(session, dispatcher, job, JobState.EVALUATING)
     model = Model(
         id=new_id(),
         owner_id=job.owner_id,
@@ -148,8 +151,13 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
         job.table_key, job.table_sha256, job.table_bytes = result.table_key, result.table_sha256, result.table_bytes
     job.rows_sampled = result.rows
     job.details = result.details
+    judgement = result.judgement
+    job.quality_score, job.quality_problem = judgement.score, judgement.problem
+    if judgement.document is not None:
+        session.add(StoredReport(job_id=job.id, document=judgement.document, created_at=utc_now()))
     await LOOSE_OBJECTS.fasten(session, [key for key in (result.table_key, result.model_key) if key is not None])
-    await move(session, dispatcher, job, JobState.SUCCEEDED)
+    unmeasured = f"The table's quality couldn't be measured: {judgement.problem}" if judgement.problem else ""
+    await move(session, dispatcher, job, JobState.SUCCEEDED, message=unmeasured)
 
 
 async def fail(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt, failure: Failure) -> None:

@@ -1,6 +1,7 @@
-"""Pure: quality reports to messages."""
+"""Pure: quality reports to messages, and what asks for them to fields."""
 
 from datetime import datetime
+from typing import Any
 
 from mirage.generation.v1 import quality_pb2
 from servicekit.timestamps import to_timestamp
@@ -31,6 +32,17 @@ def report_to_proto(report: QualityReport, judged_at: datetime, job_id: str = ""
         seconds=report.seconds,
         create_time=to_timestamp(judged_at),
     )
+
+
+def evaluation_fields(request: quality_pb2.EvaluateTableRequest) -> dict[str, Any]:
+    """A request to judge a table field by field; what isn't set is left out."""
+    versions = ("dataset_version", "table_dataset_version", "holdout_dataset_version")
+    texts = ("dataset_id", "table_dataset_id", "job_id", "holdout_dataset_id", "target_column")
+    fields: dict[str, Any] = {name: value for name in (*versions, *texts) if (value := getattr(request, name))}
+    fields |= {"sensitive_columns": tuple(request.sensitive_columns), "columns": tuple(request.columns)}
+    if request.HasField("seed"):
+        fields["seed"] = request.seed
+    return fields
 
 
 def _part(part: Part) -> quality_pb2.QualityPart:

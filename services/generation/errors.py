@@ -65,6 +65,41 @@ class TableExpired(ServiceError):
         )
 
 
+class QualityNotReady(ServiceError):
+    """The job's table wasn't judged yet, or never will be."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "QUALITY_NOT_READY"
+
+    def __init__(self, job_id: object, state: JobState) -> None:
+        super().__init__(
+            f"Job {job_id} has no quality report: it is {_words(state)}. Only a job that succeeded has one.",
+            job_id=str(job_id),
+            state=state.name,
+        )
+
+
+class QualityNotMeasured(ServiceError):
+    """The job's table couldn't be judged, or was made when tables weren't."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "QUALITY_NOT_MEASURED"
+
+    def __init__(self, job_id: object, problem: str) -> None:
+        why = problem or "It was made when this platform didn't judge tables yet; evaluating it makes a report."
+        super().__init__(f"The quality of job {job_id}'s table wasn't measured. {why}", job_id=str(job_id))
+
+
+class QualityExpired(ServiceError):
+    """The job's report was kept for as long as reports are kept, and then deleted."""
+
+    code, reason = StatusCode.NOT_FOUND, "QUALITY_EXPIRED"
+
+    def __init__(self, job_id: object) -> None:
+        super().__init__(
+            f"The quality report of job {job_id} has been kept for as long as this platform keeps reports.",
+            job_id=str(job_id),
+        )
+
+
 class TrialNotFound(ServiceError):
     """The study has no such trial."""
 
@@ -89,12 +124,12 @@ class TrialHasNoModel(ServiceError):
 
 
 class SamplersBusy(ServiceError):
-    """As many models as this machine takes are being sampled already."""
+    """As many models as this machine takes are being sampled, or tables judged, already."""
 
     code, reason = StatusCode.UNAVAILABLE, "SAMPLERS_BUSY"
 
     def __init__(self) -> None:
-        super().__init__("Too many models are being sampled just now. Try again in a moment.")
+        super().__init__("Too many models are being sampled, or tables judged, just now. Try again in a moment.")
 
 
 def _words(state: JobState) -> str:

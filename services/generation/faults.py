@@ -12,6 +12,9 @@ _CODES: Mapping[str, StatusCode] = {
     "TABLE_NOT_LEARNABLE": StatusCode.FAILED_PRECONDITION,
     "INVALID_CONDITIONS": StatusCode.INVALID_ARGUMENT,
     "CONDITION_TOO_RARE": StatusCode.FAILED_PRECONDITION,
+    "TABLE_NOT_COMPARABLE": StatusCode.FAILED_PRECONDITION,
+    "COLUMN_NOT_COMPARED": StatusCode.FAILED_PRECONDITION,
+    "TOO_FEW_ROWS_TO_COMPARE": StatusCode.FAILED_PRECONDITION,
     "TRAINING_DIVERGED": StatusCode.FAILED_PRECONDITION,
     "TRAINING_OUT_OF_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
     StorageFull.reason: StorageFull.code,
@@ -24,10 +27,18 @@ def code_of(reason: str) -> StatusCode:
     return _CODES.get(reason, StatusCode.INTERNAL)
 
 
-class SamplingFailed(ServiceError):
-    """Rows could not be drawn; code and reason are those of what went wrong in the child process."""
+class ChildFailed(ServiceError):
+    """Work in a child process came to nothing; code and reason are those of what went wrong there."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message, **failure.metadata)
         self.code = code_of(failure.reason)
         self.reason = failure.reason
+
+
+class SamplingFailed(ChildFailed):
+    """Rows could not be drawn."""
+
+
+class EvaluationFailed(ChildFailed):
+    """A table could not be judged."""

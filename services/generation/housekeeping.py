@@ -52,7 +52,9 @@ async def tidy(
 
 
 async def _expire(sessions: async_sessionmaker[AsyncSession], before: datetime) -> None:
-    """Deletes tables and models that were made before a time; the jobs stay, for the record."""
+    """Deletes tables, models and reports that were made before a time; the jobs stay, for the record."""
+    async with sessions.begin() as session:
+        await repository.forget_reports(session, before)
     while True:
         async with sessions.begin() as session:
             models = await repository.lock_models_made_before(session, before, _EXPIRED_A_BATCH)

@@ -21,9 +21,17 @@ from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
 from services.generation import events, repository
 from services.generation.dispatch import Dispatcher
-from services.generation.errors import IllegalTransition, JobNotFound, TableExpired, TableNotReady
+from services.generation.errors import (
+    IllegalTransition,
+    JobNotFound,
+    QualityExpired,
+    QualityNotMeasured,
+    QualityNotReady,
+    TableExpired,
+    TableNotReady,
+)
 from services.generation.events import EventKind
-from services.generation.models import Job, JobEvent
+from services.generation.models import Job, JobEvent, StoredReport
 from services.generation.planning import Plan
 from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.transitions import move
@@ -202,6 +210,26 @@ def with_table(job: Job) -> Job:
     if job.table_key is None:
         raise TableExpired(job.id)
     return job
+
+
+async def report_of(session: AsyncSession, owner_id: UUID, job_id: UUID) -> tuple[Job, StoredReport]:
+    """An owner's job with how good its table is.
+
+    Raises:
+        JobNotFound: the owner has no such job.
+        QualityNotReady: it hasn't made its table, or never will.
+        QualityNotMeasured: its table couldn't be judged.
+        QualityExpired: the report was deleted since, after the time that reports are kept.
+    """
+    job = await repository.find_job(session, owner_id, job_id)
+    if job.state is not JobState.SUCCEEDED:
+        raise QualityNotReady(job.id, job.state)
+    report = await repository.find_report(session, job.id)
+    if report is None:
+        raise (
+            QualityExpired(job.id) if job.quality_score is not None else QualityNotMeasured(job.id, job.quality_problem)
+        )
+    return job, report
 
 
 async def delete_dependents(

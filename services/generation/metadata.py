@@ -37,6 +37,7 @@ def metadata_document(job: Job) -> dict[str, Any]:
             "holdout_fraction": job.holdout_fraction,
             "conditions": job.conditions,
         },
+        "rows": {"training": details.get("training_rows"), "holdout": details.get("holdout_rows")},
         "model": {"model_id": str(job.model_id or ""), **details.get("model", {})},
         "table": {
             "sha256": job.table_sha256,
@@ -45,6 +46,8 @@ def metadata_document(job: Job) -> dict[str, Any]:
             "columns": details.get("columns", []),
             "personal_data": job.personal_data,
         },
+        "quality": {**details.get("quality", {}), "problem": job.quality_problem},
+        "study_id": str(job.study_id or ""),
         "versions": details.get("versions", {}),
         "timings": {
             "create_time": job.created_at.isoformat(),

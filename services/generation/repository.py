@@ -158,8 +158,13 @@ async def studies_of_trials_ended_before(session: AsyncSession, time: datetime, 
 
 
 async def find_report(session: AsyncSession, job_id: UUID) -> StoredReport | None:
-    """How good a job's table is; None if that wasn't judged."""
+    """How good a job's or a trial's table is; None if that wasn't judged."""
     return await session.get(StoredReport, job_id)
+
+
+async def forget_reports(session: AsyncSession, older_than: datetime) -> None:
+    """Deletes reports that were made before a time."""
+    await session.execute(delete(StoredReport).where(StoredReport.created_at < older_than))
 
 
 # Dispatch

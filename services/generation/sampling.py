@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,10 +20,11 @@ from servicekit.limits import limited
 from servicekit.object_store import ObjectMissing, ObjectStore, file_sha256
 from servicekit.validation import violations_of
 from services.generation.engines.protocol import Failure
-from services.generation.errors import ModelNotFound, SamplersBusy
+from services.generation.errors import ModelNotFound
 from services.generation.faults import SamplingFailed
 from services.generation.models import Model
 from services.generation.requests import LARGEST_SEED, RequestLimits
+from services.generation.slots import Slots
 from services.generation.table_checks import invented
 from services.generation.training.runner import TrainingRunner
 from services.generation.training.spec import SamplingSpec
@@ -82,13 +83,13 @@ class Sampler:
         store: ObjectStore,
         runner: TrainingRunner,
         *,
-        slots: int,
+        slots: Slots,
         time_limit_s: float,
         memory_limit_mb: int | None,
     ) -> None:
         self._store = store
         self._runner = runner
-        self._free_slots = slots
+        self._slots = slots
         self._time_limit_s = time_limit_s
         self._memory_limit_mb = memory_limit_mb
 
@@ -124,7 +125,7 @@ class Sampler:
             ModelNotFound: the model was deleted meanwhile.
             SamplingFailed: the model can't make such rows.
         """
-        with self._slot(), tempfile.TemporaryDirectory(prefix="mirage-sample-") as directory:
+        with self._slots.one(), tempfile.TemporaryDirectory(prefix="mirage-sample-") as directory:
             path = Path(directory) / "model.zip"
             await self._fetch(model, path)
             spec = SamplingSpec(
@@ -151,16 +152,6 @@ class Sampler:
         # Reading a model runs what is in it; so only what this platform wrote is read.
         if await asyncio.to_thread(file_sha256, path) != model.object_sha256:
             raise SamplingFailed(Failure("MODEL_UNREADABLE", "The stored model isn't the one that was fitted."))
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if self._free_slots <= 0:
-            raise SamplersBusy
-        self._free_slots -= 1
-        try:
-            yield
-        finally:
-            self._free_slots += 1
 
 
 async def _encoded(batches: AsyncIterator[pa.RecordBatch], table_format: str) -> AsyncIterator[bytes]:

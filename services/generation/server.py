@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
 
-from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, trial_pb2_grpc
+from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc, trial_pb2_grpc
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
@@ -18,7 +18,9 @@ from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.generation import convert, events
 from services.generation.dispatch import Dispatcher
+from services.generation.drawing import PageDrawer
 from services.generation.engines.parameters import Limits
+from services.generation.evaluations import Evaluator
 from services.generation.jobs import ApprovalRule
 from services.generation.planning import Planner
 from services.generation.requests import RequestLimits
@@ -27,8 +29,10 @@ from services.generation.servicers.administration import JobAdministrationServic
 from services.generation.servicers.dependents import DependentServicer
 from services.generation.servicers.jobs import JobServicer
 from services.generation.servicers.models import ModelServicer
+from services.generation.servicers.quality import QualityServicer
 from services.generation.servicers.trials import TrialServicer
 from services.generation.settings import Settings
+from services.generation.slots import Slots
 from services.generation.sources import SourceClient
 from services.generation.storage import stored_bytes
 from services.generation.training.memory import default_memory_limit_mb
@@ -40,6 +44,7 @@ SERVICE_NAMES = (
     "mirage.generation.v1.JobAdministrationService",
     "mirage.generation.v1.JobService",
     "mirage.generation.v1.ModelService",
+    "mirage.generation.v1.QualityService",
     "mirage.generation.v1.TrialService",
 )
 
@@ -67,14 +72,14 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stack.push_async_callback(runner.close)
         limits = request_limits(settings)
         dispatcher = Dispatcher(settings.max_concurrent_generations)
-        sampler = Sampler(
-            store,
-            runner,
-            slots=settings.worker_slots,
-            time_limit_s=settings.request_timeout_seconds,
-            memory_limit_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
-        )
         sources = SourceClient(datasets)
+        slots = Slots(settings.worker_slots)
+        time_limit_s = settings.request_timeout_seconds
+        memory_limit_mb = settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots)
+        sampler = Sampler(store, runner, slots=slots, time_limit_s=time_limit_s, memory_limit_mb=memory_limit_mb)
+        evaluator = Evaluator(
+            sessions, sources, store, runner, slots, time_limit_s=time_limit_s, memory_limit_mb=memory_limit_mb
+        )
         planner = Planner(sources, limits)
         jobs = JobServicer(
             sessions,
@@ -88,6 +93,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             convert.configuration_to_proto(limits, settings),
             settings.stream_heartbeat_seconds,
         )
+        quality = QualityServicer(sessions, evaluator, PageDrawer(settings.worker_slots))
         trials = TrialServicer(
             sessions, planner, dispatcher, listener, store, limits, settings.stream_heartbeat_seconds
         )
@@ -102,6 +108,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             )
             job_pb2_grpc.add_DependentServiceServicer_to_server(DependentServicer(sessions, dispatcher, store), server)
             model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
+            quality_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
 
         needs = {"database": database.check, "object store": store.check}

@@ -26,22 +26,26 @@ from servicekit.workspace import Workspace
 from services.generation import attempts, events, repository
 from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import Dispatcher
-from services.generation.engines.protocol import Progress
+from services.generation.engines.protocol import Progress, Stage
 from services.generation.fakes.protected import new_key
 from services.generation.faults import code_of
+from services.generation.judgement import Judgement
 from services.generation.metadata import mirage_version
 from services.generation.models import Job
 from services.generation.progress import Throttle
 from services.generation.sources import SourceChanged, SourceClient, fetch_table
 from services.generation.states import Purpose
 from services.generation.tables.columns import ColumnSpec
-from services.generation.training.runner import TrainingFailed, TrainingRunner
-from services.generation.training.spec import TrainingSpec, TrainingSummary
+from services.generation.training.pace import SHARES
+from services.generation.training.runner import OnProgress, TrainingFailed, TrainingRunner
+from services.generation.training.spec import EvaluationSpec, Split, TrainingSpec, TrainingSummary
 
 log = structlog.get_logger(__name__)
 
 # Uploads that have not come to be a job's result by then never will.
 _UPLOADS_KEPT = timedelta(days=1)
+# However long the training took, the judging of a small table has the time for it.
+_LEAST_JUDGING_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,17 @@ class JobWorker:
                 time_limit_s=self._limits.time_s,
                 memory_limit_mb=self._limits.memory_mb,
             )
-            throttle = Throttle()
+            throttle, began = Throttle(), time.monotonic()
 
             async def on_progress(progress: Progress) -> None:
                 for told in throttle.admit(progress, time.monotonic()):
                     await self._report(attempt, told)
 
             summary = await self._runner.train(spec, on_progress)
+            judgement = await self._judge(spec, summary, job, on_progress, began)
             for told in throttle.rest():
                 await self._report(attempt, told)
-            result = await self._store_results(job, attempt, summary, key)
+            result = await self._store_results(job, attempt, summary, key, judgement)
             await self._attendant.conclude(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
 
     async def _fetch(self, job: Job, directory: Path) -> Path:
@@ -151,7 +156,36 @@ class JobWorker:
         await patiently(fetch, Unavailable)
         return path
 
-    async def _store_results(self, job: Job, attempt: Attempt, summary: TrainingSummary, key: bytes) -> Result:
+    async def _judge(
+        self, trained: TrainingSpec, summary: TrainingSummary, job: Job, on_progress: OnProgress, began: float
+    ) -> Judgement:
+        """Judges the table, in the time that is left. Whatever goes wrong with it costs nobody the table."""
+        spec = EvaluationSpec(
+            output=trained.directory / "quality.json",
+            training=trained.table,
+            synthetic=summary.table_path,
+            columns=trained.columns,
+            split=Split(fraction=trained.holdout_fraction, seed=trained.seed, columns=trained.columns),
+            conditions=trained.conditions,
+            sensitive=tuple(job.sensitive_columns),
+            seed=trained.seed,
+            begun=SHARES[Stage.EVALUATING][0],
+            time_limit_s=max(_LEAST_JUDGING_S, trained.time_limit_s - (time.monotonic() - began)),
+            memory_limit_mb=trained.memory_limit_mb,
+        )
+        begins = time.monotonic()
+        try:
+            await self._runner.evaluate(spec, on_progress)
+            document = await asyncio.to_thread(spec.output.read_bytes)
+            return await asyncio.to_thread(Judgement.of, document, time.monotonic() - begins)
+        except (TrainingFailed, OSError) as error:
+            failure = _failure_of(error)
+            log.warning("table_not_judged", reason=failure.reason)
+            return Judgement.none(failure.message, time.monotonic() - begins)
+
+    async def _store_results(
+        self, job: Job, attempt: Attempt, summary: TrainingSummary, key: bytes, judgement: Judgement
+    ) -> Result:
         folder = f"{job.owner_id}/{job.id}/{attempt.number}"
         model_key = f"{folder}/model.zip"
         table_key = None if job.purpose is Purpose.TRIAL else f"{folder}/synthetic.parquet"
@@ -173,7 +207,8 @@ class JobWorker:
             training_seconds=summary.seconds.get("training", 0.0),
             columns=summary.columns,
             protection_key=key,
-            details=_details(job, summary, {field.name: str(field.type) for field in schema}),
+            details=_details(job, summary, {field.name: str(field.type) for field in schema}, judgement),
+            judgement=judgement,
         )
 
     async def _report(self, attempt: Attempt, progress: Progress) -> None:
@@ -196,7 +231,7 @@ def _failure_of(error: Exception) -> Failure:
     return Failure(StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side. It has been logged.")
 
 
-def _details(job: Job, summary: TrainingSummary, arrow_types: dict[str, str]) -> dict[str, Any]:
+def _details(job: Job, summary: TrainingSummary, arrow_types: dict[str, str], judgement: Judgement) -> dict[str, Any]:
     """What the metadata document says beyond the job's own row."""
     specs = {spec["name"]: spec for spec in job.column_specs}
     return {
@@ -206,7 +241,8 @@ def _details(job: Job, summary: TrainingSummary, arrow_types: dict[str, str]) ->
             for name, arrow_type in arrow_types.items()
         ],
         "versions": {"mirage": mirage_version(), **summary.versions},
-        "seconds": summary.seconds,
+        "seconds": {**summary.seconds, Stage.EVALUATING.value: round(judgement.seconds, 3)},
+        "quality": judgement.figures,
         "training_rows": summary.training_rows,
         "holdout_rows": summary.holdout_rows,
         "peak_memory_mb": summary.peak_memory_mb,

@@ -119,3 +119,17 @@ def test_command(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "MIRAGE_PORT" in refused.stderr
+
+
+def test_judging_a_table_may_take_as_long_as_a_job(tmp_path: Path) -> None:
+    """A request that is answered when a table was judged may outlast the service's own limit for that; no other may."""
+    path = write_configuration(tmp_path, GatewaySettings(**ADDRESSES, request_timeout_seconds=500))
+    [listener] = [
+        each for each in yaml.safe_load(path.read_text())["static_resources"]["listeners"] if "address" in each
+    ]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    [host] = [each for each in manager["route_config"]["virtual_hosts"] if each["name"] == "allowed"]
+    routes = {each["name"]: each["route"] for each in host["routes"] if "route" in each}
+    assert routes["QualityService.EvaluateTable"]["timeout"] == "560s"
+    assert routes["QualityService.EvaluateTable"]["idle_timeout"] == "560s"
+    assert routes["QualityService.GetQuality"]["timeout"] == "60s"

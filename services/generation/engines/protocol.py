@@ -46,6 +46,7 @@ class Stage(StrEnum):
     PREPARING = "preparing"
     TRAINING = "training"
     SAMPLING = "sampling"
+    EVALUATING = "evaluating"
 
 
 @dataclass(frozen=True)

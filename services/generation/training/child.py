@@ -15,7 +15,8 @@ from types import FrameType
 from servicekit.errors import TEMPORARY, StorageFull, is_disk_full
 from services.generation.engines.protocol import Cancelled, Failure
 from services.generation.training.events import Broke, Event, Failed, Started
-from services.generation.training.spec import SamplingSpec, TrainingSpec
+from services.generation.training.judging import judge
+from services.generation.training.spec import EvaluationSpec, SamplingSpec, TrainingSpec
 from services.generation.training.work import sample, train
 
 PR_SET_PDEATHSIG = 1
@@ -43,6 +44,8 @@ def run(work: str, descriptors: list[int], launcher: int) -> int:
     try:
         if work == "train":
             train(TrainingSpec.model_validate(spec), tell, called_off)
+        elif work == "evaluate":
+            judge(EvaluationSpec.model_validate(spec), tell, called_off)
         else:
             with os.fdopen(descriptors[2], "wb") as output:
                 sample(SamplingSpec.model_validate(spec), tell, called_off, output)

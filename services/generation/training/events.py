@@ -64,6 +64,12 @@ class Sampled(_Event):
     kind: Literal["sampled"] = "sampled"
 
 
+class Evaluated(_Event):
+    """A table was judged; the report is in its file."""
+
+    kind: Literal["evaluated"] = "evaluated"
+
+
 class Exited(_Event):
     """The child is gone, with this exit code: negative for the signal that ended it."""
 
@@ -72,7 +78,7 @@ class Exited(_Event):
 
 
 Event = Annotated[
-    Started | Read | Progressed | Failed | Broke | Trained | Sampled | Exited,
+    Started | Read | Progressed | Failed | Broke | Trained | Sampled | Evaluated | Exited,
     Field(discriminator="kind"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from services.generation.engines.protocol import Failure
 from services.generation.training.events import EVENTS, Broke, Event, Exited, Failed, Started
 from services.generation.training.memory import resident_mb
-from services.generation.training.spec import SamplingSpec, TrainingSpec
+from services.generation.training.spec import WorkSpec
 
 LONGEST_LINE = 1 << 24
 WATCH_INTERVAL_S = 0.2
@@ -51,7 +51,7 @@ class Child:
         self._memory_failure: Failure | None = None
 
     @classmethod
-    async def launched(cls, control: socket.socket, work: str, spec: TrainingSpec | SamplingSpec) -> "Child":
+    async def launched(cls, control: socket.socket, work: str, spec: WorkSpec) -> "Child":
         """Asks a launcher for a child. Raises OSError if the launcher is gone."""
         inherited, kept = [_file_of(spec.model_dump_json().encode())], []
         try:

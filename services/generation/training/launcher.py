@@ -4,9 +4,9 @@ Importing torch and SDV takes seconds. This process does it once, then waits, si
 socket; a forked child begins its work some ten milliseconds after the request. It knows no secrets: the runner starts
 it with an environment of its own, and children that unpickle models inherit that.
 
-A request is a packet `{"work": "train" | "sample"}` with file descriptors: the spec, the pipe for events, and for
-sampling the pipe for rows. When a child ends, this process writes its exit code to the pipe and closes it. When the
-socket closes, the runner is gone, and every child is ended.
+A request is a packet `{"work": "train" | "sample" | "evaluate"}` with file descriptors: the spec, the pipe for events,
+and for sampling the pipe for rows. When a child ends, this process writes its exit code to the pipe and closes it. When
+the socket closes, the runner is gone, and every child is ended.
 """
 
 import gc

@@ -9,7 +9,12 @@ from services.generation.engines.protocol import Progress, Stage
 # Events closer together than this (in seconds) tell a reader nothing, save the first and last of a stage.
 LEAST_INTERVAL_S = 0.25
 # Where each stage begins and ends, as shares of the whole.
-SHARES = {Stage.PREPARING: (0.0, 0.1), Stage.TRAINING: (0.1, 0.9), Stage.SAMPLING: (0.9, 1.0)}
+SHARES = {
+    Stage.PREPARING: (0.0, 0.1),
+    Stage.TRAINING: (0.1, 0.8),
+    Stage.SAMPLING: (0.8, 0.9),
+    Stage.EVALUATING: (0.9, 1.0),
+}
 # Until rows are drawn, drawing is taken to go at this pace; the slowest of the models does.
 ROWS_PER_SECOND = 20_000
 

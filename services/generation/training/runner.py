@@ -1,4 +1,4 @@
-"""Runs trainings and samplings in child processes, for an asyncio program that holds no torch.
+"""Runs trainings, samplings and evaluations in child processes, for an asyncio program that holds no torch.
 
 The first use starts a launcher, a process that has the engines' libraries imported and forks a child for every piece of
 work, so that a job costs milliseconds instead of the seconds that those imports take. A spare child would do too, but
@@ -21,9 +21,9 @@ import pyarrow as pa
 import structlog
 
 from services.generation.engines.protocol import Failure, Progress
-from services.generation.training.events import Progressed, Read, Trained
+from services.generation.training.events import Evaluated, Progressed, Read, Trained
 from services.generation.training.following import Child
-from services.generation.training.spec import SamplingSpec, TrainingSpec, TrainingSummary
+from services.generation.training.spec import EvaluationSpec, SamplingSpec, TrainingSpec, TrainingSummary, WorkSpec
 from services.generation.training.suggestion import out_of_memory, timed_out
 
 OnProgress = Callable[[Progress], Awaitable[None]]
@@ -52,7 +52,8 @@ class TrainingFailed(Failure):
 
     `reason` is `TRAINING_OUT_OF_MEMORY`, `JOB_TIMED_OUT`, `TRAINING_CRASHED` (it died by itself), `TRAINING_FAILED`
     (an error nobody foresaw; its trace is in the log), or one that the work itself gave: `TABLE_NOT_LEARNABLE`,
-    `INVALID_CONDITIONS`, `CONDITION_TOO_RARE`, `TRAINING_DIVERGED`, `MODEL_UNREADABLE`.
+    `INVALID_CONDITIONS`, `CONDITION_TOO_RARE`, `TRAINING_DIVERGED`, `MODEL_UNREADABLE`, `TABLE_NOT_COMPARABLE`,
+    `COLUMN_NOT_COMPARED`, `TOO_FEW_ROWS_TO_COMPARE`.
     """
 
 
@@ -117,8 +118,23 @@ class TrainingRunner:
             if not whole:
                 raise _crashed(child)
 
+    async def evaluate(self, spec: EvaluationSpec, on_progress: OnProgress) -> None:
+        """Judges a table in a child process, which writes the report to the spec's file.
+
+        Cancelling the task that awaits this ends the child. Raises TrainingFailed.
+        """
+        async with self._child("evaluate", spec) as child:
+            done = False
+            async for event in child.events():
+                if isinstance(event, Progressed):
+                    await on_progress(event.progress)
+                done = done or isinstance(event, Evaluated)
+            _raise_failure(child)
+            if not done:
+                raise _crashed(child)
+
     @asynccontextmanager
-    async def _child(self, work: str, spec: TrainingSpec | SamplingSpec) -> AsyncIterator[Child]:
+    async def _child(self, work: str, spec: WorkSpec) -> AsyncIterator[Child]:
         """A child at work, which is gone when this ends."""
         child = await self._launched(work, spec)
         child.limit(spec.time_limit_s, spec.memory_limit_mb, timed_out(spec), out_of_memory(spec, None))
@@ -127,7 +143,7 @@ class TrainingRunner:
         finally:
             await asyncio.shield(child.end())
 
-    async def _launched(self, work: str, spec: TrainingSpec | SamplingSpec) -> Child:
+    async def _launched(self, work: str, spec: WorkSpec) -> Child:
         """A child from the launcher, or from a new one where that has died meanwhile."""
         for _ in range(2):
             await self.start()

@@ -55,6 +55,49 @@ class SamplingSpec(BaseModel):
     memory_limit_mb: int | None = Field(default=None, gt=0)
 
 
+class Split(BaseModel):
+    """Which rows of a table a training has never seen; `columns` are those that it learned, with the roles in force."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fraction: float = Field(ge=0, le=0.5)
+    seed: int = Field(ge=0, lt=2**32)
+    columns: tuple[ColumnSpec, ...]
+
+
+class EvaluationSpec(BaseModel):
+    """A synthetic table to judge against a real one; all tables are Parquet files.
+
+    `columns` are the real table's, with the types and roles in force, and those to compare. `training` holds the rows
+    that whoever made the synthetic table was trained on, and `holdout` rows that it has never seen, if there are any.
+    With a `split`, `training` holds both; a `holdout` then replaces those that were split off. `conditions` are the
+    values that every synthetic row was to have.
+
+    An empty `target` stands for the column of that role, or one that is chosen; without `sensitive` columns they are
+    chosen. The report is written to `output` as JSON; the file's directory is private to this evaluation. `begun` is
+    the share of a job's work that was done before.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    output: Path
+    training: Path
+    synthetic: Path
+    holdout: Path | None = None
+    columns: tuple[ColumnSpec, ...] = Field(min_length=1)
+    split: Split | None = None
+    conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    target: str = ""
+    sensitive: tuple[str, ...] = ()
+    seed: int = Field(ge=0, lt=2**32)
+    begun: float = Field(default=0, ge=0, le=1)
+    time_limit_s: float = Field(default=3600, gt=0)
+    memory_limit_mb: int | None = Field(default=None, gt=0)
+
+
+WorkSpec = TrainingSpec | SamplingSpec | EvaluationSpec
+
+
 class TrainingSummary(BaseModel):
     """What a training made. Sizes in bytes, hashes SHA-256 in hexadecimal."""
 

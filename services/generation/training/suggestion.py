@@ -8,7 +8,7 @@ from math import ceil
 from services.generation.engines import ENGINES
 from services.generation.engines.estimate import TableShape
 from services.generation.engines.protocol import Failure, ModelSpec
-from services.generation.training.spec import SamplingSpec, TrainingSpec
+from services.generation.training.spec import TrainingSpec, WorkSpec
 
 # An estimate is off by up to a factor of two; a suggestion is to work.
 MARGIN = 1.5
@@ -33,7 +33,7 @@ class Change:
     shape: TableShape
 
 
-def timed_out(spec: TrainingSpec | SamplingSpec) -> Failure:
+def timed_out(spec: WorkSpec) -> Failure:
     """Why a child was ended that took too long."""
     seconds = ceil(spec.time_limit_s)
     what = "fewer epochs or fewer columns" if isinstance(spec, TrainingSpec) else "fewer rows"
@@ -41,7 +41,7 @@ def timed_out(spec: TrainingSpec | SamplingSpec) -> Failure:
     return Failure("JOB_TIMED_OUT", message, seconds=str(seconds))
 
 
-def out_of_memory(spec: TrainingSpec | SamplingSpec, shape: TableShape | None) -> Failure:
+def out_of_memory(spec: WorkSpec, shape: TableShape | None) -> Failure:
     """Why a child was ended that took too much memory; `shape` is the table's, where it could be read.
 
     The failure's metadata hold, as JSON, the parameters (`suggested_parameters`) and the columns to leave out

@@ -23,9 +23,12 @@ from services.generation import attempts
 from services.generation.attempts import Attempt, Result
 from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.engines.protocol import Progress, Stage
+from services.generation.judgement import Judgement
 from services.generation.models import Job
 from services.generation.states import Purpose
 from tests.generation.service.platform import Platform, people
+
+UNJUDGED = Judgement.none("Nobody has looked at it.", 0.0)
 
 
 class Hand:
@@ -82,7 +85,7 @@ class Hand:
             await attempts.give_back(session, self.dispatcher, attempt)
         await self._release(attempt)
 
-    async def succeed(self, attempt: Attempt, table: pa.Table | None = None) -> None:
+    async def succeed(self, attempt: Attempt, table: pa.Table | None = None, judgement: Judgement = UNJUDGED) -> None:
         """Ends the job well, with a table (a trial's aside) and a model that are really stored."""
         table = table or people(10, seed=9)
         sink = pa.BufferOutputStream()
@@ -111,6 +114,7 @@ class Hand:
             training_seconds=1.5,
             columns=tuple(table.column_names),
             details={"versions": {"mirage": "test"}},
+            judgement=judgement,
         )
         async with self._sessions.begin() as session:
             await attempts.succeed(session, self.dispatcher, attempt, result)

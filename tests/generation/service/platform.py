@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from deploy.local.object_store import EmbeddedObjectStore
-from mirage.generation.v1 import job_pb2, job_pb2_grpc, model_pb2_grpc, trial_pb2_grpc
+from mirage.generation.v1 import job_pb2, job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc, trial_pb2_grpc
 from servicekit.database import Database
 from servicekit.object_store import ObjectStore
 from servicekit.server import running
@@ -94,6 +94,7 @@ class Client:
         self.administration: Any = _Signed(job_pb2_grpc.JobAdministrationServiceStub(channel), token)
         self.dependents: Any = _Signed(job_pb2_grpc.DependentServiceStub(channel), token)
         self.models: Any = _Signed(model_pb2_grpc.ModelServiceStub(channel), token)
+        self.quality: Any = _Signed(quality_pb2_grpc.QualityServiceStub(channel), token)
         self.trials: Any = _Signed(trial_pb2_grpc.TrialServiceStub(channel), token)
 
     async def start(self, dataset_id: str, **fields: Any) -> job_pb2.Job:

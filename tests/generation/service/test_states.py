@@ -69,6 +69,7 @@ async def test_a_whole_life(platform: Platform, hand: Hand) -> None:
         "PREPARING",
         "TRAINING",
         "SAMPLING",
+        "EVALUATING",
         "SUCCEEDED",
     ]
     training = [event for event in events if event.state == job_pb2.JOB_STATE_TRAINING]

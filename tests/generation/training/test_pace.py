@@ -42,5 +42,5 @@ def test_seconds_left_and_fraction() -> None:
     clock.now += 1
     pace(Progress(Stage.SAMPLING, rows_sampled=10, rows=10))
     assert [progress.seconds_left for progress in told] == [None, None, 8.0, None, 0.0]
-    assert [round(progress.fraction, 3) for progress in told] == [0.0, 0.1, 0.5, 0.9, 1.0]
+    assert [round(progress.fraction, 3) for progress in told] == [0.0, 0.1, 0.45, 0.8, 0.9]
     assert pace.seconds() == {"preparing": 10.0, "training": 16.0, "sampling": 1.0}

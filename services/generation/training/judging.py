@@ -1,0 +1,106 @@
+"""Judging a table, in a child process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import JsonValue
+
+from services.generation.engines.protocol import Failure, Progress, Stage
+from services.generation.quality.encode import encode
+from services.generation.quality.evaluate import evaluate
+from services.generation.quality.report import QualityReport
+from services.generation.tables.columns import ColumnSpec
+from services.generation.tables.holdout import held_out
+from services.generation.tables.values import parse_value
+from services.generation.training.events import Evaluated, Event, Progressed
+from services.generation.training.spec import EvaluationSpec
+
+# With fewer real rows of the values that a request fixes there is nothing to compare with.
+LEAST_MATCHING_ROWS = 50
+
+
+def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Callable[[], bool]) -> None:
+    """Judges a table and writes the report.
+
+    Raises Failure (`TABLE_NOT_COMPARABLE`, `COLUMN_NOT_COMPARED`, `TOO_FEW_ROWS_TO_COMPARE`) and Cancelled.
+    """
+    names = [column.name for column in (*spec.columns, *(spec.split.columns if spec.split else ()))]
+    training = _read(spec.training, names)
+    holdout = None if spec.holdout is None else _read(spec.holdout, names)
+    if spec.split is not None:
+        held = held_out(training, spec.split.columns, spec.split.fraction, spec.split.seed)
+        holdout = training.filter(pa.array(held)) if holdout is None else holdout
+        training = training.filter(pa.array(~held))
+    synthetic = _read(spec.synthetic, names)
+    rows = len(synthetic)
+
+    def progress(fraction: float) -> None:
+        whole = spec.begun + (1 - spec.begun) * fraction
+        tell(Progressed(progress=Progress(Stage.EVALUATING, rows_sampled=rows, rows=rows, fraction=whole)))
+
+    progress(0.0)
+    columns, notes = spec.columns, list[str]()
+    if spec.conditions:
+        training = _matching(training, spec.conditions)
+        holdout = None if holdout is None else _matching(holdout, spec.conditions)
+        columns = _free(columns, spec.conditions)
+        notes.append(_about_conditions(training, spec.conditions))
+    comparison = encode(
+        training,
+        holdout if holdout is not None and len(holdout) else None,
+        synthetic,
+        columns,
+        target=spec.target,
+        sensitive=[name for name in spec.sensitive if name not in spec.conditions],
+        seed=spec.seed,
+    )
+    del training, holdout, synthetic
+    report = evaluate(comparison, called_off=called_off, progress=progress)
+    document = report.model_copy(update={"notes": (*notes, *report.notes)}).model_dump_json()
+    QualityReport.model_validate_json(document)  # what can't be read again must not be kept
+    spec.output.write_text(document)
+    tell(Evaluated())
+
+
+def _read(path: Path, names: Sequence[str]) -> pa.Table:
+    """The wanted columns of a file, those that it has."""
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=[name for name in file.schema_arrow.names if name in names])
+
+
+def _matching(table: pa.Table, conditions: Mapping[str, JsonValue]) -> pa.Table:
+    """The real rows that have the values which every synthetic row has."""
+    for name, value in conditions.items():
+        column = table[name]
+        if value is None:
+            table = table.filter(column.is_null())
+        else:
+            table = table.filter(pc.equal(column, parse_value(value, column.type)[0]))
+    return table
+
+
+def _free(columns: tuple[ColumnSpec, ...], conditions: Mapping[str, JsonValue]) -> tuple[ColumnSpec, ...]:
+    """The columns that aren't fixed."""
+    free = tuple(column for column in columns if column.name not in conditions)
+    if not free:
+        raise Failure("TABLE_NOT_COMPARABLE", "Every column is fixed to one value, so there is nothing to compare.")
+    return free
+
+
+def _about_conditions(training: pa.Table, conditions: Mapping[str, JsonValue]) -> str:
+    """What is to be known of a table whose rows were made under conditions."""
+    fixed = ", ".join(repr(name) for name in conditions)
+    rows = len(training)
+    if rows < LEAST_MATCHING_ROWS:
+        message = (
+            f"Of the real rows trained on {rows} have the values that the request fixes in {fixed}; "
+            f"a comparison takes at least {LEAST_MATCHING_ROWS}."
+        )
+        raise Failure("TOO_FEW_ROWS_TO_COMPARE", message, rows=str(rows))
+    return (
+        f"Every row was to have the given values of {fixed}. So the table was compared with the real rows that have "
+        f"them too, {rows} of those trained on, by the other columns."
+    )
