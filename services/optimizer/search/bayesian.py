@@ -26,7 +26,7 @@ _Place = list[float | int]  # of a point in scikit-optimize's space
 _LEAST_INITIAL = 5
 _INITIAL_PER_DIMENSION = 2
 # Points looked at before the acquisition function is followed uphill from the best of them.
-_CANDIDATES = 5_000
+_CANDIDATES = 2_000
 _LHS_ITERATIONS = 200
 
 
@@ -42,7 +42,7 @@ class BayesianSearch(RecordedSearch):
     (the constant liar; Ginsbourger, Le Riche and Carraro, Kriging Is Well-Suited to Parallelize Optimization, 2010,
     section 4.2). What a failed trial, a broken cap and several objectives count as: see `losses`.
 
-    A point that was asked before isn't asked again: of up to 5,000 others, the one whose acquisition is best is.
+    A point that was asked before isn't asked again: of up to 2,000 others, the one whose acquisition is best is.
     Every fit starts afresh from the trials by number with a random state of its own, so that nothing depends on what
     this object went through. `gp_hedge` weighs its three functions by how they did at every trial before, so a rebuilt
     search fits as many processes as there are trials (half a second each) before its first answer.

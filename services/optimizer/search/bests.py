@@ -86,16 +86,17 @@ def ranked(goal: Goal, trials: Sequence[Trial]) -> list[Trial]:
     and so on), then the others, the least beyond the caps first; equals by number. Scores of pruned trials count.
     A trial whose objectives couldn't be computed isn't ranked.
     """
-    scored = [(trial, gains) for trial in trials if (gains := goal.gains(trial.scores)) is not None]
-    within = [pair for pair in scored if goal.excess(pair[0].scores) == 0]
-    beyond = [pair for pair in scored if goal.excess(pair[0].scores) > 0]
-    order: list[Trial] = []
-    while within:
-        front = [pair for pair in within if not any(dominates(other, pair[1]) for _, other in within)]
-        order.extend(sorted((trial for trial, _ in front), key=lambda trial: trial.number))
-        within = [pair for pair in within if pair not in front]
-    order.extend(trial for trial, _ in sorted(beyond, key=lambda pair: (goal.excess(pair[0].scores), pair[0].number)))
-    return order
+    scored = {trial.number: gains for trial in trials if (gains := goal.gains(trial.scores)) is not None}
+    by_number = {trial.number: trial for trial in trials}
+    excess = {number: goal.excess(by_number[number].scores) for number in scored}
+    left = sorted(number for number in scored if excess[number] == 0)
+    order: list[int] = []
+    while left:
+        front = [number for number in left if not any(dominates(scored[other], scored[number]) for other in left)]
+        order.extend(front)
+        left = [number for number in left if number not in front]
+    order.extend(sorted((number for number in scored if excess[number] > 0), key=lambda each: (excess[each], each)))
+    return [by_number[number] for number in order]
 
 
 def _gains(goal: Goal, trial: Trial) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from services.optimizer.search.bayesian import BayesianSearch
 from services.optimizer.search.faults import InvalidSearch
 from services.optimizer.search.grid import GridSearch
+from services.optimizer.search.hyperband import HyperbandSearch
 from services.optimizer.search.protocol import Search
 from services.optimizer.search.random_search import RandomSearch
 from services.optimizer.search.recorded import RecordedSearch
@@ -16,6 +17,7 @@ _METHODS: Mapping[str, Callable[[Space, SearchSettings], RecordedSearch]] = {
     "grid": GridSearch,
     "random": RandomSearch,
     "bayesian": BayesianSearch,
+    "hyperband": HyperbandSearch,
 }
 
 

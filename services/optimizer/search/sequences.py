@@ -29,6 +29,11 @@ class RandomPoints:
         else:
             self._complete = False
 
+    @property
+    def size(self) -> int | None:
+        """How many different points there are; None if beyond counting."""
+        return self._space.size
+
     def at(self, index: int) -> Point | None:
         """Point number `index`; None if the space has fewer."""
         while not self._complete and len(self._drawn) <= index:

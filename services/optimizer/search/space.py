@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import TypeAlias
@@ -21,13 +21,16 @@ class Space:
 
     `domains` are in the order of their names: an order that a request's JSON object doesn't promise, and on which
     nothing that is asked may depend. `fixed` are the parameters that every trial has beside the searched ones.
-    `both_rates` says whether a searched `learning_rate` stands for the two rates of a GAN.
+    `both_rates` says whether a searched `learning_rate` stands for the two rates of a GAN. `epochs` are the fewest and
+    the most that a trial trains: the searched ones, else the fewest that the model takes and those in force; None for a
+    model without epochs.
     """
 
     domains: tuple[Domain, ...]
     batches: BatchRule | None = None
     both_rates: bool = False
     fixed: Mapping[str, object] = field(default_factory=dict)
+    epochs: tuple[int, int] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +91,12 @@ class Space:
     def without(self, name: str) -> "Space":
         """The space of all parameters but one."""
         kept = tuple(domain for domain in self.domains if domain.name != name)
-        return Space(kept, self.batches if name != BATCH_SIZE else None, self.both_rates, self.fixed)
+        return replace(self, domains=kept, batches=self.batches if name != BATCH_SIZE else None)
+
+    def having(self, domain: Domain) -> "Space":
+        """The space in which a parameter may be what is said, whether it was searched before or not."""
+        others = self.without(domain.name)
+        return replace(others, domains=tuple(sorted((*others.domains, domain), key=lambda each: each.name)))
 
     def domain(self, name: str) -> Domain | None:
         """What a parameter may be, None if it isn't searched."""

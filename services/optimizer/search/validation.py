@@ -10,6 +10,7 @@ from services.optimizer.search.domains import Choices, Domain, IntegerRange, Rea
 from services.optimizer.search.faults import Fault, InvalidSearch, nearest, shown
 from services.optimizer.search.parameters import (
     BATCH_SIZE,
+    EPOCHS,
     GAN_LEARNING_RATES,
     LEARNING_RATE,
     PAC,
@@ -64,7 +65,8 @@ def parse_space(
     if BATCH_SIZE in domains and rows is not None:
         domains[BATCH_SIZE] = _within_table(domains[BATCH_SIZE], rows)
     rule = _batch_rule(domains.get(BATCH_SIZE), table, kept, rows)
-    space = Space(tuple(domains.values()), rule, both_rates, kept)
+    epochs = _epochs(domains.get(EPOCHS), table, kept)
+    space = Space(tuple(domains.values()), rule, both_rates, kept, epochs)
     if space.size == 1:
         point = ", ".join(f"{name} {shown(value)}" for name, value in next(space.points()).items())
         message = f"It has only one point ({point}), so there is nothing to search. Give a range or several choices."
@@ -217,6 +219,19 @@ def _batch_rule(
     if domain is None or isinstance(domain, RealRange):
         return None
     return BatchRule(domain, PAC in table, in_force(PAC, table, fixed) or 1, rows)
+
+
+def _epochs(
+    domain: Domain | None, table: Mapping[str, ParameterInfo], fixed: Mapping[str, object]
+) -> tuple[int, int] | None:
+    """The fewest and the most epochs of a trial; see Space."""
+    if isinstance(domain, IntegerRange):
+        return domain.low, domain.high
+    if isinstance(domain, Choices):
+        values = [value for value in domain.choices if isinstance(value, int)]
+        return min(values), max(values)
+    most = in_force(EPOCHS, table, fixed)
+    return None if most is None else (max(int(table[EPOCHS].minimum or 1), 1), most)
 
 
 def _is_logarithmic(name: str) -> bool:

@@ -96,14 +96,14 @@ def test_plain_values_only() -> None:
 
 
 def test_finds_the_hill() -> None:
-    """After 20 trials it is nearer to the top than random search is, in the median of five seeds."""
+    """After 20 trials it is nearer to the top than random search is, in the median of three seeds."""
 
     def reached(method: str, seed: int) -> float:
         raw = {"epochs": [10, 300], "learning_rate": [1e-6, 1e-1]}
         return max(map(quality, run(create(space(raw), settings(method, 20, seed)), 20)))
 
-    bayesian = statistics.median(reached("bayesian", seed) for seed in range(5))
-    random = statistics.median(reached("random", seed) for seed in range(5))
+    bayesian = statistics.median(reached("bayesian", seed) for seed in range(3))
+    random = statistics.median(reached("random", seed) for seed in range(3))
     assert bayesian >= random
     assert bayesian > 0.895
 
