@@ -13,8 +13,10 @@ from servicekit.errors import InvalidRequest, Violation
 from servicekit.validation import violations_of
 from services.optimizer.problem import parameter_table
 from services.optimizer.requests import LARGEST_SEED, RequestLimits, StudyRequest, with_one_model_type
-from services.optimizer.search import Fault, Goal, InvalidSearch, SearchSettings, Space, create, parse_goal, parse_space
+from services.optimizer.search import Fault, Goal, InvalidSearch, SearchSettings, Space, parse_goal, parse_space
 from services.optimizer.spaces import suitable_space
+from services.optimizer.strategist import Strategist
+from services.optimizer.strategy import Problem
 from services.optimizer.trial_client import TableFacts, TrialClient
 
 T = TypeVar("T")
@@ -40,8 +42,9 @@ class Plan:
 class Planner:
     """Checks requests and fills in what they leave open."""
 
-    def __init__(self, trials: TrialClient, limits: RequestLimits) -> None:
+    def __init__(self, trials: TrialClient, strategist: Strategist, limits: RequestLimits) -> None:
         self._trials = trials
+        self._strategist = strategist
         self._limits = limits
 
     async def plan(self, owner_id: UUID, fields: Mapping[str, Any]) -> Plan:
@@ -64,7 +67,7 @@ class Planner:
         if facts is None:
             violations += _violations(_faults_without_table(request))
             raise InvalidRequest(violations)
-        plan, faults = self._draft(request, facts, violations)
+        plan, faults = await self._draft(request, facts, violations)
         violations += _violations(faults)
         if violations or plan is None:
             raise InvalidRequest(violations)
@@ -93,7 +96,7 @@ class Planner:
             holdout_fraction=request.holdout_fraction,
         )
 
-    def _draft(
+    async def _draft(
         self, request: StudyRequest, facts: TableFacts, violations: Iterable[Violation]
     ) -> tuple[Plan | None, list[Fault]]:
         faults: list[Fault] = []
@@ -112,8 +115,7 @@ class Planner:
         )
         _checked(faults, lambda: _raise_if(settings.faults()))
         if space is not None and not faults and not any(field == "n_trials" for field, _ in violations):
-            checked, chosen = space, settings
-            _checked(faults, lambda: create(checked, chosen))
+            faults += await self._strategist.check(Problem(space, settings))
         if faults or space is None:
             return None, faults
         notes = (*_left_out(goal, facts.unmeasurable), *_adjusted(request, settings))

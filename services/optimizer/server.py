@@ -54,9 +54,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         generation = await stack.enter_async_context(peer_channel(settings.generation_address, tls, identity))
         trials = TrialClient(generation, identity)
-        planner = Planner(trials, request_limits(settings))
+        strategist = Strategist()
+        stack.push_async_callback(strategist.close)
+        planner = Planner(trials, strategist, request_limits(settings))
         streams = StudyStreams(sessions, listener, settings.stream_heartbeat_seconds)
-        await stack.enter_async_context(_driving(settings, database, listener, trials))
+        await stack.enter_async_context(_driving(settings, database, listener, trials, strategist))
 
         def register(server: grpc.aio.Server) -> None:
             study_pb2_grpc.add_StudyServiceServicer_to_server(StudyServicer(sessions, planner, streams), server)
@@ -69,11 +71,10 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
 @asynccontextmanager
 async def _driving(
-    settings: Settings, database: Database, listener: Listener, trials: TrialClient
+    settings: Settings, database: Database, listener: Listener, trials: TrialClient, strategist: Strategist
 ) -> AsyncIterator[None]:
     """Drives studies while the block runs; then gives back those that haven't ended."""
     stopping = asyncio.Event()
-    strategist = Strategist()
     driver = StudyDriver(
         database.sessions,
         listener,
@@ -90,7 +91,6 @@ async def _driving(
         stopping.set()
         tidying.cancel()
         await asyncio.wait({consuming, tidying})
-        await strategist.close()
 
 
 async def _keep_consuming(settings: Settings, dsn: str, driver: StudyDriver, stopping: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from services.optimizer.search import Trial
+from services.optimizer.search import Fault, Trial
 from services.optimizer.strategy import LENGTH, Asked, Problem
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,15 @@ class Strategist:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
+
+    async def check(self, problem: Problem) -> tuple[Fault, ...]:
+        """Everything that keeps the problem from being searched so; none if it can be.
+
+        Raises:
+            StrategyError: there is no answer.
+        """
+        faults: tuple[Fault, ...] = await self._elsewhere("check", problem)
+        return faults
 
     async def ask(self, problem: Problem, trials: Sequence[Trial], count: int) -> Asked:
         """At most `count` new trials, given all that were asked so far with what became of them.

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
-from services.optimizer.search import Goal, SearchSettings, Space, Suggestion, Trial, rebuild
+from services.optimizer.search import (
+    Fault,
+    Goal,
+    InvalidSearch,
+    SearchSettings,
+    Space,
+    Suggestion,
+    Trial,
+    create,
+    rebuild,
+)
 
 LENGTH = struct.Struct("!Q")
 
@@ -37,6 +47,15 @@ class Asked(NamedTuple):
     exhausted: bool  # nothing will be asked any more, whatever comes of those that run
 
 
+def check(problem: Problem) -> tuple[Fault, ...]:
+    """Everything that keeps the problem from being searched so; none if it can be."""
+    try:
+        create(problem.space, problem.settings)
+    except InvalidSearch as error:
+        return error.faults
+    return ()
+
+
 def ask(problem: Problem, trials: Sequence[Trial], count: int) -> Asked:
     """At most `count` new trials, given all that were asked so far with what became of them."""
     search = rebuild(problem.space, problem.settings, trials)
@@ -51,7 +70,7 @@ def goes_on(problem: Problem, trials: Sequence[Trial], number: int, epochs: int,
     return rebuild(problem.space, problem.settings, trials).report(number, epochs, scores)
 
 
-QUESTIONS: Mapping[str, Callable[..., Any]] = {"ask": ask, "goes_on": goes_on}
+QUESTIONS: Mapping[str, Callable[..., Any]] = {"check": check, "ask": ask, "goes_on": goes_on}
 
 
 def answer(question: tuple[str, tuple[Any, ...]]) -> tuple[bool, Any]:
