@@ -21,7 +21,7 @@ from services.optimizer.models import Study, Trial
 from services.optimizer.problem import model_config_of, problem_of, record_of
 from services.optimizer.search.bests import trials_without_gain
 from services.optimizer.states import STUDY_ENDED, TRIAL_ENDED, EndReason, TrialState
-from services.optimizer.strategist import Strategist
+from services.optimizer.strategist import Strategist, StrategyError
 from services.optimizer.strategy import Asked, Problem
 from services.optimizer.trial_client import TrialClient, TrialOrder
 from services.optimizer.trial_runs import TrialFailed, TrialRunner
@@ -273,8 +273,8 @@ class Drive:
                 await self._say(lambda session: attempts.weigh(session, self._attempt, importances))
         except (Ended, Superseded):
             log.info("importances_too_late")
-        except Exception:  # nothing hangs on it
-            log.exception("importances_not_told")
+        except StrategyError as error:  # nothing hangs on it
+            log.warning("importances_not_told", error=str(error))
 
     async def _settle_weighing(self) -> None:
         """Waits for what is just being worked out of the last trials."""

@@ -1,24 +1,13 @@
 """Makes the search that was asked for, new or from its record."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from services.optimizer.search.bayesian import BayesianSearch
 from services.optimizer.search.faults import InvalidSearch
-from services.optimizer.search.grid import GridSearch
-from services.optimizer.search.hyperband import HyperbandSearch
 from services.optimizer.search.protocol import Search
-from services.optimizer.search.random_search import RandomSearch
 from services.optimizer.search.recorded import RecordedSearch
 from services.optimizer.search.settings import SearchSettings
 from services.optimizer.search.space import Space
 from services.optimizer.search.trials import Trial
-
-_METHODS: Mapping[str, Callable[[Space, SearchSettings], RecordedSearch]] = {
-    "grid": GridSearch,
-    "random": RandomSearch,
-    "bayesian": BayesianSearch,
-    "hyperband": HyperbandSearch,
-}
 
 
 def create(space: Space, settings: SearchSettings) -> Search:
@@ -43,4 +32,26 @@ def rebuild(space: Space, settings: SearchSettings, trials: Iterable[Trial]) -> 
 def _made(space: Space, settings: SearchSettings) -> RecordedSearch:
     if faults := list(settings.faults()):
         raise InvalidSearch(faults)
-    return _METHODS[settings.method](space, settings)
+    return _method(settings.method)(space, settings)
+
+
+def _method(name: str) -> Callable[[Space, SearchSettings], RecordedSearch]:
+    # Their libraries take seconds and 100 MB: only who searches pays for them, not who checks a request.
+    match name:
+        case "grid":
+            from services.optimizer.search.grid import GridSearch
+
+            return GridSearch
+        case "random":
+            from services.optimizer.search.random_search import RandomSearch
+
+            return RandomSearch
+        case "bayesian":
+            from services.optimizer.search.bayesian import BayesianSearch
+
+            return BayesianSearch
+        case "hyperband":
+            from services.optimizer.search.hyperband import HyperbandSearch
+
+            return HyperbandSearch
+    raise LookupError(f"There is no method {name}.")

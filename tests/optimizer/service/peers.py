@@ -103,6 +103,10 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
     def __init__(self) -> None:
         self.datasets: dict[str, str] = {}  # owner by dataset
         self.trials: dict[tuple[str, int], RunTrial] = {}
+        self.behave()
+
+    def behave(self) -> None:
+        """Does as it should from here on, and forgets what it was asked."""
         self.surface: Surface = hill
         self.fail: Callable[[int], str] = lambda _number: ""  # why a trial fails, empty if it doesn't
         self.held: Callable[[int], bool] = lambda _number: False

@@ -9,6 +9,10 @@ from mirage.optimizer.v1 import study_pb2
 from tests.optimizer.service.platform import Platform, request
 from tests.support.errors import refused
 
+LARGE = {name: {"choices": list(range(100, 200))} for name in ("epochs", "batch_size")}
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def test_everything_wrong_at_once(platform: Platform) -> None:
     """Wrong fields of the study, the model, the space, the metric and the caps are named together."""
@@ -39,7 +43,7 @@ async def test_everything_wrong_at_once(platform: Platform) -> None:
     ("fields", "field", "words"),
     [
         ({"n_trials": 0}, "n_trials", "1 to 100"),
-        ({"optimization_method": "grid", "n_trials": 100}, "search_space", "101"),
+        ({"optimization_method": "grid", "search_space": LARGE}, "search_space", "10,000 points (100 × 100)"),
         ({"search_space": {"epochs": {"choices": [50]}}}, "search_space", "only one point"),
         ({"optimization_metric": "ml_efficacy"}, "optimization_metric", "no column to predict"),
         ({"model_type": "gan9000"}, "model_type", "no such model type"),
@@ -51,11 +55,8 @@ async def test_what_is_wrong_is_told(platform: Platform, fields: dict[str, Any],
     """Each wrong field is named, with what is wrong of it."""
     user = platform.user()
     platform.peer.unmeasurable = {"ml_efficacy": "There is no column to predict."}
-    if fields.get("optimization_method") == "grid":
-        fields = {**fields, "search_space": {"epochs": [100, 200], "batch_size": {"choices": [100]}}}
     async with refused("INVALID_REQUEST") as refusal:
         await user.start(platform.peer.add_dataset(user.user_id), **fields)
-    assert list(refusal.violations) == [field] or words in str(refusal.violations)
     assert words in refusal.violations[field]
 
 

@@ -1,21 +1,16 @@
 """How studies end: by themselves, by their owner, and badly."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from mirage.optimizer.v1 import study_pb2
 from servicekit.structs import from_struct
-from tests.optimizer.service.platform import SPACE, Client, Platform, until
+from tests.optimizer.service.platform import SPACE, Platform, until
 
-
-async def running(user: Client, study_id: str, count: int) -> None:
-    """Until so many trials of a study run."""
-
-    async def enough() -> bool:
-        return len(await user.trials(study_id, state=study_pb2.TRIAL_STATE_RUNNING)) >= count
-
-    await until(enough)
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_stop_in_the_middle_of_trials(platform: Platform) -> None:
@@ -108,12 +103,12 @@ async def test_caps_and_several_objectives(platform: Platform) -> None:
     """A trial that breaks a cap is never the best; several objectives give a Pareto set."""
     user = platform.user()
     dataset = platform.peer.add_dataset(user.user_id)
-    capped = await user.ended(
-        (await user.start(dataset, n_trials=6, caps={"privacy.membership_auc": {"max": 0.58}})).study_id
-    )
+    platform.peer.surface = _risky
+    caps = {"privacy.membership_auc": {"max": 0.8}}
+    capped = await user.ended((await user.start(dataset, n_trials=6, caps=caps)).study_id)
     trials = await user.trials(capped.study_id)
     assert any(trial.broken_caps == ["privacy.membership_auc"] for trial in trials)
-    allowed = [trial for trial in trials if trial.metrics["privacy.membership_auc"] <= 0.58]
+    allowed = [trial for trial in trials if trial.metrics["privacy.membership_auc"] <= 0.8]
     assert capped.best_trial.number == max(allowed, key=lambda trial: trial.score).number
     both = await user.ended((await user.start(dataset, objectives=["quality_score", "privacy"])).study_id)
     best = await user.best(both.study_id)
@@ -129,3 +124,9 @@ async def test_other_methods(platform: Platform, method: str) -> None:
     study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
     assert study.state == study_pb2.STUDY_STATE_SUCCEEDED
     assert study.best_trial.score > 0.9
+
+
+def _risky(parameters: Mapping[str, Any]) -> Mapping[str, float]:
+    """The longer it trains, the better it is, and the more it tells of people."""
+    epochs = float(parameters["epochs"])
+    return {"quality_score": epochs / 200, "privacy": 1 - epochs / 400, "privacy.membership_auc": 0.5 + epochs / 400}

@@ -7,6 +7,8 @@ from servicekit.structs import from_struct
 from tests.optimizer.service.peers import hill
 from tests.optimizer.service.platform import Platform, until
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def test_a_study_runs_to_its_end(platform: Platform) -> None:
     """Every trial is asked, run and scored; the best is told, its model kept, the other trials deleted."""
