@@ -25,7 +25,7 @@ from mirage.credentials import CredentialStore
 from mirage.dataset.v1 import dataset_pb2_grpc
 from mirage.endpoint import Endpoint
 from mirage.errors import InvalidRequest, NotSignedIn
-from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc
+from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc
 from mirage.token_keeper import TokenKeeper
 from mirage.wire_errors import from_rpc
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mirage.dataset.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from mirage.generation.v1.job_pb2_grpc import JobAdministrationServiceAsyncStub, JobServiceAsyncStub
     from mirage.generation.v1.model_pb2_grpc import ModelServiceAsyncStub
+    from mirage.generation.v1.quality_pb2_grpc import QualityServiceAsyncStub
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -59,6 +60,7 @@ _RETRIED_READS = {
     ),
     "mirage.generation.v1.JobService": ("ListJobs", "GetJob", "GetJobMetadata", "GetConfiguration", "ValidateJob"),
     "mirage.generation.v1.ModelService": ("ListModels", "GetModel"),
+    "mirage.generation.v1.QualityService": ("GetQuality",),
 }
 
 
@@ -141,6 +143,11 @@ class Connection:
     def models(self) -> "ModelServiceAsyncStub":
         """Fitted models."""
         return model_pb2_grpc.ModelServiceStub(self._channel)
+
+    @cached_property
+    def quality(self) -> "QualityServiceAsyncStub":
+        """How good tables are."""
+        return quality_pb2_grpc.QualityServiceStub(self._channel)
 
     async def call(
         self,

@@ -14,7 +14,7 @@ from mirage.aio.watching import follow
 from mirage.connection import Connection
 from mirage.errors import JobCancelled, JobFailed, JobNotSucceeded, JobRejected, NotPossible
 from mirage.generation.v1 import job_pb2 as pb
-from mirage.generation.v1 import model_pb2
+from mirage.generation.v1 import model_pb2, quality_pb2
 from mirage.progress import job_progress
 from mirage.records.base import from_struct
 from mirage.records.generation import JobEvent, JobFields
@@ -125,6 +125,15 @@ class AsyncJob(JobFields):
         request = pb.GetJobMetadataRequest(job_id=self.id)
         return from_struct((await self._connection.call(self._connection.jobs.GetJobMetadata, request)).metadata)
 
+    async def report(self, path: str | Path = ".") -> Path:
+        """Writes the quality report as one HTML page, which needs nothing from elsewhere, and returns its path.
+
+        Args:
+            path: a file, or a directory in which it gets the job's name.
+        """
+        file = tables.target(path, "html", "html", f"{self.name or self.id} - quality")[0]
+        return await tables.save(self._report(), file)
+
     @property
     def model(self) -> AsyncModel:
         """The fitted model, as far as the job knows it; `refresh` of the model tells the rest.
@@ -160,6 +169,12 @@ class AsyncJob(JobFields):
     async def _download(self, file_format: str) -> AsyncIterator[bytes]:
         request = pb.DownloadTableRequest(job_id=self.id, format=file_format)
         async with aclosing(self._connection.receive(self._connection.jobs.DownloadTable, request)) as bodies:
+            async for body in bodies:
+                yield body.data
+
+    async def _report(self) -> AsyncIterator[bytes]:
+        request = quality_pb2.GetReportRequest(job_id=self.id)
+        async with aclosing(self._connection.receive(self._connection.quality.GetReport, request)) as bodies:
             async for body in bodies:
                 yield body.data
 

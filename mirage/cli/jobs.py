@@ -1,4 +1,4 @@
-"""`mirage generate`, `jobs …` and `download`."""
+"""`mirage generate`, `jobs …`, `download` and `report`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +35,7 @@ def add_to(main: typer.Typer) -> None:
     """Adds the commands that stand alone."""
     main.command(rich_help_panel="Generation")(command(generate))
     main.command(rich_help_panel="Generation")(command(download))
+    main.command(rich_help_panel="Generation")(command(report))
 
 
 def generate(
@@ -102,6 +103,19 @@ def download(session: Session, job: Job, to: Output = Path(), file_format: Forma
     """Write the table of a job to a file."""
     written = _find(session.client, job).download(to, file_format)
     session.output.result({"path": str(written)}, lambda: f"Wrote {written} ({size(written.stat().st_size)}).")
+
+
+def report(
+    session: Session,
+    job: Job,
+    to: Annotated[Path, typer.Option("--output", "-o", help="A file, or a directory for it.")] = Path(),
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
+) -> None:
+    """Write how good the table of a job is: one HTML page, with pictures, that needs nothing from elsewhere."""
+    written = _find(session.client, job).report(to)
+    session.output.result({"path": str(written)}, lambda: f"Wrote {written} ({size(written.stat().st_size)}).")
+    if open_it and typer.launch(written.absolute().as_uri()):
+        session.output.note(f"There is no browser to open it in; open {written.absolute()} yourself.")
 
 
 @app.command("list")

@@ -91,6 +91,8 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     assert [json.loads(event)["sequence"] for event in events] == list(range(1, len(events) + 1))
     shell.run("download", job["job_id"], "--output", "again.csv")
     assert len(pd.read_csv(shell.home / "again.csv")) == 60
+    shell.run("report", "latest", "--output", "report.html")
+    assert job["table_sha256"] in (shell.home / "report.html").read_text()
 
     (model,) = shell.json("models", "list")
     for name in ("first", "second"):

@@ -18,6 +18,9 @@ from services.generation.quality.page.facts import job_facts
 from services.generation.quality.report import QualityReport
 from services.generation.servicers.calls import Context, job_id_of
 
+# Nothing is fetched and nothing is run; the page's looks are in it.
+_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+
 
 class QualityServicer(quality_pb2_grpc.QualityServiceServicer):
     """How good tables are."""
@@ -39,7 +42,7 @@ class QualityServicer(quality_pb2_grpc.QualityServiceServicer):
             job, stored = await jobs.report_of(session, caller().user_id, job_id_of(request.job_id))
         report, facts = QualityReport.model_validate_json(stored.document), job_facts(metadata_document(job))
         async with aclosing(self._drawer.draw(report, facts)) as pieces:
-            async for body in send_file(context, {}, "text/html; charset=utf-8", pieces):
+            async for body in send_file(context, _HEADERS, "text/html; charset=utf-8", pieces):
                 yield body
 
     async def EvaluateTable(
