@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mirage.aio.datasets import AsyncDataset
     from mirage.aio.jobs import AsyncJob
     from mirage.aio.models import AsyncModel
+    from mirage.aio.studies import AsyncStudy
     from mirage.comparison import ColumnComparison, compare
     from mirage.credentials import FileCredentialStore, MemoryCredentialStore
     from mirage.errors import MirageError
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from mirage.plain.datasets import Dataset
     from mirage.plain.jobs import Job
     from mirage.plain.models import Model
+    from mirage.plain.studies import Study
 
 __all__ = [
     "AsyncClient",
     "AsyncDataset",
     "AsyncJob",
     "AsyncModel",
+    "AsyncStudy",
     "Client",
     "ColumnComparison",
     "Dataset",
@@ -37,6 +40,7 @@ __all__ = [
     "MemoryCredentialStore",
     "MirageError",
     "Model",
+    "Study",
     "compare",
 ]
 
@@ -45,6 +49,7 @@ _HOMES = {
     "AsyncDataset": "mirage.aio.datasets",
     "AsyncJob": "mirage.aio.jobs",
     "AsyncModel": "mirage.aio.models",
+    "AsyncStudy": "mirage.aio.studies",
     "Client": "mirage.plain.client",
     "ColumnComparison": "mirage.comparison",
     "Dataset": "mirage.plain.datasets",
@@ -53,6 +58,7 @@ _HOMES = {
     "MemoryCredentialStore": "mirage.credentials",
     "MirageError": "mirage.errors",
     "Model": "mirage.plain.models",
+    "Study": "mirage.plain.studies",
     "compare": "mirage.comparison",
 }
 

@@ -26,6 +26,7 @@ from mirage.dataset.v1 import dataset_pb2_grpc
 from mirage.endpoint import Endpoint
 from mirage.errors import InvalidRequest, NotSignedIn
 from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc
+from mirage.optimizer.v1 import study_pb2_grpc
 from mirage.token_keeper import TokenKeeper
 from mirage.wire_errors import from_rpc
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mirage.generation.v1.job_pb2_grpc import JobAdministrationServiceAsyncStub, JobServiceAsyncStub
     from mirage.generation.v1.model_pb2_grpc import ModelServiceAsyncStub
     from mirage.generation.v1.quality_pb2_grpc import QualityServiceAsyncStub
+    from mirage.optimizer.v1.study_pb2_grpc import StudyServiceAsyncStub
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -61,6 +63,7 @@ _RETRIED_READS = {
     "mirage.generation.v1.JobService": ("ListJobs", "GetJob", "GetJobMetadata", "GetConfiguration", "ValidateJob"),
     "mirage.generation.v1.ModelService": ("ListModels", "GetModel"),
     "mirage.generation.v1.QualityService": ("GetQuality",),
+    "mirage.optimizer.v1.StudyService": ("ListStudies", "GetStudy", "ListTrials", "GetBestTrial"),
 }
 
 
@@ -148,6 +151,11 @@ class Connection:
     def quality(self) -> "QualityServiceAsyncStub":
         """How good tables are."""
         return quality_pb2_grpc.QualityServiceStub(self._channel)
+
+    @cached_property
+    def studies(self) -> "StudyServiceAsyncStub":
+        """Searches for parameters."""
+        return study_pb2_grpc.StudyServiceStub(self._channel)
 
     async def call(
         self,

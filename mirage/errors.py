@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from mirage.records.dataset import DatasetFields
     from mirage.records.generation import JobFields
+    from mirage.records.optimizer import StudyFields
 
 
 @dataclass(frozen=True)
@@ -187,3 +188,13 @@ class JobCancelled(JobNotSucceeded):
 
 class JobRejected(JobNotSucceeded):
     """An administrator refused a job; the message says why."""
+
+
+class StudyFailed(MirageError):
+    """A study has nothing to show; the message says why, `study` is that study."""
+
+    default_code = "FAILED_PRECONDITION"
+
+    def __init__(self, message: str, study: "StudyFields", *, reason: str = "") -> None:
+        super().__init__(message, reason=reason or "STUDY_FAILED")
+        self.study = study

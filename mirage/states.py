@@ -6,8 +6,10 @@ from typing import TypeVar
 from mirage.dataset.v1 import dataset_pb2
 from mirage.errors import InvalidRequest
 from mirage.generation.v1 import job_pb2
+from mirage.optimizer.v1 import study_pb2
 from mirage.records.dataset import dataset_state
 from mirage.records.generation import job_state
+from mirage.records.optimizer import study_state, trial_state
 
 V = TypeVar("V", bound=int)
 
@@ -28,6 +30,24 @@ def job_state_value(state: str) -> job_pb2.JobState.ValueType:
         InvalidRequest: if there is no such state.
     """
     return _value(state, job_pb2.JobState.values(), job_state, "job")
+
+
+def study_state_value(state: str) -> study_pb2.StudyState.ValueType:
+    """Returns the value of a study's state; that of no state for an empty word.
+
+    Raises:
+        InvalidRequest: if there is no such state.
+    """
+    return _value(state, study_pb2.StudyState.values(), study_state, "study")
+
+
+def trial_state_value(state: str) -> study_pb2.TrialState.ValueType:
+    """Returns the value of a trial's state; that of no state for an empty word.
+
+    Raises:
+        InvalidRequest: if there is no such state.
+    """
+    return _value(state, study_pb2.TrialState.values(), trial_state, "trial")
 
 
 def _value(state: str, values: Iterable[V], word: Callable[[int], str], what: str) -> V:

@@ -13,6 +13,7 @@ from mirage.aio.admin import AsyncAdmin
 from mirage.aio.datasets import AsyncDataset, AsyncDatasets
 from mirage.aio.jobs import AsyncJob, AsyncJobs
 from mirage.aio.models import AsyncModels
+from mirage.aio.studies import AsyncStudies, AsyncStudy
 from mirage.api_key import read_api_key, uses_api_key
 from mirage.auth.v1 import session_pb2
 from mirage.connection import Connection, read_ca_file
@@ -23,6 +24,7 @@ from mirage.job_requests import start_request
 from mirage.records.account import User
 from mirage.records.dataset import DatasetFields
 from mirage.records.generation import Configuration, Validation
+from mirage.study_requests import study_request
 
 
 class AsyncClient:
@@ -62,6 +64,7 @@ class AsyncClient:
         self.datasets = AsyncDatasets(self._connection)
         self.jobs = AsyncJobs(self._connection)
         self.models = AsyncModels(self._connection)
+        self.studies = AsyncStudies(self._connection)
         self.account = AsyncAccount(self._connection)
         self.admin = AsyncAdmin(self._connection)
 
@@ -205,6 +208,89 @@ class AsyncClient:
             )
         )
         return await job.wait(progress) if wait else job
+
+    async def optimize(
+        self,
+        /,
+        dataset: Any,
+        model: str = "ctgan",
+        trials: int | None = None,
+        *,
+        method: str = "",
+        metric: str = "",
+        space: Mapping[str, Any] | None = None,
+        acquisition: str = "",
+        seed: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+        patience: int | None = None,
+        caps: Mapping[str, Any] | None = None,
+        objectives: Sequence[str] = (),
+        target_column: str = "",
+        columns: Sequence[str] = (),
+        holdout_fraction: float | None = None,
+        engine: str = "",
+        name: str = "",
+        dataset_version: int = 0,
+        wait: bool = True,
+        progress: bool | None = None,
+        **parameters: Any,
+    ) -> AsyncStudy:
+        """Searches for the parameters of a model that suit a dataset.
+
+        Args:
+            dataset: a dataset, its id or its name, or a table, which is uploaded first.
+            model: the model to tune, such as `ctgan`.
+            trials: how many to run; None for the platform's default.
+            method: `bayesian` (the default), `random`, `grid` or `hyperband`.
+            metric: `quality_score` (the default), a part of it, or a part's metric such as `privacy.membership_auc`.
+            space: by parameter a range `[low, high]` or `{"choices": [...]}`; one that suits the model if None.
+            acquisition: `EI` (the default), `LCB`, `PI` or `gp_hedge`, for a Bayesian search.
+            seed: governs every random choice; drawn if None, and told in the study.
+            parallel: trials at once; 1 if None.
+            timeout_s: seconds after which it ends with the best so far; None for the platform's limit.
+            patience: ends it when so many trials in a row were no better; None for never.
+            caps: what the best must keep to, by metric: `{"privacy.membership_auc": {"max": 0.55}}`.
+            objectives: several metrics instead of one; the answer is the Pareto set.
+            target_column: the column that a model would predict; as set in the dataset if empty.
+            columns: only these; all of them if empty.
+            holdout_fraction: share of rows kept from training for the judging, 0 to 0.5.
+            engine: what trains; chosen by the model if empty.
+            name: the study's name; made from the dataset's if empty.
+            dataset_version: the version to learn; 0 for the latest.
+            wait: whether to return when it has ended, or as soon as it is accepted.
+            progress: whether to show its trials; None for where somebody is likely to see them.
+            parameters: of every trial, beside the searched ones, such as `epochs=50`.
+
+        Raises:
+            InvalidRequest: if anything in it is wrong; `violations` tell everything at once.
+            StudyFailed: if it ends without a trial that has ended well.
+        """
+        study = await self.studies.start(
+            study_request(
+                await self._dataset_id(dataset, progress),
+                model,
+                trials,
+                method=method,
+                metric=metric,
+                space=space,
+                acquisition=acquisition,
+                seed=seed,
+                parallel=parallel,
+                timeout_s=timeout_s,
+                patience=patience,
+                caps=caps,
+                objectives=objectives,
+                target_column=target_column,
+                columns=columns,
+                holdout_fraction=holdout_fraction,
+                engine=engine,
+                name=name,
+                dataset_version=dataset_version,
+                parameters=parameters,
+            )
+        )
+        return await study.wait(progress) if wait else study
 
     async def validate(
         self, /, dataset: DatasetFields | str, model: str = "ctgan", rows: int | None = None, **request: Any

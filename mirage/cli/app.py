@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mirage import __version__
-from mirage.cli import account, admin, api_keys, datasets, exit_codes, jobs, models
+from mirage.cli import account, admin, api_keys, datasets, exit_codes, jobs, models, studies
 from mirage.cli.output import report
 from mirage.cli.session import CaFile, Url
 from mirage.errors import MirageError
@@ -29,6 +29,8 @@ app.add_typer(api_keys.app, name="api-keys", rich_help_panel="Account")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Generation")
 jobs.add_to(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Generation")
+studies.add_to(app)
+app.add_typer(studies.app, name="studies", rich_help_panel="Generation")
 app.add_typer(models.app, name="models", rich_help_panel="Generation")
 models.add_to(app)
 app.add_typer(admin.app, name="admin", rich_help_panel="Administration")

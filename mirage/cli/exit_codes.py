@@ -16,12 +16,13 @@ INTERRUPTED = 130
 EXPLANATION = """\
 Exit codes: 0 done · 1 failed · 2 wrong command or request · 3 not signed in · 4 no such thing · 5 not allowed ·
 6 not possible in this state · 7 the platform can't be reached or is busy: try again ·
-8 the job, or reading the file, ended badly · 130 interrupted
+8 the job, the study, or reading the file ended badly · 130 interrupted
 """
 
 # The first class that fits decides.
 _CODES: tuple[tuple[type[errors.MirageError], int], ...] = (
     (errors.JobNotSucceeded, ENDED_BADLY),
+    (errors.StudyFailed, ENDED_BADLY),
     (errors.DatasetFailed, ENDED_BADLY),
     (errors.InvalidRequest, USAGE),
     (errors.NotSignedIn, NOT_SIGNED_IN),

@@ -12,6 +12,7 @@ from mirage.plain.calls import Plain, blocking, each, waiting
 from mirage.plain.datasets import Datasets
 from mirage.plain.jobs import Job, Jobs
 from mirage.plain.models import Models
+from mirage.plain.studies import Studies, Study
 
 
 class Account(Plain[AsyncAccount]):
@@ -77,6 +78,7 @@ class Client(Plain[AsyncClient]):
         self.datasets = Datasets(self._core.datasets)
         self.jobs = Jobs(self._core.jobs)
         self.models = Models(self._core.models)
+        self.studies = Studies(self._core.studies)
         self.account = Account(self._core.account)
         self.admin = Admin(self._core.admin)
 
@@ -93,6 +95,7 @@ class Client(Plain[AsyncClient]):
     register = blocking(AsyncClient.register)
     logout = blocking(AsyncClient.logout)
     generate = waiting(AsyncClient.generate, Job)
+    optimize = waiting(AsyncClient.optimize, Study)
     validate = blocking(AsyncClient.validate)
     configuration = blocking(AsyncClient.configuration)
     close = blocking(AsyncClient.close)

@@ -70,7 +70,14 @@ def goes_on(problem: Problem, trials: Sequence[Trial], number: int, epochs: int,
     return rebuild(problem.space, problem.settings, trials).report(number, epochs, scores)
 
 
-QUESTIONS: Mapping[str, Callable[..., Any]] = {"check": check, "ask": ask, "goes_on": goes_on}
+def importances(problem: Problem, trials: Sequence[Trial]) -> dict[str, float]:
+    """How much each searched parameter matters for the first objective, together 1; empty where it can't be told."""
+    from services.optimizer.search.importance import importance  # its libraries take a second
+
+    return dict(importance(problem.space, problem.goal.objectives[0], trials, problem.settings.seed).shares)
+
+
+QUESTIONS: Mapping[str, Callable[..., Any]] = {"check": check, "ask": ask, "goes_on": goes_on, "importances": importances}
 
 
 def answer(question: tuple[str, tuple[Any, ...]]) -> tuple[bool, Any]:
