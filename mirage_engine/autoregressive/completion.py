@@ -45,10 +45,10 @@ def complete(
             tokens += torch.from_numpy(shape.columns[digit.column].starts[:-1]).long()[group]
         if wanted.all():
             values[:, place] = drawn.numpy()
-            context += network.embedding[tokens]
+            context += network.embedding.index_select(0, tokens)
         else:
             values[wanted, place] = drawn.numpy()[wanted]
-            context += network.embedding[tokens] * torch.from_numpy(wanted)[:, None]
+            context += network.embedding.index_select(0, tokens) * torch.from_numpy(wanted)[:, None]
 
 
 def categorical(logits: Tensor, uniforms: Tensor) -> Tensor:
@@ -66,5 +66,5 @@ def _known_context(network: AutoregressiveNetwork, values: NDArray[np.int64]) ->
     if known.any():
         tokens = torch.from_numpy(network.shape.tokens(np.maximum(values, 0)))
         for place in np.flatnonzero(known.any(0)):
-            context += network.embedding[tokens[:, place]] * torch.from_numpy(known[:, place])[:, None]
+            context += network.embedding.index_select(0, tokens[:, place]) * torch.from_numpy(known[:, place])[:, None]
     return context

@@ -1,16 +1,20 @@
 """A fitted autoregressive model: what it draws, fills in and scores, and the file that it is kept in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from mirage_engine import storage
+from mirage_engine.autoregressive.imputation import imputed
 from mirage_engine.autoregressive.network import AutoregressiveNetwork
 from mirage_engine.autoregressive.sampling import Sampler
+from mirage_engine.autoregressive.scoring import log_probabilities
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.autoregressive.shape import TableShape
 from mirage_engine.codec import TableCodec
@@ -83,6 +87,25 @@ class AutoregressiveModel:
     def sample_table(self, rows: int, seed: int = 0, conditions: Conditions | None = None) -> pa.Table:
         """The same as one table."""
         return pa.Table.from_batches(self.sample(rows, seed, conditions), self.schema)
+
+    def impute(self, table: pa.Table, seed: int = 0) -> pa.Table:
+        """A table with the model's columns, in which each missing cell has a drawn value, given all its row has.
+
+        What isn't missing stays as it is, also where it is nothing the model knows; so do other columns. A column of
+        which the model has seen no value keeps its gaps. Raises TableRefused naming each column that isn't there or is
+        of another type.
+        """
+        parts = list(imputed(self._network, self.codec, table, seed))
+        return pa.concat_tables(parts, promote_options="permissive") if parts else table
+
+    def log_probability(self, table: pa.Table, given: Sequence[str] = ()) -> NDArray[np.float64]:
+        """Natural logarithm of the probability of each row; shape (rows,).
+
+        Columns of the model that the table lacks are left open, those of `given` are taken as known. Numbers count by
+        their cell, spread evenly over its values: whole numbers have a probability, real ones a density. A value that
+        the source couldn't have held gives minus infinity. Raises TableRefused naming what isn't there.
+        """
+        return log_probabilities(self._network, self.codec, table, given)
 
     def save(self, path: Path | str, key: bytes | None = None) -> None:
         """Writes the model into a file; with a `key`, signed by it."""

@@ -35,6 +35,7 @@ class AutoregressiveNetwork(nn.Module):
     def __init__(self, shape: TableShape, width: int, inner_width: int, seed: int) -> None:
         super().__init__()
         self.shape = shape
+        self.precision = fastest_precision()
         digits = len(shape.digits)
         generator = torch.Generator().manual_seed(seed)
 
@@ -42,7 +43,7 @@ class AutoregressiveNetwork(nn.Module):
             return nn.Parameter(torch.randn(*size, generator=generator) * deviation)
 
         self.embedding = normal(int(shape.token_starts[-1]), width, deviation=len(shape.columns) ** -0.5)
-        self.context_bias = nn.Parameter(torch.zeros(digits, 1, width))
+        self.context_bias = nn.Parameter(torch.zeros(digits, width))
         self.inner = normal(digits, width, inner_width, deviation=(2 / width) ** 0.5)
         self.inner_bias = nn.Parameter(torch.zeros(digits, 1, inner_width))
         self.output = normal(int(shape.value_starts[-1]), inner_width, deviation=0.1 * inner_width**-0.5)
@@ -73,43 +74,60 @@ class AutoregressiveNetwork(nn.Module):
         """
         start, end = self.shape.value_starts[digit : digit + 2]
         bias = self.output_bias[digit] if bias is None else bias
-        return torch.addmm(bias if group is None else bias[group], hidden, self.output[start:end].T)
+        products = hidden @ self.output[start:end].to(hidden.dtype).T
+        return products.float() + (bias if group is None else bias[group])
 
     def inner_layer(self, digit: int, context: Tensor) -> Tensor:
         """One digit's hidden layer, from the sum of the embeddings before it; shapes (rows, width), (rows, inner)."""
-        return F.relu(
-            torch.addmm(self.inner_bias[digit], F.relu(context + self.context_bias[digit]), self.inner[digit])
-        )
+        first = (context + self.context_bias[digit]).to(self.precision).relu_()
+        inner, bias = self.inner[digit].to(self.precision), self.inner_bias[digit].to(self.precision)
+        return torch.addmm(bias, first, inner).relu_()
 
     def losses(self, tokens: Tensor, values: Tensor, ranks: Tensor, dropout: "Dropout | None" = None) -> Tensor:
         """Negative log-likelihood of every digit given those of lower rank in its row, in nats; (digits, rows).
 
         `tokens`, `values` and `ranks` are of shape (rows, digits).
         """
-        before = (ranks[:, :, None] > ranks[:, None, :]).to(self.embedding.dtype)
-        context = torch.bmm(before, F.embedding(tokens, self.embedding)).transpose(0, 1) + self.context_bias
-        first = F.relu(context)
-        hidden = F.relu(torch.baddbmm(self.inner_bias, first if dropout is None else dropout(first), self.inner))
+        before = (ranks[:, :, None] > ranks[:, None, :]).to(self.precision)
+        embedded = F.embedding(tokens, self.embedding).to(self.precision)
+        first = F.relu(torch.bmm(before, embedded) + self.context_bias.to(self.precision))
+        if dropout is not None:
+            first = dropout(first)
+        inner, inner_bias = self.inner.to(self.precision), self.inner_bias.to(self.precision)
+        hidden = F.relu(torch.baddbmm(inner_bias, first.transpose(0, 1).contiguous(), inner))
         if dropout is not None:
             hidden = dropout(hidden)
         losses = []
-        for place, digit in enumerate(self.shape.digits):
+        for place, (digit, inputs) in enumerate(zip(self.shape.digits, hidden.unbind(0), strict=True)):
             group = values[:, place - 1] if digit.fine else None
-            logits = self.logits(place, hidden[place], group)
-            losses.append(F.cross_entropy(logits, values[:, place], reduction="none"))
+            losses.append(F.cross_entropy(self.logits(place, inputs, group), values[:, place], reduction="none"))
         return torch.stack(losses)
 
 
-class Dropout:
-    """Dropout whose chance comes from a generator of its own, so that a step can be done again exactly."""
+def fastest_precision() -> torch.dtype:
+    """What matrices are multiplied in: bfloat16 where the processor has instructions for it, several times as fast.
 
-    def __init__(self, share: float, generator: torch.Generator) -> None:
-        self._share = share
+    Weights, biases, probabilities and losses stay in single precision.
+    """
+    asked = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)  # noqa: SLF001 the only way to ask
+    return torch.bfloat16 if any(supported() for supported in asked) else torch.float32
+
+
+class Dropout:
+    """Dropout whose chance comes from a generator of its own, so that a step can be done again exactly.
+
+    A byte of chance decides on each value, so shares are multiples of 1/256: this is several times as fast as a draw in
+    full precision, which took a quarter of a step.
+    """
+
+    def __init__(self, share: float, generator: np.random.Generator) -> None:
+        self._dropped = round(share * 256)
         self._generator = generator
 
     def __call__(self, values: Tensor) -> Tensor:
         """Zeroes a share of the values and scales the others up for it."""
-        if self._share == 0:
+        if self._dropped == 0:
             return values
-        kept = torch.empty_like(values).bernoulli_(1 - self._share, generator=self._generator)
-        return values * kept.mul_(1 / (1 - self._share))
+        chance = np.frombuffer(self._generator.bytes(values.numel()), np.uint8)
+        kept = torch.from_numpy(chance >= self._dropped).view(values.shape).to(values.dtype)
+        return values * kept.mul_(256 / (256 - self._dropped))

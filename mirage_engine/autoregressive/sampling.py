@@ -22,7 +22,7 @@ from mirage_engine.conditions import Resolved
 from mirage_engine.progress import Listener, Sampled
 from mirage_engine.randomness import single_uniforms, words
 
-BLOCK_ROWS = 2_048
+BLOCK_ROWS = 1_024
 """Part of what makes a seed's rows: another number may give rows that differ in their last bits."""
 _BLOCKS_UNDER_WAY = 4  # for each thread
 

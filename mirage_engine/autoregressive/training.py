@@ -20,7 +20,7 @@ from mirage_engine.autoregressive.rows import Rows
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.errors import TrainingDiverged
 from mirage_engine.progress import Epoch, Listener, Step
-from mirage_engine.randomness import generator_for, key_of
+from mirage_engine.randomness import generator_for
 
 WARM_UP_STEPS = 50
 LEAST_PATIENT_STEPS = 200
@@ -132,7 +132,7 @@ class Trainer:
     def _step(self, tokens: Tensor, values: Tensor) -> float:
         state, settings = self.state, self._settings
         stream = f"step {state.step} of epoch {state.epoch}"
-        chance = torch.Generator().manual_seed(key_of(self._seed, stream) % 2**63)
+        chance = generator_for(self._seed, f"dropout, {stream}")
         ranks = random_ranks(
             self.network.shape, len(tokens), settings.home_order_share, generator_for(self._seed, f"orders, {stream}")
         )
