@@ -6,6 +6,7 @@ import pytest
 from services.generation.engines.protocol import Cancelled
 from services.generation.quality.parts import Measured, never
 from services.generation.quality.privacy import measure
+from services.generation.quality.privacy.measures import beyond_chance
 from services.generation.quality.report import Metric
 from services.generation.quality.tables import Column, Kind, Table
 from tests.generation.quality.people import blurred, compared, people, shuffled, together
@@ -165,6 +166,23 @@ def test_called_off() -> None:
     """What is called off stops."""
     with pytest.raises(Cancelled):
         measure(compared(TRAINING, HOLDOUT, UNSEEN), lambda: True)
+
+
+def test_only_what_is_beyond_chance_counts() -> None:
+    """Of an excess within the noise nothing counts, of one far above it nearly all."""
+    by_chance = np.array([-0.1, 0.1] * 50)
+    assert beyond_chance(np.array([-0.5, 0.0, 0.1, 0.2, 1.0]), by_chance) == pytest.approx([0, 0, 0, 0.15, 0.99])
+    assert beyond_chance(0.3, np.zeros(10)) == pytest.approx(0.3)
+
+
+def test_few_different_rows_are_no_leak() -> None:
+    """A generator that makes the same few rows again and again, copies of nobody's, isn't blamed for its noise."""
+    few = measure(compared(TRAINING, HOLDOUT, UNSEEN.take(np.arange(3_000) % 12), sensitive=SENSITIVE), never)
+    figure = metrics(few)["closer_to_training"].figure
+    assert figure.low is not None
+    assert figure.high is not None
+    assert figure.high - figure.low > 0.2
+    assert (metrics(few)["closer_to_training"].score or 0) > 0.8
 
 
 ODD_TABLES = {

@@ -26,7 +26,7 @@ class _Unpredictable(Exception):
 def measure(comparison: Comparison, called_off: CalledOff) -> Measured:
     """Trains gradient boosting on synthetic rows and on as many real ones, and tests both on rows never trained on.
 
-    "Train on synthetic, test on real" (Esteban, Hyland & Rätsch 2017, section 4.2), read against "train on real, test
+    "Train on synthetic, test on real" (Esteban, Hyland & Rätsch 2017), read against "train on real, test
     on real". The score is the mean share of the real model's skill that the synthetic model keeps. The detector's AUC
     only informs: a trifle gives a table away that no user of it minds.
     """

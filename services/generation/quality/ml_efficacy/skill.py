@@ -33,8 +33,9 @@ class Trial:
     def reading(self) -> Reading:
         """The metric, with the skill kept as its score: (synthetic - blind) / (real - blind), from 0 to 1.
 
-        A skill score in the sense of Murphy 1988 ("Skill scores based on the mean square error", section 2), here as a
-        share of the real model's. No score where the real model itself has none.
+        A skill score in the sense of Murphy 1988 ("Skill scores based on the mean square error and their relationships
+        to the correlation coefficient"), here as a share of the real model's. No score where the real model itself has
+        none.
         """
         sign = 1 if self.higher_is_better else -1
         skill = sign * (self.real - self.blind)

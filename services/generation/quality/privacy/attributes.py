@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.quality.parts import RESAMPLES, CalledOff, Floats
-from services.generation.quality.privacy.measures import Measure, interval, measure
+from services.generation.quality.privacy.measures import Measure, beyond_chance, interval, measure
 from services.generation.quality.privacy.nearest import nearest
 from services.generation.quality.privacy.space import Space, ranks
 from services.generation.quality.report import Detail
@@ -45,23 +45,27 @@ def attributes(
     known = [guesses for guesses in everything if guesses is not None]
     if not known:
         return []
-    risks, replicates, by_chance = [], [], []
+    risks, replicates, counted, counted_replicates, ideal = [], [], [], [], []
     for guesses in known:
         of_members, of_others = float(guesses.members.mean()), float(guesses.others.mean())
         pooled = float(np.concatenate([guesses.members, guesses.others]).mean())
         people = len(guesses.members), len(guesses.others)
-        risks.append(float(_risk(of_members, of_others)))
-        replicates.append(_risk(shares(of_members, people[0], generator), shares(of_others, people[1], generator)))
-        by_chance.append(_risk(shares(pooled, people[0], generator), shares(pooled, people[1], generator)))
-    worst, worst_replicates = max(risks), np.max(replicates, axis=0)
+        risk = _risk(of_members, of_others)
+        drawn = _risk(shares(of_members, people[0], generator), shares(of_others, people[1], generator))
+        by_chance = _risk(shares(pooled, people[0], generator), shares(pooled, people[1], generator))
+        risks.append(max(0.0, float(risk)))
+        replicates.append(np.maximum(drawn, 0.0))
+        counted.append(float(beyond_chance(risk, by_chance)))
+        counted_replicates.append(beyond_chance(drawn, by_chance))
+        ideal.append(beyond_chance(by_chance, by_chance))
     return [
         measure(
             "attribute_inference",
             "How much more often an attacker who knows everything else of somebody guesses a sensitive column right by "
             "the synthetic rows if that person was trained on than if not, as a share of what could go wrong; the "
             "highest of the columns.",
-            interval(worst, worst_replicates, 0.0),
-            (1 - worst, 1 - worst_replicates, 1 - np.max(by_chance, axis=0)),
+            interval(max(risks), np.max(replicates, axis=0), 0.0),
+            (1 - max(counted), 1 - np.max(counted_replicates, axis=0), 1 - np.max(ideal, axis=0)),
             details=tuple(
                 Detail(columns=(guesses.column,), figure=interval(risk, draws_of, 0.0))
                 for guesses, risk, draws_of in zip(known, risks, replicates, strict=True)
@@ -87,7 +91,7 @@ def _success(known: list[_Guesses]) -> Measure:
 
 def _risk(members: float | Floats, others: float | Floats) -> Floats:
     room = np.maximum(1 - np.asarray(others), 1 / RESAMPLES)
-    risk: Floats = np.clip((np.asarray(members) - others) / room, 0.0, 1.0)
+    risk: Floats = (np.asarray(members) - others) / room
     return risk
 
 

@@ -45,9 +45,12 @@ def _unique(made: Keys, holdout: Keys | None, generator: np.random.Generator) ->
     ceiling = scores = None
     if holdout is not None:
         ceiling = float((holdout == 1).mean())
-        unseen = shares(ceiling, len(holdout), generator)
-        ideal = of_copies(shares(ceiling, len(made), generator), shares(ceiling, len(holdout), generator))
-        scores = float(of_copies(value, ceiling)), of_copies(replicates, unseen), ideal
+        either = float((np.concatenate([made, holdout]) == 1).mean())
+        scores = of_copies(
+            value - ceiling,
+            replicates - shares(ceiling, len(holdout), generator),
+            shares(either, len(made), generator) - shares(either, len(holdout), generator),
+        )
     return measure(
         "unique_copies",
         "The share of synthetic rows that equal a row of the training table which is the only one of its kind, and so "

@@ -54,16 +54,35 @@ def interval(value: float, replicates: Floats, ceiling: float | None = None) -> 
     return Figure(value=value, low=min(low, value), high=max(high, value), ceiling=ceiling)
 
 
-def unlike_chance(rate: float | Floats) -> Floats:
-    """The score of a rate that is 0.5 by chance and 1 where everybody is recognised: 1 less the attacker's advantage.
+def beyond_chance(excess: float | Floats, by_chance: Floats) -> Floats:
+    """What of an excess counts: x - s² / x where that is positive, with s the spread that chance gives it.
 
-    The advantage is 2 × rate - 1, as in Yeom et al. 2018 ("Privacy risk in machine learning", definition 4).
+    Small holdouts and few different rows make figures noisy, and the worst of several noisy figures is always bad. This
+    takes off what noise adds, and of a clear excess next to nothing (the positive-part estimator of James & Stein 1961,
+    "Estimation with quadratic loss").
     """
-    score: Floats = np.clip(2 - 2 * np.asarray(rate), 0.0, 1.0)
-    return score
+    spread = float(np.std(by_chance))
+    some = np.maximum(np.asarray(excess, dtype=np.float64), 0.0)
+    counted: Floats = np.where(some > spread, some - spread**2 / np.where(some > 0, some, 1.0), 0.0)
+    return counted
 
 
-def of_copies(copied: float | Floats, by_chance: float | Floats) -> Floats:
-    """The score of a share of rows that are somebody's: 0 where it is a tenth above what chance makes."""
-    score: Floats = np.clip(1 - _STEEPNESS * (np.asarray(copied) - by_chance), 0.0, 1.0)
-    return score
+def of_advantage(rate: float, replicates: Floats, by_chance: Floats) -> tuple[float, Floats, Floats]:
+    """The score, its replicates and its ideal of a rate that is 0.5 by chance and 1 where everybody is recognised.
+
+    1 less the attacker's advantage, 2 × rate - 1 as in Yeom et al. 2018 ("Privacy risk in machine learning", definition
+    4), as far as it is beyond chance.
+    """
+    value, drawn, ideal = (1 - 2 * beyond_chance(each - 0.5, by_chance) for each in (rate, replicates, by_chance))
+    return float(value), drawn, ideal
+
+
+def of_copies(excess: float, replicates: Floats, by_chance: Floats) -> tuple[float, Floats, Floats]:
+    """The score, its replicates and its ideal of an excess of rows that are somebody's above those that chance makes.
+
+    0 where a tenth of the rows are, as far as it is beyond chance.
+    """
+    value, drawn, ideal = (
+        np.maximum(1 - _STEEPNESS * beyond_chance(each, by_chance), 0.0) for each in (excess, replicates, by_chance)
+    )
+    return float(value), drawn, ideal

@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.generation.quality.parts import RESAMPLES, CalledOff, Floats
-from services.generation.quality.privacy.measures import Measure, interval, measure, unlike_chance
+from services.generation.quality.privacy.measures import Measure, interval, measure, of_advantage
 from services.generation.quality.privacy.nearest import nearest
 from services.generation.quality.privacy.space import Points
 from services.generation.quality.ranking import area, areas
@@ -17,11 +17,11 @@ _PURPOSE = 33
 def membership(training: Points, holdout: Points, synthetic: Points, seed: int, called_off: CalledOff) -> list[Measure]:
     """How well an attacker tells rows trained on from as many that weren't, by two attacks on the synthetic rows.
 
-    One takes who is nearest to a synthetic row for trained on (Chen et al. 2020, "GAN-Leaks", section 4.1). The other
-    sets the density of synthetic rows about somebody against that of real rows about them, both by the nearest
-    (after van Breugel et al. 2023, "Membership inference attacks against synthetic data through overfitting detection",
-    section 4), so that people who are like many others aren't taken for trained on. The attacker knows half of the rows
-    never seen.
+    One takes who is nearest to a synthetic row for trained on (Chen, Yu, Zhang & Fritz 2020, "GAN-Leaks", the full
+    black-box attack). The other sets the density of synthetic rows about somebody against that of real rows about them,
+    both by the nearest (after van Breugel, Sun, Qian & van der Schaar 2023, "Membership inference attacks against
+    synthetic data through overfitting detection"), so that people who are like many others aren't taken for trained on;
+    the attacker knows half of the rows never seen.
     """
     generator = draws(seed, _PURPOSE)
     members, others = (nearest(points, synthetic, called_off).first for points in (training, holdout))
@@ -72,5 +72,5 @@ def _attack(name: str, description: str, suspicions: tuple[Floats, Floats], gene
         name,
         description,
         interval(value, replicates, 0.5),
-        (float(unlike_chance(value)), unlike_chance(replicates), unlike_chance(by_chance)),
+        of_advantage(value, replicates, by_chance),
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.generation.quality.parts import RESAMPLES, CalledOff, Floats
-from services.generation.quality.privacy.measures import Measure, interval, measure, of_copies, unlike_chance
+from services.generation.quality.privacy.measures import Measure, interval, measure, of_advantage, of_copies
 from services.generation.quality.privacy.nearest import Nearest, nearest
 from services.generation.quality.privacy.space import Points
 from services.generation.quality.report import Distances
@@ -50,7 +50,7 @@ def closer_to_training(
         "The share of synthetic rows that are nearer to a row of the training table than to one of as many real rows "
         "which the generator never saw: 0.5 if it has learned nothing of anybody in particular.",
         interval(value, replicates, 0.5),
-        (float(unlike_chance(value)), unlike_chance(replicates), unlike_chance(by_chance)),
+        of_advantage(value, replicates, by_chance),
     )
 
 
@@ -132,13 +132,12 @@ def _near(made: Floats, unseen: Floats, generator: np.random.Generator) -> Measu
     by_chance = (drawn_unseen <= limits).mean(axis=1)
     replicates = (drawn_made <= limits).mean(axis=1)
     value, ceiling = float((made <= limit).mean()), float((unseen <= limit).mean())
-    ideal = of_copies((again <= limits).mean(axis=1), by_chance)
     return measure(
         "near_copies",
         "The share of synthetic rows that are nearer to one row of the training table, compared to the next nearest, "
         "than 99 % of real rows which the generator never saw are; the ceiling is that of those.",
         interval(value, replicates, ceiling),
-        (float(of_copies(value, ceiling)), of_copies(replicates, by_chance), ideal),
+        of_copies(value - ceiling, replicates - by_chance, (again <= limits).mean(axis=1) - by_chance),
     )
 
 
