@@ -10,10 +10,11 @@ import numpy as np
 
 from services.generation.quality.tables import Codes, Kind, Numbers, Table
 
-# Bins of a number or date: tenths of its training rows, as many as SDMetrics takes for ContingencySimilarity.
-NUMBER_BINS = 10
-# Categories that keep a bin of their own, the most frequent; the others share one.
-CATEGORY_BINS = 10
+# Bins of a column at most, without those for what is missing and for rare categories.
+MOST_BINS = 10
+LEAST_BINS = 2
+# Rows that a combination of bins should have on average: with fewer, what is counted is noise above all.
+ROWS_A_CELL = 20
 
 
 @dataclass(frozen=True)
@@ -37,33 +38,38 @@ class Bins:
         return np.where(values < 0, missing, places[values]).astype(np.int32)
 
 
-def bins_of(training: Table) -> tuple[Bins, ...]:
-    """The bins of every column."""
+def bins_for(rows: int, columns: int) -> int:
+    """How many bins a column has where so many columns are counted together in so many rows."""
+    return max(LEAST_BINS, min(MOST_BINS, int((rows / ROWS_A_CELL) ** (1 / columns) + 1e-9)))
+
+
+def bins_of(training: Table, count: int = MOST_BINS) -> tuple[Bins, ...]:
+    """The bins of every column: so many of a number, with as many rows each, and so many categories."""
     return tuple(
-        _category_bins(cast(Codes, values), len(column.labels))
+        _category_bins(cast(Codes, values), len(column.labels), count)
         if column.kind is Kind.CATEGORY
-        else _number_bins(cast(Numbers, values))
+        else _number_bins(cast(Numbers, values), count)
         for column, values in zip(training.columns, training.values, strict=True)
     )
 
 
-def _number_bins(values: Numbers) -> Bins:
+def _number_bins(values: Numbers, count: int) -> Bins:
     present = values[~np.isnan(values)]
     distinct = np.unique(present)
-    if len(distinct) <= NUMBER_BINS:
+    if len(distinct) <= count:
         edges = distinct[1:]
     else:
-        inner = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
+        inner = np.linspace(0, 1, count + 1)[1:-1]
         edges = np.unique(np.quantile(present, inner, method="higher"))
         edges = edges[edges > distinct[0]]
     return Bins(cells=len(edges) + 2, edges=edges)
 
 
-def _category_bins(codes: Codes, labels: int) -> Bins:
+def _category_bins(codes: Codes, labels: int, count: int) -> Bins:
     counts = np.bincount(codes[codes >= 0], minlength=labels)
     order = np.argsort(-counts, kind="stable")
     seen = int(np.count_nonzero(counts))
-    own = order[: min(seen, CATEGORY_BINS)]
+    own = order[: min(seen, count)]
     # One more place at the end, for the code -1 to point at; it is never used.
     places = np.full(labels + 1, len(own), dtype=np.int32)
     places[own] = np.arange(len(own), dtype=np.int32)

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from services.generation.quality.bins import bins_of
+from services.generation.quality.bins import bins_for, bins_of
 from services.generation.quality.correlations import (
     Ranked,
     correlation_similarity,
@@ -18,7 +18,7 @@ from services.generation.quality.correlations import (
     values_of,
 )
 from services.generation.quality.distances import total_variation_complement
-from services.generation.quality.groups import Judging, judging, most_frequent
+from services.generation.quality.groups import Judging, judging, most_frequent, unrelated
 from services.generation.quality.parts import CalledOff, Measured, check, compose, unmeasured
 from services.generation.quality.report import PartName
 from services.generation.quality.scores import Similarity, metric_of, of_counts
@@ -40,9 +40,9 @@ _DESCRIPTIONS = {
     "correlation_similarity": "How alike Pearson's correlations of two numbers are: 1 less half their difference.",
     "rank_correlation_similarity": "How alike Spearman's (of ranks) are: 1 less half their difference.",
     "contingency_similarity": "How alike the shares of two categories' combinations are: 1 less the total variation.",
-    "mixed_similarity": "The same for a number, in tenths of the real rows, and a category.",
-    "two_way_marginals": "The same for any two columns, in at most 10 bins each.",
-    "three_way_marginals": "The same for any three columns, in at most 10 bins each.",
+    "mixed_similarity": "The same for a number and a category, in bins.",
+    "two_way_marginals": "The same for any two columns, in bins.",
+    "three_way_marginals": "The same for any three columns, in bins.",
 }
 
 
@@ -50,10 +50,10 @@ def measure(comparison: Comparison, called_off: CalledOff) -> Measured:
     """The part, from pairs and triples of columns that aren't constant in the real table. Raises Cancelled."""
     if not len(comparison.training) or not len(comparison.synthetic):
         return unmeasured(NAME, "A table without rows can't be judged.")
-    work = _Work(judging(comparison))
+    draws = np.random.default_rng([comparison.seed, 3])
+    work = _Work(judging(comparison), draws)
     if len(work.varying) < 2:
         return unmeasured(NAME, "It takes two columns that aren't constant in the real table.")
-    draws = np.random.default_rng([comparison.seed, 3])
     numbers = [place for place in work.varying if work.kinds[place] is not Kind.CATEGORY]
     categories = [place for place in work.varying if work.kinds[place] is Kind.CATEGORY]
     of_numbers = math.comb(len(numbers), 2)
@@ -101,12 +101,17 @@ def _notes(columns: int, most_of_kind: int) -> list[str]:
 class _Work:
     """The samples, with what several pairs take of a column made once."""
 
-    def __init__(self, rows: Judging) -> None:
+    def __init__(self, rows: Judging, draws: np.random.Generator) -> None:
         self._rows = rows
-        self._samples = [sample for sample in (rows.training, rows.synthetic, rows.holdout) if sample is not None]
+        size = len(rows.synthetic.table) // rows.synthetic.groups
+        self._unrelated = [
+            unrelated(sample.table, rows.synthetic.groups, size, draws) for sample in (rows.training, rows.synthetic)
+        ]
+        there = [sample for sample in (rows.training, rows.synthetic, rows.holdout) if sample is not None]
+        self._samples = [*there, *self._unrelated]
         self._columns = rows.training.table.columns
-        self._bins = bins_of(rows.training.table)
-        self._codes: dict[int, list[Codes]] = {}
+        self._bins = {count: bins_of(rows.training.table, bins_for(size, count)) for count in (2, 3)}
+        self._codes: dict[tuple[int, int], list[Codes]] = {}
         self._ranked: dict[int, list[Ranked]] = {}
         self.kinds = [column.kind for column in self._columns]
         training = rows.training.table.values
@@ -115,12 +120,12 @@ class _Work:
     def pearson(self, pair: Columns) -> Similarity | None:
         """For two numbers."""
         first, second = (self._ranked_column(place) for place in pair)
-        return correlation_similarity(self._rows, self._names(pair), first, second, values_of)
+        return correlation_similarity(self._rows, self._unrelated, self._names(pair), first, second, values_of)
 
     def spearman(self, pair: Columns) -> Similarity | None:
         """For two numbers."""
         first, second = (self._ranked_column(place) for place in pair)
-        return correlation_similarity(self._rows, self._names(pair), first, second, ranks_of)
+        return correlation_similarity(self._rows, self._unrelated, self._names(pair), first, second, ranks_of)
 
     def contingency(self, pair: Columns) -> Similarity:
         """For two categories, each of which counts, as does what is missing."""
@@ -136,9 +141,9 @@ class _Work:
 
     def marginal(self, columns: Columns) -> Similarity:
         """For any columns, in bins, of which one is for what is missing."""
-        return self._counted(
-            columns, [self._binned(place) for place in columns], [self._bins[place].cells for place in columns]
-        )
+        bins = self._bins[len(columns)]
+        codes = [self._binned(place, len(columns)) for place in columns]
+        return self._counted(columns, codes, [bins[place].cells for place in columns])
 
     def _counted(self, columns: Columns, codes: Sequence[Sequence[Codes]], cells: Sequence[int]) -> Similarity:
         joint, count = _joint(codes, cells)
@@ -146,19 +151,23 @@ class _Work:
         return of_counts(
             self._rows,
             self._names(columns),
-            joint,
+            joint[:-2],
             count + 1,
             total_variation_complement,
-            most_frequent(joint, count + 1),
+            most_frequent(joint[:-2], count + 1),
+            tuple(zip(self._unrelated, joint[-2:], strict=True)),
         )
 
     def _names(self, columns: Columns) -> tuple[str, ...]:
         return tuple(self._columns[place].name for place in columns)
 
-    def _binned(self, place: int) -> list[Codes]:
-        if place not in self._codes:
-            self._codes[place] = [self._bins[place].codes(sample.table.values[place]) for sample in self._samples]
-        return self._codes[place]
+    def _binned(self, place: int, together: int) -> list[Codes]:
+        """A column's bins in each sample, where so many columns are counted together."""
+        key = place, together
+        if key not in self._codes:
+            bins = self._bins[together][place]
+            self._codes[key] = [bins.codes(sample.table.values[place]) for sample in self._samples]
+        return self._codes[key]
 
     def _ranked_column(self, place: int) -> list[Ranked]:
         if place not in self._ranked:

@@ -53,6 +53,7 @@ def scale_of(values: Numbers) -> tuple[float, float]:
 
 def correlation_similarity(
     rows: Judging,
+    unrelated: Sequence[Sample],
     columns: tuple[str, ...],
     first: Sequence[Ranked],
     second: Sequence[Ranked],
@@ -60,11 +61,11 @@ def correlation_similarity(
 ) -> Similarity | None:
     """How alike a correlation is; None if it is undefined in the training rows, where one of the two is constant.
 
-    `first` and `second` are the columns in the training, the synthetic and, if there is one, the holdout sample. Where
-    the correlation is undefined in a group it counts as 0: the columns don't hang together there. `terms` are what is
-    correlated.
+    `first` and `second` are the columns in the training and the synthetic sample, in that of the holdout if there is
+    one, and in the two samples whose columns are `unrelated`. Where the correlation is undefined in a group it counts
+    as 0: the columns don't hang together there. `terms` are what is correlated.
     """
-    samples = [rows.training, rows.synthetic, *([rows.holdout] if rows.holdout else [])]
+    samples = [rows.training, rows.synthetic, *([rows.holdout] if rows.holdout else []), *unrelated]
     moments = [_moments(sample, x, y, terms) for sample, x, y in zip(samples, first, second, strict=True)]
     real = _correlation(samples[0].sums(moments[0]))
     if np.isnan(real[0]):
@@ -79,6 +80,7 @@ def correlation_similarity(
         float(found[0].mean()),
         (1 - np.abs(drawn[0] - drawn[1]) / 2).mean(axis=0),
         float(found[1].mean()) if rows.holdout else None,
+        (float(found[-2].mean()), float(found[-1].mean())),
     )
 
 

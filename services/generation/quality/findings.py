@@ -7,9 +7,10 @@ from services.generation.quality.report import Figure, Finding, Part, PartName
 
 Verdict = Literal["good", "fair", "poor", "unknown"]
 
-# Shares of the ceiling, or of 1 where there is none, from which a score is good or fair.
-_GOOD = 0.95
-_FAIR = 0.85
+# Shares of the ceiling, or of 1 where there is none, from which a score is good and fair.
+_GOOD, _FAIR = 0.95, 0.85
+# The score of how columns hang together begins with 0 where nothing does, and has farther to go.
+_GOOD_TOGETHER, _FAIR_TOGETHER = 0.9, 0.6
 # A column, pair or triple is named if it falls short of its ceiling by more.
 _SHORTFALL = 0.1
 _NAMED = 3
@@ -35,8 +36,8 @@ _WORDS: dict[PartName, dict[str, str]] = {
     },
     PartName.CORRELATION_PRESERVATION: {
         "good": "Columns hang together as they do in the real table.",
-        "fair": "Columns hang together much as they do in the real table, but not in all pairs.",
-        "poor": "How columns hang together is largely lost: conclusions from several columns at once will be wrong.",
+        "fair": "Columns hang together much as they do in the real table, with differences that can be seen.",
+        "poor": "Columns go together otherwise than in the real table: what several say at once may be wrong.",
     },
     PartName.ML_EFFICACY: {
         "good": "Models learn from synthetic rows about as well as from real ones.",
@@ -53,7 +54,7 @@ _WORDS: dict[PartName, dict[str, str]] = {
 
 def findings(score: Figure | None, parts: Sequence[Part]) -> tuple[Finding, ...]:
     """What was found: of privacy first if that is poor, then altogether, then of each part."""
-    verdicts = {part.name: _verdict(part.score) for part in parts}
+    verdicts = {part.name: _verdict(part.score, part.name) for part in parts}
     by_part = [_of_part(part, verdicts[part.name]) for part in parts]
     overall = _verdict(score)
     if verdicts.get(PartName.PRIVACY) == "poor":
@@ -63,11 +64,12 @@ def findings(score: Figure | None, parts: Sequence[Part]) -> tuple[Finding, ...]
     return (*alarm, *altogether, *(finding for finding in by_part if finding not in alarm))
 
 
-def _verdict(score: Figure | None) -> Verdict:
+def _verdict(score: Figure | None, of: PartName | None = None) -> Verdict:
     if score is None:
         return "unknown"
     share = score.value / (score.ceiling or 1.0)
-    return "good" if share >= _GOOD else "fair" if share >= _FAIR else "poor"
+    good, fair = (_GOOD_TOGETHER, _FAIR_TOGETHER) if of is PartName.CORRELATION_PRESERVATION else (_GOOD, _FAIR)
+    return "good" if share >= good else "fair" if share >= fair else "poor"
 
 
 def _altogether(score: Figure | None, verdict: Verdict, verdicts: dict[PartName, Verdict]) -> Finding:

@@ -118,6 +118,13 @@ def sample(table: Table, groups: int, rows: int, draws: np.random.Generator) -> 
     )
 
 
+def unrelated(table: Table, groups: int, rows: int, draws: np.random.Generator) -> Sample:
+    """Groups of rows in which every column is drawn for itself: what has nothing to do with one another looks so."""
+    count = len(table)
+    table = Table(table.columns, tuple(values[draws.integers(0, count, groups * rows)] for values in table.values))
+    return Sample(table, groups, 1, np.repeat(np.arange(groups), rows), np.ones((groups, RESAMPLES, 1)))
+
+
 def most_frequent(codes: Sequence[Codes], cells: int, most: int = MOST_CELLS) -> tuple[list[Codes], int]:
     """Codes 0 … cells - 1 of several samples, with the rarest told as one if there are more than so many.
 

@@ -33,10 +33,11 @@ def test_poor_privacy_comes_first() -> None:
 def test_verdicts_are_relative_to_the_ceiling() -> None:
     """The same score is good where real rows reach little more, and poor where they reach much more."""
     verdicts = [
-        findings(None, [part(PartName.CORRELATION_PRESERVATION, 0.8, ceiling)])[1].verdict
+        findings(None, [part(name, 0.8, ceiling)])[1].verdict
+        for name in (PartName.STATISTICAL_SIMILARITY, PartName.CORRELATION_PRESERVATION)
         for ceiling in (0.82, 0.9, 0.99, None)
     ]
-    assert verdicts == ["good", "fair", "poor", "poor"]
+    assert verdicts == ["good", "fair", "poor", "poor", "good", "fair", "fair", "fair"]
 
 
 def test_unmeasured() -> None:

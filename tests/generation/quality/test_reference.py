@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.generation.quality import correlation_preservation, statistical_similarity
-from services.generation.quality.bins import bins_of
+from services.generation.quality.bins import bins_for, bins_of
 from services.generation.quality.correlation_preservation import combinations, products
 from services.generation.quality.groups import Sample, grouping, judging
 from services.generation.quality.parts import never
@@ -31,7 +31,7 @@ def total_variation(first: Sequence[object], second: Sequence[object]) -> float:
 def binned(sample: Sample, training: Sample, columns: Sequence[str], rows: slice) -> list[tuple[int, ...]]:
     """Each row's bins."""
     names = [column.name for column in training.table.columns]
-    bins = bins_of(training.table)
+    bins = bins_of(training.table, bins_for(130, len(columns)))
     places = [names.index(column) for column in columns]
     return list(zip(*(bins[place].codes(sample.table.values[place])[rows].tolist() for place in places), strict=True))
 
@@ -78,6 +78,15 @@ def test_bins_come_from_the_training_rows_alone() -> None:
     assert bins[2].codes(np.array([-1e9, 1e9, np.nan])).tolist() == [0, 9, 10]
     # A category that no training row has shares a bin with the rare ones.
     assert bins[5].codes(np.array([3, -1], dtype=np.int32)).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [(10, 2, 2), (79, 2, 2), (180, 2, 3), (2_000, 2, 10), (50_000, 2, 10), (180, 3, 2), (540, 3, 3), (20_000, 3, 10)],
+)
+def test_number_of_bins(rows: int, columns: int, expected: int) -> None:
+    """So many bins that a combination has twenty rows on average; two at least, ten at most."""
+    assert bins_for(rows, columns) == expected
 
 
 def test_drawn_combinations() -> None:
