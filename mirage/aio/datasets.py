@@ -181,14 +181,14 @@ class AsyncDataset(DatasetFields):
         return self
 
     async def delete(self, cascade: bool = False) -> dict[str, int]:
-        """Deletes the dataset with its versions, and returns how many `jobs` and `models` went along.
+        """Deletes the dataset with its versions, and returns how many `jobs`, `models` and `studies` went along.
 
         Raises:
-            NotPossible: if jobs or models hang on it, and `cascade` doesn't take them along.
+            NotPossible: if jobs, models or studies hang on it, and `cascade` doesn't take them along.
         """
         request = pb.DeleteDatasetRequest(dataset_id=self.id, cascade=cascade)
         answer = await self._connection.call(self._connection.datasets.DeleteDataset, request)
-        return {"jobs": answer.deleted_jobs, "models": answer.deleted_models}
+        return {"jobs": answer.deleted_jobs, "models": answer.deleted_models, "studies": answer.deleted_studies}
 
     async def versions(self, limit: int | None = None) -> list[DatasetVersion]:
         """Returns the dataset's versions, the newest first."""

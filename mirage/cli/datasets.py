@@ -238,11 +238,12 @@ def rm(
     try:
         gone = found.delete(cascade)
     except NotPossible as error:
-        error.hint = "`--cascade` deletes its jobs, tables and models too."
+        error.hint = "`--cascade` deletes its jobs, tables, models and studies too."
         raise
-    also = f" with {gone['jobs']} jobs and {gone['models']} models" if any(gone.values()) else ""
+    named = ", ".join(f"{count} {what}" for what, count in gone.items() if count)
+    also = f" with {named}" if named else ""
     session.output.result(
-        {"deleted": found.id, "deleted_jobs": gone["jobs"], "deleted_models": gone["models"]},
+        {"deleted": found.id, **{f"deleted_{what}": count for what, count in gone.items()}},
         lambda: f"Deleted {output.visible(found.name)}{also}.",
     )
 

@@ -26,23 +26,23 @@ async def delete_dataset(
     *,
     cascade: bool,
 ) -> Dependents:
-    """Deletes an owner's dataset; with `cascade` also the jobs and models that hang on it. Returns how many went.
+    """Deletes an owner's dataset; with `cascade` also the jobs, models and studies on it. Returns how many went.
 
     Raises:
         DatasetNotFound: the owner has no such dataset.
         NotTheOwner: it is somebody else's.
         DatasetInUse: something hangs on it, and `cascade` is not set.
-        Unavailable: the generation service can't be asked; nothing is deleted.
+        Unavailable: the generation or the optimizer service can't be asked; nothing is deleted.
     """
     async with sessions() as session:
         await repository.find_own(session, owner_id, dataset_id)
     found = await dependents.count(owner_id, dataset_id)
-    if (found.jobs or found.models) and not cascade:
-        raise DatasetInUse(dataset_id, found.jobs, found.models)
+    if any(found) and not cascade:
+        raise DatasetInUse(dataset_id, *found)
     gone = await dependents.delete(owner_id, dataset_id)  # trials of searches too, which nobody sees nor counts
     async with sessions.begin() as session:
         await _delete(session, await repository.lock_own(session, owner_id, dataset_id))
-    log.info("dataset_deleted", dataset_id=str(dataset_id), jobs=gone.jobs, models=gone.models)
+    log.info("dataset_deleted", dataset_id=str(dataset_id), **gone._asdict())
     await loose_objects.remove_due(sessions, store)
     return gone
 

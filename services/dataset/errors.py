@@ -48,17 +48,18 @@ class DatasetNotReady(ServiceError):
 
 
 class DatasetInUse(ServiceError):
-    """Jobs or models hang on the dataset."""
+    """Jobs, models or studies hang on the dataset."""
 
     code, reason = StatusCode.FAILED_PRECONDITION, "DATASET_IN_USE"
 
-    def __init__(self, dataset_id: object, jobs: int, models: int) -> None:
+    def __init__(self, dataset_id: object, jobs: int, models: int, studies: int) -> None:
         super().__init__(
-            f"{jobs} jobs and {models} models hang on dataset {dataset_id}. "
+            f"{jobs} jobs, {models} models and {studies} studies hang on dataset {dataset_id}. "
             "Delete them first, or delete all with cascade=true.",
             dataset_id=str(dataset_id),
             jobs=str(jobs),
             models=str(models),
+            studies=str(studies),
         )
 
 

@@ -52,6 +52,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
         )
         generation = await stack.enter_async_context(peer_channel(settings.generation_address, tls, identity))
+        optimizer = await stack.enter_async_context(peer_channel(settings.optimizer_address, tls, identity))
         store = ObjectStore(settings, "dataset")
         await store.ensure_bucket()
         workspace = stack.enter_context(open_workspace())
@@ -64,7 +65,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stopping = asyncio.Event()
         rules = IngestionRules(limits, settings.ingestion_max_losses)
         ingestor = Ingestor(sessions, listener, store, runner.ingest, workspace, rules, stopping)
-        dependents = DependentClient(generation)
+        dependents = DependentClient(generation, optimizer)
         quota = StorageQuota(settings.storage_quota_mb, stored_bytes, dependents.stored_bytes)
         datasets = DatasetServicer(
             sessions,

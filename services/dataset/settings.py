@@ -20,6 +20,7 @@ class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     """What the service reads."""
 
     generation_address: str = Field(min_length=1, examples=["localhost:50053"])
+    optimizer_address: str = Field(min_length=1, examples=["localhost:50054"])
 
     max_file_size_mb: int = Field(500, ge=1, le=1_000_000, description="of an upload", examples=["500"])
     supported_file_types: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -19,6 +19,7 @@ from services.optimizer.driving import StudyDriver
 from services.optimizer.housekeeping import keep_tidy
 from services.optimizer.planning import Planner
 from services.optimizer.requests import RequestLimits
+from services.optimizer.servicers.dependents import DependentStudyServicer
 from services.optimizer.servicers.orders import StudyOrderServicer
 from services.optimizer.servicers.streaming import StudyStreams
 from services.optimizer.servicers.studies import StudyServicer
@@ -29,7 +30,11 @@ from services.optimizer.work_queue import QUEUE
 
 log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = ("mirage.optimizer.v1.StudyOrderService", "mirage.optimizer.v1.StudyService")
+SERVICE_NAMES = (
+    "mirage.optimizer.v1.DependentStudyService",
+    "mirage.optimizer.v1.StudyOrderService",
+    "mirage.optimizer.v1.StudyService",
+)
 
 # Driving a study is waiting, mostly.
 _STUDIES_AT_ONCE = 64
@@ -63,8 +68,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         def register(server: grpc.aio.Server) -> None:
             study_pb2_grpc.add_StudyServiceServicer_to_server(StudyServicer(sessions, planner, streams), server)
             study_pb2_grpc.add_StudyOrderServiceServicer_to_server(
-                StudyOrderServicer(sessions, planner, streams, trials), server
+                StudyOrderServicer(sessions, planner, streams), server
             )
+            study_pb2_grpc.add_DependentStudyServiceServicer_to_server(DependentStudyServicer(sessions, trials), server)
 
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, {"database": database.check})
 

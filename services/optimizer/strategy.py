@@ -77,7 +77,12 @@ def importances(problem: Problem, trials: Sequence[Trial]) -> dict[str, float]:
     return dict(importance(problem.space, problem.goal.objectives[0], trials, problem.settings.seed).shares)
 
 
-QUESTIONS: Mapping[str, Callable[..., Any]] = {"check": check, "ask": ask, "goes_on": goes_on, "importances": importances}
+QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "check": check,
+    "ask": ask,
+    "goes_on": goes_on,
+    "importances": importances,
+}
 
 
 def answer(question: tuple[str, tuple[Any, ...]]) -> tuple[bool, Any]:

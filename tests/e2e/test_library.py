@@ -67,7 +67,7 @@ def test_from_a_table_to_synthetic_rows(client: Client, flights: pd.DataFrame, t
 
     with pytest.raises(NotPossible):
         dataset.delete()
-    assert dataset.delete(cascade=True) == {"jobs": 1, "models": 1}
+    assert dataset.delete(cascade=True) == {"jobs": 1, "models": 1, "studies": 0}
     with pytest.raises(NotFound):
         client.jobs.get(job.id)
     assert client.datasets.list() == []

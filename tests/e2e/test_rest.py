@@ -113,6 +113,7 @@ def test_from_a_table_to_synthetic_rows(signed_in: httpx.Client, flights: pd.Dat
     assert data(http.delete(f"/datasets/{dataset_id}", params={"cascade": "true"})) == {
         "deleted_jobs": 1,
         "deleted_models": 1,
+        "deleted_studies": 0,
     }
     assert error(http.get(f"/generation/status/{job_id}"), 404)["code"] == "JOB_NOT_FOUND"
 

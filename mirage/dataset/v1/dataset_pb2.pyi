@@ -634,19 +634,23 @@ class DeleteDatasetResponse(_message.Message):
 
     DELETED_JOBS_FIELD_NUMBER: _builtins.int
     DELETED_MODELS_FIELD_NUMBER: _builtins.int
+    DELETED_STUDIES_FIELD_NUMBER: _builtins.int
     deleted_jobs: _builtins.int
     """Jobs that went along, with their tables."""
     deleted_models: _builtins.int
     """Models that went along."""
+    deleted_studies: _builtins.int
+    """Studies that went along, with their trials."""
     def __init__(
         self,
         *,
         deleted_jobs: _builtins.int = ...,
         deleted_models: _builtins.int = ...,
+        deleted_studies: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_jobs", b"deleted_jobs", "deleted_models", b"deleted_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_jobs", b"deleted_jobs", "deleted_models", b"deleted_models", "deleted_studies", b"deleted_studies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

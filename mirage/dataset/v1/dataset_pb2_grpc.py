@@ -140,7 +140,8 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDataset(self, request, context):
-        """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along.
+        """Deletes a dataset with its versions. Refused while models, tables or studies hang on it, unless `cascade` takes
+        them along.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

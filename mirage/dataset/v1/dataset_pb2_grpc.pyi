@@ -48,7 +48,9 @@ class DatasetServiceStub:
     absent stays.
     """
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.DeleteDatasetRequest, _dataset_pb2.DeleteDatasetResponse]
-    """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along."""
+    """Deletes a dataset with its versions. Refused while models, tables or studies hang on it, unless `cascade` takes
+    them along.
+    """
     ListRows: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.ListRowsRequest, _dataset_pb2.ListRowsResponse]
     """Returns rows of a dataset, in the order of the file."""
     GetDatasetProfile: _grpc.UnaryUnaryMultiCallable[_dataset_pb2.GetDatasetProfileRequest, _profile_pb2.DatasetProfile]
@@ -80,7 +82,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     absent stays.
     """
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_dataset_pb2.DeleteDatasetRequest, _dataset_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
-    """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along."""
+    """Deletes a dataset with its versions. Refused while models, tables or studies hang on it, unless `cascade` takes
+    them along.
+    """
     ListRows: _aio.UnaryUnaryMultiCallable[_dataset_pb2.ListRowsRequest, _dataset_pb2.ListRowsResponse]  # type: ignore[assignment]
     """Returns rows of a dataset, in the order of the file."""
     GetDatasetProfile: _aio.UnaryUnaryMultiCallable[_dataset_pb2.GetDatasetProfileRequest, _profile_pb2.DatasetProfile]  # type: ignore[assignment]
@@ -145,7 +149,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_pb2.DeleteDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_pb2.DeleteDatasetResponse, _abc.Awaitable[_dataset_pb2.DeleteDatasetResponse]]:
-        """Deletes a dataset with its versions. Refused while models or tables hang on it, unless `cascade` takes them along."""
+        """Deletes a dataset with its versions. Refused while models, tables or studies hang on it, unless `cascade` takes
+        them along.
+        """
 
     @_abc_1.abstractmethod
     def ListRows(

@@ -357,7 +357,9 @@ class Study(_message.Message):
 
     @_builtins.property
     def best_trial(self) -> Global___StudyTrial:
-        """The best trial so far; absent before there is one, and where there are several objectives."""
+        """The best trial so far; absent before there is one. With several objectives it is of the Pareto set the one that
+        comes nearest to the best of each.
+        """
 
     @_builtins.property
     def importances(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
@@ -821,7 +823,9 @@ class BestTrial(_message.Message):
     IMPORTANCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def trial(self) -> Global___StudyTrial:
-        """The best trial; absent before there is one, and where there are several objectives."""
+        """The best trial; absent before there is one. With several objectives it is of the Pareto set the one that comes
+        nearest to the best of each.
+        """
 
     @_builtins.property
     def pareto(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudyTrial]:

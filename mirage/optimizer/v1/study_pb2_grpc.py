@@ -395,16 +395,6 @@ class StudyOrderServiceStub:
                 request_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.StopOrderedStudyRequest.SerializeToString,
                 response_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.Study.FromString,
                 _registered_method=True)
-        self.ListDependentStudies = channel.unary_unary(
-                '/mirage.optimizer.v1.StudyOrderService/ListDependentStudies',
-                request_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.ListDependentStudiesRequest.SerializeToString,
-                response_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
-                _registered_method=True)
-        self.DeleteDependentStudies = channel.unary_unary(
-                '/mirage.optimizer.v1.StudyOrderService/DeleteDependentStudies',
-                request_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DeleteDependentStudiesRequest.SerializeToString,
-                response_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
-                _registered_method=True)
 
 
 class StudyOrderServiceServicer:
@@ -440,20 +430,6 @@ class StudyOrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListDependentStudies(self, request, context):
-        """Says how many of an owner's studies hang on a dataset.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteDependentStudies(self, request, context):
-        """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_StudyOrderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -476,16 +452,6 @@ def add_StudyOrderServiceServicer_to_server(servicer, server):
                     servicer.StopOrderedStudy,
                     request_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.StopOrderedStudyRequest.FromString,
                     response_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.Study.SerializeToString,
-            ),
-            'ListDependentStudies': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDependentStudies,
-                    request_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.ListDependentStudiesRequest.FromString,
-                    response_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.SerializeToString,
-            ),
-            'DeleteDependentStudies': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteDependentStudies,
-                    request_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DeleteDependentStudiesRequest.FromString,
-                    response_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -607,6 +573,72 @@ class StudyOrderService:
             metadata,
             _registered_method=True)
 
+
+class DependentStudyServiceStub:
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListDependentStudies = channel.unary_unary(
+                '/mirage.optimizer.v1.DependentStudyService/ListDependentStudies',
+                request_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.ListDependentStudiesRequest.SerializeToString,
+                response_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
+                _registered_method=True)
+        self.DeleteDependentStudies = channel.unary_unary(
+                '/mirage.optimizer.v1.DependentStudyService/DeleteDependentStudies',
+                request_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DeleteDependentStudiesRequest.SerializeToString,
+                response_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
+                _registered_method=True)
+
+
+class DependentStudyServiceServicer:
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway.
+    """
+
+    def ListDependentStudies(self, request, context):
+        """Says how many of an owner's studies hang on a dataset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDependentStudies(self, request, context):
+        """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DependentStudyServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListDependentStudies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDependentStudies,
+                    request_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.ListDependentStudiesRequest.FromString,
+                    response_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.SerializeToString,
+            ),
+            'DeleteDependentStudies': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDependentStudies,
+                    request_deserializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DeleteDependentStudiesRequest.FromString,
+                    response_serializer=mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'mirage.optimizer.v1.DependentStudyService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('mirage.optimizer.v1.DependentStudyService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DependentStudyService:
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway.
+    """
+
     @staticmethod
     def ListDependentStudies(request,
             target,
@@ -621,7 +653,7 @@ class StudyOrderService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/mirage.optimizer.v1.StudyOrderService/ListDependentStudies',
+            '/mirage.optimizer.v1.DependentStudyService/ListDependentStudies',
             mirage_dot_optimizer_dot_v1_dot_study__pb2.ListDependentStudiesRequest.SerializeToString,
             mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
             options,
@@ -648,7 +680,7 @@ class StudyOrderService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/mirage.optimizer.v1.StudyOrderService/DeleteDependentStudies',
+            '/mirage.optimizer.v1.DependentStudyService/DeleteDependentStudies',
             mirage_dot_optimizer_dot_v1_dot_study__pb2.DeleteDependentStudiesRequest.SerializeToString,
             mirage_dot_optimizer_dot_v1_dot_study__pb2.DependentStudies.FromString,
             options,

@@ -146,10 +146,6 @@ class StudyOrderServiceStub:
     """Streams an ordered study's events from a point on; the last event closes the stream."""
     StopOrderedStudy: _grpc.UnaryUnaryMultiCallable[_study_pb2.StopOrderedStudyRequest, _study_pb2.Study]
     """Stops an ordered study. Twice is once."""
-    ListDependentStudies: _grpc.UnaryUnaryMultiCallable[_study_pb2.ListDependentStudiesRequest, _study_pb2.DependentStudies]
-    """Says how many of an owner's studies hang on a dataset."""
-    DeleteDependentStudies: _grpc.UnaryUnaryMultiCallable[_study_pb2.DeleteDependentStudiesRequest, _study_pb2.DependentStudies]
-    """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once."""
 
 @_typing.type_check_only
 class StudyOrderServiceAsyncStub(StudyOrderServiceStub):
@@ -166,10 +162,6 @@ class StudyOrderServiceAsyncStub(StudyOrderServiceStub):
     """Streams an ordered study's events from a point on; the last event closes the stream."""
     StopOrderedStudy: _aio.UnaryUnaryMultiCallable[_study_pb2.StopOrderedStudyRequest, _study_pb2.Study]  # type: ignore[assignment]
     """Stops an ordered study. Twice is once."""
-    ListDependentStudies: _aio.UnaryUnaryMultiCallable[_study_pb2.ListDependentStudiesRequest, _study_pb2.DependentStudies]  # type: ignore[assignment]
-    """Says how many of an owner's studies hang on a dataset."""
-    DeleteDependentStudies: _aio.UnaryUnaryMultiCallable[_study_pb2.DeleteDependentStudiesRequest, _study_pb2.DependentStudies]  # type: ignore[assignment]
-    """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once."""
 
 class StudyOrderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Studies that other services order for a user. Not reachable through the gateway."""
@@ -208,6 +200,33 @@ class StudyOrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_study_pb2.Study, _abc.Awaitable[_study_pb2.Study]]:
         """Stops an ordered study. Twice is once."""
 
+def add_StudyOrderServiceServicer_to_server(servicer: StudyOrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DependentStudyServiceStub:
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DependentStudyServiceAsyncStub: ...
+    ListDependentStudies: _grpc.UnaryUnaryMultiCallable[_study_pb2.ListDependentStudiesRequest, _study_pb2.DependentStudies]
+    """Says how many of an owner's studies hang on a dataset."""
+    DeleteDependentStudies: _grpc.UnaryUnaryMultiCallable[_study_pb2.DeleteDependentStudiesRequest, _study_pb2.DependentStudies]
+    """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once."""
+
+@_typing.type_check_only
+class DependentStudyServiceAsyncStub(DependentStudyServiceStub):
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListDependentStudies: _aio.UnaryUnaryMultiCallable[_study_pb2.ListDependentStudiesRequest, _study_pb2.DependentStudies]  # type: ignore[assignment]
+    """Says how many of an owner's studies hang on a dataset."""
+    DeleteDependentStudies: _aio.UnaryUnaryMultiCallable[_study_pb2.DeleteDependentStudiesRequest, _study_pb2.DependentStudies]  # type: ignore[assignment]
+    """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once."""
+
+class DependentStudyServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the dataset service needs to know before it deletes a dataset. Not reachable through the gateway."""
+
     @_abc_1.abstractmethod
     def ListDependentStudies(
         self,
@@ -224,4 +243,4 @@ class StudyOrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_study_pb2.DependentStudies, _abc.Awaitable[_study_pb2.DependentStudies]]:
         """Stops and deletes an owner's studies that hang on a dataset. Doing it twice is doing it once."""
 
-def add_StudyOrderServiceServicer_to_server(servicer: StudyOrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_DependentStudyServiceServicer_to_server(servicer: DependentStudyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

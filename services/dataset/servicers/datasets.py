@@ -144,7 +144,9 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             dataset_id_of(request.dataset_id),
             cascade=request.cascade,
         )
-        return dataset_pb2.DeleteDatasetResponse(deleted_jobs=gone.jobs, deleted_models=gone.models)
+        return dataset_pb2.DeleteDatasetResponse(
+            deleted_jobs=gone.jobs, deleted_models=gone.models, deleted_studies=gone.studies
+        )
 
     async def ListRows(self, request: dataset_pb2.ListRowsRequest, context: Context) -> dataset_pb2.ListRowsResponse:
         """Returns a page of rows."""

@@ -1,4 +1,4 @@
-"""The RPCs of StudyOrderService, for the generation and the dataset service."""
+"""The RPCs of StudyOrderService, for the generation service."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,6 @@ from services.optimizer import convert, repository, studies
 from services.optimizer.planning import Planner
 from services.optimizer.servicers.calls import Context, id_of, study_id_of
 from services.optimizer.servicers.streaming import StudyStreams
-from services.optimizer.trial_client import TrialClient
 
 _CONFIG = "optimization_config"
 # Fields of a job that mean the same in a study; all others are of the job's `optimization_config`.
@@ -29,12 +28,10 @@ class StudyOrderServicer(study_pb2_grpc.StudyOrderServiceServicer):
         sessions: async_sessionmaker[AsyncSession],
         planner: Planner,
         streams: StudyStreams,
-        trials: TrialClient,
     ) -> None:
         self._sessions = sessions
         self._planner = planner
         self._streams = streams
-        self._trials = trials
 
     async def CheckStudy(self, request: study_pb2.CheckStudyRequest, context: Context) -> study_pb2.CheckedStudy:
         """Checks what a job asks for."""
@@ -73,28 +70,6 @@ class StudyOrderServicer(study_pb2_grpc.StudyOrderServiceServicer):
             await studies.stop(session, study)
             best = (await repository.best_trials(session, [study])).get(study.id)
             return convert.study_to_proto(study, best)
-
-    async def ListDependentStudies(
-        self, request: study_pb2.ListDependentStudiesRequest, context: Context
-    ) -> study_pb2.DependentStudies:
-        """Counts an owner's studies of a dataset."""
-        owner_id, dataset_id = id_of("owner_id", request.owner_id), id_of("dataset_id", request.dataset_id)
-        async with self._sessions() as session:
-            count = await repository.count_studies_of_dataset(session, owner_id, dataset_id)
-        return study_pb2.DependentStudies(studies=count)
-
-    async def DeleteDependentStudies(
-        self, request: study_pb2.DeleteDependentStudiesRequest, context: Context
-    ) -> study_pb2.DependentStudies:
-        """Stops and deletes an owner's studies of a dataset."""
-        owner_id, dataset_id = id_of("owner_id", request.owner_id), id_of("dataset_id", request.dataset_id)
-        async with self._sessions.begin() as session:
-            doomed = await studies.stop_dependents(session, owner_id, dataset_id)
-        for study_id in doomed:
-            await self._trials.delete(study_id)
-            async with self._sessions.begin() as session:
-                await studies.delete(session, study_id)
-        return study_pb2.DependentStudies(studies=len(doomed))
 
 
 @contextmanager

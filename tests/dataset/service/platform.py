@@ -241,6 +241,7 @@ def settings_for(
         "database_url": SecretStr(postgres.database_url("dataset")),
         "auth_address": auth,
         "generation_address": generation,
+        "optimizer_address": generation,
         "service_client_id": "dataset",
         "service_client_secret": SecretStr(SECRET),
         "shutdown_grace_seconds": 0,

@@ -25,15 +25,16 @@ async def test_nothing_is_left(platform: Platform, user: Client) -> None:
 
 
 async def test_what_hangs_on_it(platform: Platform, user: Client) -> None:
-    """Jobs and models that hang on a dataset are told in numbers, and go along only with cascade."""
+    """Jobs, models and studies that hang on a dataset are told in numbers, and go along only with cascade."""
     dataset = await user.upload()
-    platform.dependents.hang(user.user_id, dataset.dataset_id, jobs=3, models=2)
+    platform.dependents.hang(user.user_id, dataset.dataset_id, jobs=3, models=2, studies=1)
     async with refused("DATASET_IN_USE", StatusCode.FAILED_PRECONDITION) as refusal:
         await user.delete(dataset.dataset_id)
-    assert (refusal.metadata["jobs"], refusal.metadata["models"]) == ("3", "2")
+    told = {name: refusal.metadata[name] for name in ("jobs", "models", "studies")}
+    assert told == {"jobs": "3", "models": "2", "studies": "1"}
     assert await user.get(dataset.dataset_id) == dataset
     deleted = await user.delete(dataset.dataset_id, cascade=True)
-    assert (deleted.deleted_jobs, deleted.deleted_models) == (3, 2)
+    assert (deleted.deleted_jobs, deleted.deleted_models, deleted.deleted_studies) == (3, 2, 1)
     assert not platform.dependents.left(user.user_id, dataset.dataset_id)
     assert await platform.nothing_left(user)
 
