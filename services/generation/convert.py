@@ -133,7 +133,21 @@ def event_to_proto(event: JobEvent) -> job_pb2.JobEvent:
         kind=event.kind,
         **_standing(event),
         message=event.message,
+        search=_search(event.search),
         event_time=to_timestamp(event.created_at),
+    )
+
+
+def _search(search: Mapping[str, Any] | None) -> job_pb2.SearchProgress | None:
+    if search is None:
+        return None
+    return job_pb2.SearchProgress(
+        study_id=search["study_id"],
+        trials_ended=search.get("trials_ended", 0),
+        n_trials=search.get("n_trials", 0),
+        trial=search.get("trial", 0),
+        best_trial=search.get("best_trial", 0),
+        best_score=search.get("best_score"),
     )
 
 
@@ -168,7 +182,10 @@ def verdict_to_proto(verdict: Verdict) -> job_pb2.JobValidation:
         violations=[
             job_pb2.Violation(field=field, description=description) for field, description in verdict.violations
         ],
-        adjustments=verdict.model.adjustments if verdict.model else (),
+        adjustments=[
+            *(verdict.model.adjustments if verdict.model else ()),
+            *(verdict.plan.notes if verdict.plan else ()),
+        ],
         model_config=to_struct(verdict.model.parameters) if verdict.model else None,
         estimated_seconds=estimate.seconds if estimate else None,
         estimated_memory_mb=estimate.memory_mb if estimate else None,

@@ -21,6 +21,9 @@ from services.generation.states import STAGES, JobState, Purpose
 
 # Announcement channels are shared by a whole database; this one is this service's own.
 QUEUE = WorkQueue("generation_queue", "generate")
+# Jobs whose study is to be followed, and studies to be stopped; no worker's concern.
+SEARCHES = WorkQueue("generation_queue", "search")
+_STOP = "stop "
 
 # Priorities: jobs go before trials, and what was begun already before what was not.
 _PRIORITIES = {(Purpose.JOB, True): 1, (Purpose.JOB, False): 0, (Purpose.TRIAL, True): -1, (Purpose.TRIAL, False): -2}
@@ -30,6 +33,26 @@ async def enqueue(session: AsyncSession, job: Job) -> None:
     """Puts the job into the queue, in this transaction."""
     priority = _PRIORITIES[job.purpose, job.attempts > 0]
     job.queue_id = await QUEUE.enqueue(session, str(job.id).encode(), priority)
+
+
+async def enqueue_search(session: AsyncSession, job: Job) -> None:
+    """Has somebody follow the job's study, in this transaction."""
+    job.search_queue_id = await SEARCHES.enqueue(session, str(job.id).encode())
+
+
+async def enqueue_stop(session: AsyncSession, study_id: UUID) -> None:
+    """Has somebody stop a study that nobody wants any more, in this transaction."""
+    await SEARCHES.enqueue(session, f"{_STOP}{study_id}".encode())
+
+
+def study_to_stop(payload: str) -> UUID | None:
+    """The study that a row of the searches' queue says to stop; None if it names a job."""
+    return UUID(payload.removeprefix(_STOP)) if payload.startswith(_STOP) else None
+
+
+def search_is_due(job: Job) -> bool:
+    """Whether the job's parameters are still to be searched for."""
+    return job.optimization is not None and not (job.search or {}).get("over", False)
 
 
 class Dispatcher:

@@ -33,6 +33,7 @@ async def tidy(
         await queue.forget_log(session, _QUEUE_LOG_KEPT)
         lost = await repository.jobs_lost_by_queue(session)
         waiting = await repository.owners_waiting(session)
+        unfollowed = await repository.searches_lost_by_queue(session)
     for job_id in lost:
         async with sessions.begin() as session:
             job = await repository.lock_any_job(session, job_id)
@@ -43,6 +44,13 @@ async def tidy(
                 await move(
                     session, dispatcher, job, JobState.QUEUED, message="The worker was lost; another starts over"
                 )
+    for job_id in unfollowed:
+        async with sessions.begin() as session:
+            job = await repository.lock_any_job(session, job_id)
+            if job is None or job.state is not JobState.OPTIMIZING:
+                continue
+            if job.search_queue_id is None or not await queue.row_exists(session, job.search_queue_id):
+                await dispatch.enqueue_search(session, job)
     for owner_id, purpose in waiting:
         async with sessions.begin() as session:
             await dispatcher.fill(session, owner_id, purpose)

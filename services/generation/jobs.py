@@ -19,7 +19,7 @@ from servicekit.listen import Listener
 from servicekit.point_reads import PointReads
 from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
-from services.generation import events, repository
+from services.generation import dispatch, events, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import (
     IllegalTransition,
@@ -34,6 +34,7 @@ from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent, StoredReport
 from services.generation.planning import Plan
 from services.generation.states import ENDED, STAGES, JobState, Purpose
+from services.generation.study_requests import to_document
 from services.generation.transitions import move
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
@@ -94,9 +95,12 @@ async def start(
         before = await started_before(session, owner_id, repeatable)
         return before or await start(session, dispatcher, approval, owner_id, plan, repeatable)
     session.add(job)
-    if job.state is JobState.QUEUED:
+    searched = dispatch.search_is_due(job)
+    if job.state is JobState.QUEUED and not searched:
         await dispatcher.queue(session, job)
     await events.record(session, job, EventKind.STATE)
+    if job.state is JobState.QUEUED and searched:
+        await move(session, dispatcher, job, JobState.OPTIMIZING)
     return job
 
 
@@ -122,7 +126,7 @@ def new_job(owner_id: UUID, plan: Plan, state: JobState) -> Job:
         engine=model.engine,
         model_type=model.model_type,
         parameters=dict(model.parameters),
-        adjustments=list(model.adjustments),
+        adjustments=[*model.adjustments, *plan.notes],
         output_format=request.output_format,
         include_metadata=request.include_metadata,
         columns=list(request.columns),
@@ -131,6 +135,7 @@ def new_job(owner_id: UUID, plan: Plan, state: JobState) -> Job:
         holdout_fraction=request.holdout_fraction,
         conditions=dict(request.conditions),
         sensitive_columns=list(request.sensitive_columns),
+        optimization=to_document(plan.study) if plan.study is not None else None,
         dataset_id=source.dataset_id,
         dataset_version=source.version,
         dataset_name=source.dataset_name,

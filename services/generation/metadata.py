@@ -11,6 +11,9 @@ def mirage_version() -> str:
     return version("mirage-platform")
 
 
+_OF_A_SEARCH = ("study_id", "n_trials", "trials_ended", "best_trial", "best_score")
+
+
 def metadata_document(job: Job) -> dict[str, Any]:
     """What would be needed to make the table again, and to tell that a file is the one that was made."""
     details = job.details or {}
@@ -48,6 +51,7 @@ def metadata_document(job: Job) -> dict[str, Any]:
         },
         "quality": {**details.get("quality", {}), "problem": job.quality_problem},
         "study_id": str(job.study_id or ""),
+        "search": {name: value for name, value in (job.search or {}).items() if name in _OF_A_SEARCH},
         "versions": details.get("versions", {}),
         "timings": {
             "create_time": job.created_at.isoformat(),

@@ -104,6 +104,8 @@ class Job(Standing, Base):
     request_id: Mapped[str | None]  # the request that started it, for the logs
     # Its row in the queue; null while it waits for its owner's other jobs, and once it has ended.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Its row among the searches; null but while its parameters are searched for.
+    search_queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # How often a worker has taken it up; also what tells a worker that another has taken its place.
     attempts: Mapped[int] = mapped_column(default=0)
     # How many of those workers were never heard of again.

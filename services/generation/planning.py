@@ -1,13 +1,14 @@
 """From a request to a plan: every default filled in, every wrong field named, all of them at once."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from mirage.optimizer.v1.study_pb2 import CheckedStudy, StartStudyRequest
 from servicekit.clients import PeerError
 from servicekit.column_types import ColumnRole
 from servicekit.errors import InvalidRequest, Violation
@@ -17,8 +18,10 @@ from services.generation.engines.catalogue import CheckedModel, check_model
 from services.generation.engines.estimate import Estimate, TableShape
 from services.generation.engines.protocol import ModelSpec
 from services.generation.fakes.kinds import DEFAULT_LOCALE
-from services.generation.requests import LARGEST_SEED, JobRequest, RequestLimits
+from services.generation.requests import LARGEST_SEED, JobRequest, OptimizationRequest, RequestLimits
 from services.generation.sources import Source, SourceClient
+from services.generation.study_client import StudyClient
+from services.generation.study_requests import study_request
 from services.generation.table_checks import check_columns, check_size, check_values
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.holdout import training_row_count
@@ -35,6 +38,9 @@ class Plan:
     column_specs: tuple[ColumnSpec, ...]
     sample_size: int
     seed: int
+    study: StartStudyRequest | None = None  # the search that comes first
+    n_trials: int = 0  # of that search
+    notes: tuple[str, ...] = ()  # what is to be known of it
 
     @property
     def personal_data(self) -> list[dict[str, Any]]:
@@ -57,10 +63,13 @@ class Plan:
 
     @property
     def estimate(self) -> Estimate:
-        """What the training and the drawing of rows would take."""
+        """What the search, if there is one, the training and the drawing of rows would take."""
         rows = training_row_count(self.source.row_count, self.request.holdout_fraction)
         spec = ModelSpec(self.model.model_type, self.model.parameters, self.seed)
-        return ENGINES[self.model.engine].estimate(TableShape.expected(rows, self.column_specs), spec, self.sample_size)
+        shape = TableShape.expected(rows, self.column_specs)
+        estimate = ENGINES[self.model.engine].estimate(shape, spec, self.sample_size)
+        rounds = 0 if self.study is None else -(-self.n_trials // max(1, self.study.parallel_trials))
+        return replace(estimate, seconds=estimate.seconds * (1 + rounds))
 
     @property
     def primary_key(self) -> str:
@@ -91,6 +100,9 @@ class _Draft:
     model: CheckedModel | None
     violations: list[Violation]
     refusal: PeerError | None  # what the dataset service said instead of giving the source
+    seed: int
+    study: StartStudyRequest | None
+    checked_study: CheckedStudy
 
     def plan(self, limits: RequestLimits) -> Plan:
         """The plan, if nothing is wrong.
@@ -109,16 +121,21 @@ class _Draft:
             name=request.name or f"{self.source.dataset_name[:180]} {self.model.model_type}",
             column_specs=tuple(_specs_in_force(request, self.source)),
             sample_size=limits.default_sample_size if request.sample_size is None else request.sample_size,
-            seed=secrets.randbelow(LARGEST_SEED + 1) if request.seed is None else request.seed,
+            seed=self.seed,
+            study=self.study,
+            n_trials=self.checked_study.n_trials,
+            notes=tuple(self.checked_study.notes),
         )
 
 
 class Planner:
     """Checks requests and fills in what they leave open."""
 
-    def __init__(self, sources: SourceClient, limits: RequestLimits) -> None:
+    def __init__(self, sources: SourceClient, limits: RequestLimits, studies: StudyClient | None = None) -> None:
+        """Without `studies` nothing can be searched for."""
         self._sources = sources
         self._limits = limits
+        self._studies = studies
 
     async def plan(self, owner_id: UUID, fields: Mapping[str, Any]) -> Plan:
         """The plan for a user's request, given field by field with the types of the contract.
@@ -154,14 +171,36 @@ class Planner:
             violations += [*check_size(request, source), *check_columns(request, source, specs)]
             violations += await check_values(request, source, specs, besides={field for field, _ in violations})
         model = self._check_model(request, source, violations)
-        return _Draft(request, source, model, violations, refusal)
+        seed = secrets.randbelow(LARGEST_SEED + 1) if request.seed is None else request.seed
+        study, checked = None, CheckedStudy()
+        if request.optimization.enabled and source is not None:
+            study = study_request(request, source.version, seed)
+            checked = await self._check_study(owner_id, study, violations)
+        return _Draft(request, source, model, violations, refusal, seed, study, checked)
+
+    async def _check_study(self, owner_id: UUID, study: StartStudyRequest, violations: list[Violation]) -> CheckedStudy:
+        """What would come of a search; what is wrong with it is added to what is known to be wrong."""
+        if self._studies is None:
+            fault = "must be false: there is no optimizer to search with (OPTIMIZER_ADDRESS is not set)"
+            violations.append(Violation("optimization_config.enabled", fault))
+            return CheckedStudy()
+        try:
+            return await self._studies.check(owner_id, study)
+        except PeerError as refusal:
+            known = {field for field, _ in violations}
+            found = refusal.violations or (Violation("optimization_config", refusal.message),)
+            violations += [violation for violation in found if violation.field not in known]
+            return CheckedStudy()
 
     def _read(self, fields: Mapping[str, Any]) -> tuple[JobRequest, list[Violation]]:
         try:
             return JobRequest.model_validate(dict(fields), context=self._limits), []
         except ValidationError as error:
             # The types are the contract's, so what hangs on dataset and model can be checked all the same.
-            return JobRequest.model_construct(**{"dataset_id": "", **fields}), violations_of(error, JobRequest)
+            violations = violations_of(error, JobRequest)
+            search = _as_far_as_right(fields.get("optimization_config", {}), {field for field, _ in violations})
+            known = {"dataset_id": "", **fields, "optimization_config": search}
+            return JobRequest.model_construct(**known), violations
 
     async def _find_source(self, owner_id: UUID, request: JobRequest) -> tuple[Source | None, PeerError | None]:
         if not request.dataset_id:
@@ -180,6 +219,15 @@ class Planner:
         except ValidationError as error:
             violations += violations_of(error, None)  # of check_model, which has its own words
             return None
+
+
+def _as_far_as_right(config: Mapping[str, Any], wrong: Collection[str]) -> OptimizationRequest:
+    """What is asked of a search, without the fields that are wrong by themselves."""
+    names = OptimizationRequest.model_fields.keys() & config.keys()
+    right = {
+        name for name in names if not any(f"{field}.".startswith(f"optimization_config.{name}.") for field in wrong)
+    }
+    return OptimizationRequest.model_construct(**{name: config[name] for name in right})
 
 
 def _specs_in_force(request: JobRequest, source: Source) -> Iterator[ColumnSpec]:

@@ -65,6 +65,11 @@ async def lock_job(session: AsyncSession, owner_id: UUID, job_id: UUID) -> Job:
     return _found(await session.scalar(query), job_id)
 
 
+async def find_any_job(session: AsyncSession, job_id: UUID) -> Job | None:
+    """Anybody's job or trial."""
+    return await session.get(Job, job_id)
+
+
 async def lock_any_job(session: AsyncSession, job_id: UUID) -> Job | None:
     """Anybody's job or trial, locked; for administrators and workers."""
     return await session.scalar(_fresh(select(Job).where(Job.id == job_id)).with_for_update())
@@ -199,6 +204,19 @@ async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
     """Jobs that name a row of the queue that isn't there."""
     query = select(Job.id).where(Job.queue_id.is_not(None), ~exists().where(queue.ROWS.c.id == Job.queue_id))
     return (await session.scalars(query)).all()
+
+
+async def searches_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
+    """Jobs that are searched for and name no row of the queue that is there."""
+    there = exists().where(queue.ROWS.c.id == Job.search_queue_id)
+    query = select(Job.id).where(Job.state == JobState.OPTIMIZING, ~there)
+    return (await session.scalars(query)).all()
+
+
+async def search_counts(session: AsyncSession, job_id: UUID, queue_id: int) -> bool:
+    """Whether the job is still searched for, by whoever has this row of the queue."""
+    query = select(exists().where(Job.id == job_id, Job.search_queue_id == queue_id, Job.state == JobState.OPTIMIZING))
+    return bool(await session.scalar(query))
 
 
 # Models

@@ -33,18 +33,21 @@ class RequestLimits:
 
 
 class OptimizationRequest(BaseModel):
-    """Whether the best parameters are to be searched for; the rest of it is the search's own concern."""
+    """Whether the best parameters are to be searched for, and how; what the values may be is the optimizer's to say."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     enabled: bool = False
-
-    @field_validator("enabled")
-    @classmethod
-    def _not_yet(cls, enabled: bool) -> bool:
-        if enabled:
-            raise ValueError("this platform can't search for parameters yet; leave it false")
-        return enabled
+    method: str | None = None
+    n_trials: int | None = None
+    metric: str | None = None
+    search_space: dict[str, JsonValue] | None = None
+    acquisition_function: str | None = None
+    random_state: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    parallel_trials: int | None = None
+    timeout_seconds: float | None = None
+    patience: int | None = None
+    caps: dict[str, JsonValue] | None = None
 
 
 class JobRequest(BaseModel):

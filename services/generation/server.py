@@ -25,6 +25,7 @@ from services.generation.jobs import ApprovalRule
 from services.generation.planning import Planner
 from services.generation.requests import RequestLimits
 from services.generation.sampling import Sampler
+from services.generation.search_following import SearchFollower
 from services.generation.servicers.administration import JobAdministrationServicer
 from services.generation.servicers.dependents import DependentServicer
 from services.generation.servicers.jobs import JobServicer
@@ -35,6 +36,7 @@ from services.generation.settings import Settings
 from services.generation.slots import Slots
 from services.generation.sources import SourceClient
 from services.generation.storage import stored_bytes
+from services.generation.study_client import StudyClient
 from services.generation.training.memory import default_memory_limit_mb
 from services.generation.training.runner import TrainingRunner
 from services.generation.workforce import keep_watching
@@ -80,7 +82,14 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         evaluator = Evaluator(
             sessions, sources, store, runner, slots, time_limit_s=time_limit_s, memory_limit_mb=memory_limit_mb
         )
-        planner = Planner(sources, limits)
+        studies = None
+        if settings.optimizer_address:
+            optimizer = await stack.enter_async_context(peer_channel(settings.optimizer_address, tls, identity))
+            studies = StudyClient(optimizer, identity)
+            await stack.enter_async_context(
+                _following(settings, database, listener, dispatcher, studies, limits.epochs)
+            )
+        planner = Planner(sources, limits, studies)
         jobs = JobServicer(
             sessions,
             reads,
@@ -95,7 +104,13 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         quality = QualityServicer(sessions, evaluator, PageDrawer(settings.worker_slots))
         trials = TrialServicer(
-            sessions, planner, dispatcher, listener, store, limits, settings.stream_heartbeat_seconds
+            sessions,
+            Planner(sources, limits),  # a trial is part of a search and has none of its own
+            dispatcher,
+            listener,
+            store,
+            limits,
+            settings.stream_heartbeat_seconds,
         )
 
         watching = asyncio.create_task(keep_watching(sessions))
@@ -113,6 +128,26 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
         needs = {"database": database.check, "object store": store.check}
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
+
+
+@asynccontextmanager
+async def _following(
+    settings: Settings,
+    database: Database,
+    listener: Listener,
+    dispatcher: Dispatcher,
+    studies: StudyClient,
+    limits: Limits,
+) -> AsyncIterator[None]:
+    """Follows jobs' studies while the block runs; then leaves those that haven't ended to others."""
+    stopping = asyncio.Event()
+    follower = SearchFollower(database.sessions, listener, dispatcher, studies, limits, stopping)
+    consuming = asyncio.create_task(follower.consume(database.dsn, settings.study_heartbeat_seconds))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.wait({consuming})
 
 
 def request_limits(settings: Settings) -> RequestLimits:

@@ -42,6 +42,15 @@ class _CommonSettings(ServiceSettings, PeerSettings, ObjectStoreSettings):
 class Settings(_CommonSettings):
     """What the service reads."""
 
+    optimizer_address: str = Field(
+        "", description="without it no job can have its parameters searched for", examples=["localhost:50054"]
+    )
+    study_heartbeat_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="a process silent for longer has lost its searches to others",
+        examples=["30"],
+    )
     default_sample_size: int = Field(1000, ge=1, examples=["1000"])
     min_sample_size: int = Field(1, ge=1, examples=["1"])
     max_sample_size: int = Field(100_000, ge=1, le=2_000_000_000, examples=["100000"])

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.failures import Failure
 from servicekit.timestamps import utc_now
-from services.generation import events
+from services.generation import dispatch, events
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import IllegalTransition
 from services.generation.events import EventKind
@@ -28,11 +28,10 @@ async def move(
     """
     if wanted not in ALLOWED[job.state]:
         raise IllegalTransition(job.id, job.state, wanted)
+    left = job.state
     job.state = wanted
     job.stage = STAGES[wanted]
-    if wanted is JobState.QUEUED:  # nothing of the work so far is left
-        job.progress, job.epoch, job.rows_sampled, job.losses, job.seconds_left = 0.0, 0, 0, {}, None
-        await dispatcher.queue(session, job)
+    await _queue(session, dispatcher, job, left)
     if wanted is JobState.SUCCEEDED:
         job.progress = 1.0
     if failure is not None:
@@ -44,3 +43,19 @@ async def move(
     await events.record(session, job, EventKind.STATE, message)
     if wanted in ENDED:
         await dispatcher.fill(session, job.owner_id, job.purpose)
+    if wanted is JobState.QUEUED and dispatch.search_is_due(job):
+        await move(session, dispatcher, job, JobState.OPTIMIZING)
+
+
+async def _queue(session: AsyncSession, dispatcher: Dispatcher, job: Job, left: JobState) -> None:
+    """Has somebody do what comes next, or nobody what came before."""
+    if job.state is JobState.QUEUED:  # nothing of the work so far is left
+        job.progress, job.epoch, job.rows_sampled, job.losses, job.seconds_left = 0.0, 0, 0, {}, None
+        if not dispatch.search_is_due(job):
+            await dispatcher.queue(session, job)
+    elif job.state is JobState.OPTIMIZING:
+        await dispatch.enqueue_search(session, job)
+    if left is JobState.OPTIMIZING:
+        job.search_queue_id = None
+        if job.state in ENDED and job.study_id is not None:
+            await dispatch.enqueue_stop(session, job.study_id)

@@ -1,5 +1,6 @@
 """A worker's hand: takes jobs from the real queue and speaks a worker's words, without training anything."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,6 +66,16 @@ class Hand:
         job = await self.claim(row)
         assert job is not None
         self.rows[job.id] = row
+        return Attempt(job.id, job.attempts)
+
+    async def take_when_there(self) -> Attempt:
+        """Takes up the next job as soon as there is one."""
+        async with asyncio.timeout(60):
+            while not (rows := await self.rows_waiting()):  # noqa: ASYNC110 - what is waited for is in other processes
+                await asyncio.sleep(0.02)
+        job = await self.claim(rows[0])
+        assert job is not None
+        self.rows[job.id] = rows[0]
         return Attempt(job.id, job.attempts)
 
     async def report(self, attempt: Attempt, stage: Stage, **details: Any) -> None:

@@ -1,8 +1,9 @@
 """The services that generation calls, small and by hand, but honest: real servers, real checks, real objects."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 from grpc import StatusCode
 
 from mirage.dataset.v1 import dataset_pb2, source_pb2, source_pb2_grpc
-from servicekit.errors import ServiceError
+from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
+from servicekit.errors import InvalidRequest, ServiceError, Unavailable, Violation
 from servicekit.identity import caller
 from servicekit.ids import new_id
 from servicekit.object_store import ObjectStore
@@ -134,4 +136,132 @@ async def serving_sources(peer: SourcePeer, tokens: Tokens) -> AsyncIterator[str
         source_pb2_grpc.add_SourceServiceServicer_to_server(peer, server)
 
     async with serving_peer(Application(("mirage.dataset.v1.SourceService",), register, tokens.verifier)) as address:
+        yield address
+
+
+@dataclass
+class PeerStudy:
+    """A study of the optimizer's."""
+
+    study: study_pb2.Study
+    request: study_pb2.StartStudyRequest
+    events: list[study_pb2.StudyEvent] = field(default_factory=list)
+
+
+class StudyPeer(study_pb2_grpc.StudyOrderServiceServicer):
+    """The optimizer's part: studies that go as tests say, over the real contract."""
+
+    def __init__(self) -> None:
+        self.studies: dict[str, PeerStudy] = {}  # by the job that has ordered it
+        self.away = False
+        self.refusals: list[Violation] = []
+        self.asked_for_a_study, self.orders_go_on = asyncio.Event(), asyncio.Event()
+        self.orders_go_on.set()
+        self._changed = asyncio.Condition()
+
+    async def CheckStudy(self, request: study_pb2.CheckStudyRequest, context: Any) -> study_pb2.CheckedStudy:
+        """Refuses what tests say is wrong."""
+        self._answer()
+        if self.refusals:
+            raise InvalidRequest(self.refusals)
+        return study_pb2.CheckedStudy(n_trials=request.study.n_trials, notes=["All of it is searched."])
+
+    async def OrderStudy(self, request: study_pb2.OrderStudyRequest, context: Any) -> study_pb2.Study:
+        """Starts a job's study, once."""
+        self._answer()
+        self.asked_for_a_study.set()
+        await self.orders_go_on.wait()
+        if request.job_id not in self.studies:
+            study = study_pb2.Study(
+                study_id=str(new_id()),
+                job_id=request.job_id,
+                n_trials=request.study.n_trials,
+                optimization_metric="quality_score",
+                state=study_pb2.STUDY_STATE_RUNNING,
+            )
+            self.studies[request.job_id] = PeerStudy(study, request.study)
+        return self.studies[request.job_id].study
+
+    async def WatchOrderedStudy(
+        self, request: study_pb2.WatchOrderedStudyRequest, context: Any
+    ) -> AsyncIterator[study_pb2.StudyEvent]:
+        """Streams what tests tell."""
+        self._answer()
+        told = self._of(request.study_id)
+        sent = int(request.resume_token or 0)
+        while True:
+            for event in told.events[sent:]:
+                sent += 1
+                yield event
+                if event.state != study_pb2.STUDY_STATE_RUNNING:
+                    return
+            async with self._changed:
+                await self._changed.wait_for(lambda: self.away or len(told.events) > sent)  # noqa: B023 - at once
+            self._answer()
+
+    async def StopOrderedStudy(self, request: study_pb2.StopOrderedStudyRequest, context: Any) -> study_pb2.Study:
+        """Stops a study that hasn't ended."""
+        self._answer()
+        told = self._of(request.study_id)
+        if told.study.state == study_pb2.STUDY_STATE_RUNNING:
+            await self.tell(told.study.job_id, "state", state=study_pb2.STUDY_STATE_STOPPED)
+        return told.study
+
+    async def ListDependentStudies(
+        self, request: study_pb2.ListDependentStudiesRequest, context: Any
+    ) -> study_pb2.DependentStudies:
+        """Nobody here asks for that."""
+        raise NotImplementedError
+
+    async def DeleteDependentStudies(
+        self, request: study_pb2.DeleteDependentStudiesRequest, context: Any
+    ) -> study_pb2.DependentStudies:
+        """Nobody here asks for that."""
+        raise NotImplementedError
+
+    async def tell(self, job_id: str, kind: str, **fields: Any) -> None:
+        """Adds an event to a job's study."""
+        told = self.studies[job_id]
+        told.study.state = fields.pop("state", told.study.state)
+        number = len(told.events) + 1
+        told.events.append(
+            study_pb2.StudyEvent(
+                study_id=told.study.study_id,
+                sequence=number,
+                resume_token=str(number),
+                kind=kind,
+                state=told.study.state,
+                n_trials=told.study.n_trials,
+                **fields,
+            )
+        )
+        await self._announce()
+
+    async def leave(self, away: bool = True) -> None:
+        """Goes away, or comes back."""
+        self.away = away
+        await self._announce()
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _answer(self) -> None:
+        assert caller().subject == "generation"
+        if self.away:
+            raise Unavailable("optimizer")
+
+    def _of(self, study_id: str) -> PeerStudy:
+        return next(each for each in self.studies.values() if each.study.study_id == study_id)
+
+
+@asynccontextmanager
+async def serving_studies(peer: StudyPeer, tokens: Tokens) -> AsyncIterator[str]:
+    """Serves the optimizer service's part; yields the address."""
+
+    def register(server: grpc.aio.Server) -> None:
+        study_pb2_grpc.add_StudyOrderServiceServicer_to_server(peer, server)
+
+    application = Application(("mirage.optimizer.v1.StudyOrderService",), register, tokens.verifier)
+    async with serving_peer(application) as address:
         yield address
