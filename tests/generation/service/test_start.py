@@ -100,7 +100,7 @@ async def test_everything_wrong_is_said_at_once(platform: Platform) -> None:
         "conditions.income",
     }
     assert "1 to 100000" in refusal.violations["sample_size"]
-    assert "yet" in refusal.violations["optimization_config.enabled"]
+    assert "OPTIMIZER_ADDRESS" in refusal.violations["optimization_config.enabled"]
     listed = await user.jobs.ListJobs(job_pb2.ListJobsRequest())
     assert not listed.jobs
 
