@@ -50,6 +50,7 @@ class Client:
         self.user_id = user_id
         self.studies: Any = _Signed(study_pb2_grpc.StudyServiceStub(channel), token)
         self.orders: Any = _Signed(study_pb2_grpc.StudyOrderServiceStub(channel), token)
+        self.dependents: Any = _Signed(study_pb2_grpc.DependentStudyServiceStub(channel), token)
 
     async def start(self, dataset_id: str, **fields: Any) -> study_pb2.Study:
         """Starts a study; a quick one where nothing else is said."""

