@@ -38,10 +38,16 @@ class Ranked:
 def ranked(sample: Sample, values: Numbers, centre: float, scale: float) -> Ranked:
     """Makes a column ready. The centre and the scale are the training column's: they keep the sums exact."""
     present = ~np.isnan(values)
-    scaled = np.where(present, np.clip(values / scale - centre, -_LARGEST, _LARGEST), 0.0)
+    scaled = np.where(present, scaled_by(values, scale) - centre, 0.0)
     distinct, dense = np.unique(values, return_inverse=True)
     group = np.repeat(np.arange(sample.groups), len(values) // sample.groups)
     return Ranked(scaled, present, group * len(distinct) + dense, len(distinct))
+
+
+def scaled_by(values: Numbers, scale: float) -> Numbers:
+    """Values in units of a scale, those far beyond all others brought nearer so that no square of them overflows."""
+    with np.errstate(over="ignore"):
+        return np.clip(values / scale, -_LARGEST, _LARGEST)
 
 
 def scale_of(values: Numbers) -> tuple[float, float]:

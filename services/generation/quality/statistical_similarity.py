@@ -6,6 +6,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from services.generation.quality.correlations import scaled_by
 from services.generation.quality.distances import coverage, ks_complement, total_variation_complement
 from services.generation.quality.groups import Judging, Sample, judging, most_frequent
 from services.generation.quality.parts import CalledOff, Floats, Measured, check, compose, unmeasured
@@ -98,7 +99,7 @@ def _ks_complement(
 
 def _range_coverage(rows: Judging, columns: tuple[str, ...], values: Sequence[Numbers]) -> Similarity:
     largest = float(np.nanmax(np.abs(values[0])))
-    scaled = [each / largest for each in values]
+    scaled = [scaled_by(each, largest) for each in values]
     training = _ends(rows.training, scaled[0])
     ceiling = None if rows.holdout is None else _covered(training, _ends(rows.holdout, scaled[2])).mean()
     return Similarity(

@@ -97,8 +97,9 @@ def test_same_seed_same_report() -> None:
     def told(report: QualityReport) -> dict[str, object]:
         return report.model_dump(exclude={"seconds"})
 
-    assert told(evaluate(compared)) == told(evaluate(compared))
-    assert told(evaluate(compared)) != told(evaluate(replace(compared, seed=6)))
+    first = told(evaluate(compared))
+    assert told(evaluate(compared)) == first
+    assert told(evaluate(replace(compared, seed=6))) != first
 
 
 def test_figures_by_name() -> None:
@@ -200,6 +201,16 @@ def test_nothing_to_judge() -> None:
         assert report.quality_score is None
         assert report.findings[0].verdict == "unknown"
         assert all(part.score is None and part.reason and part.weight == 0 for part in report.parts)
+
+
+def test_far_beyond() -> None:
+    """Synthetic values many orders of magnitude too large are merely wrong."""
+    real = table(100, 1)
+    huge = (np.asarray(real.values[1], dtype=np.float64) * 1e300, *real.values[1:])
+    tiny = Table(real.columns, (np.asarray(real.values[0], dtype=np.float64) * 1e-300, *real.values[1:]))
+    compared = comparison(tiny, Table(real.columns, huge), table(30, 2))
+    assert score(statistical_similarity.measure(compared, never).part).value < 1
+    assert score(correlation_preservation.measure(compared, never).part).value < 1
 
 
 def test_lost_correlation_counts_as_none() -> None:
