@@ -44,6 +44,7 @@ def test_report_in_a_browser(
     drawn = page.locator(".grid figure")
     assert drawn.count() == len(flights.columns)
     assert page.locator(".grid figure svg").count() == len(flights.columns)
+    assert page.locator(".grid figcaption", has_text="alike").count() == len(flights.columns)
     assert page.evaluate("getComputedStyle(document.querySelector('.grid')).display") == "grid"  # its style is in force
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     kept = job.report(tmp_path / "report.html")

@@ -58,5 +58,5 @@ def _column_scores(report: QualityReport) -> Mapping[str, Figure]:
     similarity = next((part for part in report.parts if part.name == PartName.STATISTICAL_SIMILARITY), None)
     if similarity is None:
         return {}
-    alike = [metric for metric in similarity.metrics if metric.name in {"ks_complement", "tv_complement"}]
+    alike = [metric for metric in similarity.metrics if metric.name in {"ks_complement", "total_variation_complement"}]
     return {detail.columns[0]: detail.figure for metric in alike for detail in metric.details}

@@ -16,6 +16,8 @@ PART_QUESTIONS = {
 }
 VERDICTS = {"good": "Good", "fair": "Fair", "poor": "Poor", "unknown": "Not measured"}
 
+_AS_WRITTEN = {"ks": "KS", "auc": "AUC", "mae": "MAE", "r2": "R²", "p5": "(5th percentile)"}
+
 
 def number(value: float | None) -> str:
     """A figure with as many digits as mean something."""
@@ -40,4 +42,6 @@ def count(value: int) -> str:
 
 def metric_title(name: str) -> str:
     """A metric's name as a title."""
-    return name.replace("_", " ")
+    words = [_AS_WRITTEN.get(word, word) for word in name.split("_")]
+    title = " ".join(words)
+    return title[0].upper() + title[1:]
