@@ -39,11 +39,6 @@ _MORE_IS_BETTER = frozenset(
     {
         "quality_score",
         *PARTS,
-        "statistical_similarity.category_coverage",
-        "statistical_similarity.ks_complement",
-        "statistical_similarity.missing_similarity",
-        "statistical_similarity.range_coverage",
-        "statistical_similarity.total_variation_complement",
         "correlation_preservation.contingency_similarity",
         "correlation_preservation.correlation_similarity",
         "correlation_preservation.mixed_similarity",
@@ -57,6 +52,11 @@ _MORE_IS_BETTER = frozenset(
         "privacy.distance_p5",
         "privacy.nearest_neighbour_ratio",
         "privacy.new_rows",
+        "statistical_similarity.category_coverage",
+        "statistical_similarity.ks_complement",
+        "statistical_similarity.missing_similarity",
+        "statistical_similarity.range_coverage",
+        "statistical_similarity.total_variation_complement",
     }
 )
 
