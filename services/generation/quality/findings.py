@@ -87,10 +87,21 @@ def _of_part(part: Part, verdict: Verdict) -> Finding:
     if part.score is None:
         return Finding(verdict="unknown", part=part.name, text=f"Not measured. {part.reason}")
     text = f"{_WORDS[part.name][verdict]} {_read(part.score)}"
+    if part.name is PartName.PRIVACY and verdict != "good":
+        text += _worst(part)
     furthest = _furthest(part)
     if furthest:
         text += f" Furthest off: {'; '.join(furthest)}."
     return Finding(verdict=verdict, part=part.name, text=text)
+
+
+def _worst(part: Part) -> str:
+    """What decides of a part whose score is that of its worst metric."""
+    told = []
+    for worst in (metric for metric in part.metrics if metric.weight > 0):
+        usual = "" if worst.figure.ceiling is None else f" (real rows: {worst.figure.ceiling:.3g})"
+        told.append(f" What decides is {worst.name}, {worst.figure.value:.3g}{usual}. {worst.description}")
+    return "".join(told)
 
 
 def _read(score: Figure) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.quality.parts import RESAMPLES, Floats
+from services.generation.quality.report import Figure
 from services.generation.quality.tables import Table
 
 Rows = npt.NDArray[np.int64]
@@ -33,3 +34,12 @@ def counts(rows: int, generator: np.random.Generator) -> Floats:
 def shares(share: float, rows: int, generator: np.random.Generator) -> Floats:
     """A share of rows in each resample, shape (RESAMPLES,): what drawing the rows anew comes to."""
     return generator.binomial(rows, share, size=RESAMPLES) / rows
+
+
+def interval(value: float, replicates: Floats, ceiling: float | None = None) -> Figure:
+    """A figure with the bootstrap's percentile interval (Efron & Tibshirani 1993, chapter 13)."""
+    usable = replicates[np.isfinite(replicates)]
+    if not len(usable):
+        return Figure(value=value, ceiling=ceiling)
+    low, high = (float(end) for end in np.quantile(usable, [0.025, 0.975]))
+    return Figure(value=value, low=min(low, value), high=max(high, value), ceiling=ceiling)

@@ -30,6 +30,19 @@ def test_poor_privacy_comes_first() -> None:
     assert "isn't fit to be shared" in found[1].text
 
 
+def test_what_decides_of_privacy() -> None:
+    """Of privacy that isn't good, the attack that decides is told with its figure, what real rows reach and in words."""
+    metrics = [
+        Metric(name=name, figure=Figure(value=value, ceiling=0.5), weight=weight, description=f"What {name} is.")
+        for name, value, weight in (("closer_to_training", 0.51, 0.0), ("membership_auc", 0.7, 1.0))
+    ]
+    poor, good = (part(PartName.PRIVACY, value).model_copy(update={"metrics": tuple(metrics)}) for value in (0.6, 1.0))
+    told = findings(None, [poor])[0].text
+    assert "What decides is membership_auc, 0.7 (real rows: 0.5). What membership_auc is." in told
+    assert "closer_to_training" not in told
+    assert "membership_auc" not in findings(None, [good])[1].text
+
+
 def test_verdicts_are_relative_to_the_ceiling() -> None:
     """The same score is good where real rows reach little more, and poor where they reach much more."""
     verdicts = [

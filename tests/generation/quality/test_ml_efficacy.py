@@ -66,6 +66,12 @@ def test_detector_cannot_tell_real_from_real() -> None:
     assert figure.ceiling == pytest.approx(0.5, abs=0.06)
 
 
+def test_copies_do_not_make_a_detector_better_than_blind() -> None:
+    """Rows on both sides mislead a detector, which is told as blind and not as worse than that."""
+    figure = metrics(measure(compared(TRAINING, None, TRAINING), never))["detection_auc"].figure
+    assert figure.value == figure.low == 0.5
+
+
 def test_a_number_is_told_from_classes() -> None:
     """A number of a few values is a matter of classes."""
     columns = (*TRAINING.columns[:4], Column("ill", Kind.NUMBER))

@@ -9,7 +9,7 @@ from services.generation.quality.privacy import measure
 from services.generation.quality.privacy.measures import beyond_chance
 from services.generation.quality.report import Metric
 from services.generation.quality.tables import Column, Kind, Table
-from tests.generation.quality.people import blurred, compared, people, shuffled, together
+from tests.generation.quality.people import COLUMNS, blurred, compared, people, shuffled, together
 
 TRAINING = people(3_000, seed=1)
 HOLDOUT = people(1_000, seed=2)
@@ -113,6 +113,18 @@ def test_attributes_of_the_trained_on_are_guessed() -> None:
     assert guesses["height"].ceiling < 0.3
 
 
+def test_what_all_guess_is_no_leak() -> None:
+    """One guess more or less that is right is nothing, where nearly all are."""
+    training, holdout, synthetic = (
+        Table((COLUMNS[0], COLUMNS[4]), (table.values[0], np.zeros(len(table), dtype=np.int32)))
+        for table in (TRAINING, HOLDOUT.take(np.arange(30)), UNSEEN)
+    )
+    holdout.values[1][0] = 1
+    risk = metrics(measure(compared(training, holdout, synthetic, sensitive=("ill",)), never))["attribute_inference"]
+    assert risk.figure.value == pytest.approx((1 - 29 / 30) / 0.2)
+    assert (risk.score or 0) > 0.95
+
+
 def test_without_holdout() -> None:
     """Without rows never seen what needs none is told, nothing is scored, and the part says why."""
     found = measure(compared(TRAINING, None, TRAINING, sensitive=SENSITIVE), never)
@@ -128,6 +140,7 @@ def test_without_holdout() -> None:
         "new_rows",
     }
     assert named["exact_copies"].figure.value == 1
+    assert "But 100.00% of the synthetic rows equal" in found.part.reason
     assert all(metric.score is None and metric.figure.ceiling is None for metric in named.values())
 
 

@@ -5,15 +5,16 @@ from sklearn.model_selection import StratifiedKFold
 
 from services.generation.quality.ml_efficacy.features import features
 from services.generation.quality.ml_efficacy.models import class_shares
-from services.generation.quality.parts import CalledOff, Floats, check, figure
+from services.generation.quality.parts import CalledOff, Floats, check
 from services.generation.quality.ranking import area, areas
 from services.generation.quality.report import Metric
-from services.generation.quality.resampling import counts, drawn, draws
+from services.generation.quality.resampling import counts, drawn, draws, interval
 from services.generation.quality.tables import Comparison, Table
 
 FOLDS = 3
 MOST_ROWS = 4_000
 LEAST_ROWS = 30
+_BLIND = 0.5
 _PURPOSE = 21
 
 
@@ -36,14 +37,14 @@ def detection(comparison: Comparison, called_off: CalledOff) -> Metric | None:
     ceiling = None
     if unseen is not None and len(comparison.training) >= LEAST_ROWS:
         trained_on = drawn(comparison.training, rows, generator)
-        ceiling, _ = _auc(comparison.training, real, trained_on, generator, called_off)
+        ceiling = max(_BLIND, _auc(comparison.training, real, trained_on, generator, called_off)[0])
     return Metric(
         name="detection_auc",
-        figure=figure(value, replicates, ceiling),
+        figure=interval(max(_BLIND, value), np.maximum(replicates, _BLIND), ceiling),
         higher_is_better=False,
         description=(
             "How well a model tells synthetic rows from real ones (area under the ROC curve, cross-validated): at 0.5 "
-            "it can't, at 1 it always can."
+            "it can't, at 1 it always can. Less is chance or comes of copies, and is told as 0.5."
         ),
     )
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from services.generation.quality.parts import Floats, Reading
 from services.generation.quality.ranking import areas
-from services.generation.quality.report import Figure, Metric
+from services.generation.quality.report import Metric
+from services.generation.quality.resampling import interval
 
 # With less than this above what is known without a model there is nothing to keep.
 LEAST_SKILL = 0.02
@@ -41,11 +42,9 @@ class Trial:
         skill = sign * (self.real - self.blind)
         kept = np.clip(sign * (self.synthetic - self.blind) / np.maximum(skill, LEAST_SKILL), 0.0, 1.0)
         counted = self.counts and bool(skill[0] >= LEAST_SKILL)
-        value, resampled = float(self.synthetic[0]), self.synthetic[1:]
-        low, high = (float(end) for end in np.nanquantile(resampled, [0.025, 0.975]))
         metric = Metric(
             name=self.name,
-            figure=Figure(value=value, low=min(low, value), high=max(high, value), ceiling=float(self.real[0])),
+            figure=interval(float(self.synthetic[0]), self.synthetic[1:], float(self.real[0])),
             score=float(kept[0]) if counted else None,
             higher_is_better=self.higher_is_better,
             description=self.description,

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from services.generation.quality.privacy.measures import Measure, interval, measure, of_copies
-from services.generation.quality.resampling import draws, shares
+from services.generation.quality.privacy.measures import Measure, measure, of_copies
+from services.generation.quality.resampling import draws, interval, shares
 from services.generation.quality.tables import Comparison, Kind, Table
 
 # Keys are made dense again before they could overflow.

@@ -45,15 +45,6 @@ def measure(
     return Measure(metric, replicates, ideal)
 
 
-def interval(value: float, replicates: Floats, ceiling: float | None = None) -> Figure:
-    """A figure with the bootstrap's percentile interval (Efron & Tibshirani 1993, chapter 13)."""
-    usable = replicates[np.isfinite(replicates)]
-    if not len(usable):
-        return Figure(value=value, ceiling=ceiling)
-    low, high = (float(end) for end in np.quantile(usable, [0.025, 0.975]))
-    return Figure(value=value, low=min(low, value), high=max(high, value), ceiling=ceiling)
-
-
 def beyond_chance(excess: float | Floats, by_chance: Floats) -> Floats:
     """What of an excess counts: x - s² / x where that is positive, with s the spread that chance gives it.
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from services.generation.quality.parts import RESAMPLES, CalledOff, Floats
-from services.generation.quality.privacy.measures import Measure, interval, measure, of_advantage
+from services.generation.quality.privacy.measures import Measure, measure, of_advantage
 from services.generation.quality.privacy.nearest import nearest
 from services.generation.quality.privacy.space import Points
 from services.generation.quality.ranking import area, areas
-from services.generation.quality.resampling import counts, draws
+from services.generation.quality.resampling import counts, draws, interval
 
 # With fewer the density among rows never seen can't be estimated beside testing on them.
 _LEAST_TO_HALVE = 40

@@ -3,11 +3,11 @@
 import numpy as np
 
 from services.generation.quality.parts import RESAMPLES, CalledOff, Floats
-from services.generation.quality.privacy.measures import Measure, interval, measure, of_advantage, of_copies
+from services.generation.quality.privacy.measures import Measure, measure, of_advantage, of_copies
 from services.generation.quality.privacy.nearest import Nearest, nearest
 from services.generation.quality.privacy.space import Points
 from services.generation.quality.report import Distances
-from services.generation.quality.resampling import counts, draws, resampled, shares
+from services.generation.quality.resampling import counts, draws, interval, resampled, shares
 
 # Synthetic rows are often made where the table is dense, and so come nearer to real rows than those to each other
 # without knowing any. Nearness costs nothing up to half the distance.

@@ -89,8 +89,11 @@ def _without_holdout(comparison: Comparison, called_off: CalledOff) -> Measured:
         *copies(comparison),
         *distances(nearest(made, among, called_off), None, space.alike, comparison.seed),
     ]
-    measured = unmeasured(NAME, reason)
     metrics = tuple(measure.metric for measure in measures)
+    copied = next(metric.figure.value for metric in metrics if metric.name == "unique_copies")
+    if copied > 0:
+        reason += f" But {copied:.2%} of the synthetic rows equal a training row that is the only one of its kind."
+    measured = unmeasured(NAME, reason)
     return replace(measured, part=measured.part.model_copy(update={"metrics": metrics}))
 
 
