@@ -31,7 +31,7 @@ def test_poor_privacy_comes_first() -> None:
 
 
 def test_what_decides_of_privacy() -> None:
-    """Of privacy that isn't good, the attack that decides is told with its figure, what real rows reach and in words."""
+    """Of privacy that isn't good, what decides is told with its figure, what real rows reach and in words."""
     metrics = [
         Metric(name=name, figure=Figure(value=value, ceiling=0.5), weight=weight, description=f"What {name} is.")
         for name, value, weight in (("closer_to_training", 0.51, 0.0), ("membership_auc", 0.7, 1.0))

@@ -38,10 +38,10 @@ def attributes(
     """How much better an attacker who knows all the rest guesses a sensitive column of people trained on.
 
     The attacker looks up the synthetic row that is nearest in all other columns and takes its value; a number is right
-    within 5 % of ranks. The risk is (right of members - right of others) / (1 - right of others), with 0.2 in place of a
-    smaller divisor, as in Giomi, Boenisch, Wehmeyer & Tasnádi 2023 ("A unified framework for quantifying privacy risk in
-    synthetic data", section 3): what holds of everybody is what the table is for, and not a leak. With several columns
-    it is the highest.
+    within 5 % of ranks. The risk is (right of members - right of others) / (1 - right of others), with 0.2 in place of
+    a smaller divisor, as in Giomi, Boenisch, Wehmeyer & Tasnádi 2023 ("A unified framework for quantifying privacy risk
+    in synthetic data", section 3): what holds of everybody is what the table is for, and not a leak. With several
+    columns it is the highest.
     """
     generator = draws(comparison.seed, _PURPOSE)
     everything = [_guesses(comparison, name, (members, others), synthetic, called_off) for name in comparison.sensitive]
