@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 SERVICES = ("auth", "dataset", "generation", "optimizer")
 # Ids by which a request names something of its owner's.
-OWNED = ("dataset_id", "job_id", "key_id", "model_id", "session_id")
+OWNED = ("dataset_id", "job_id", "key_id", "model_id", "session_id", "study_id")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Owned:
 
 @pytest.fixture
 def owned(client: Client, flights: pd.DataFrame) -> Iterator[Owned]:
-    """A dataset, a job with its table, a model and a session of one user."""
+    """A dataset, a job with its table, a model, a study and a session of one user."""
     dataset = client.datasets.upload(flights, name="flights")
     job = client.generate(dataset, "gaussian_copula", rows=20, progress=False)
+    study = client.optimize(dataset, "gaussian_copula", 1, method="random", wait=False).stop()
     session = next(session for session in client.account.sessions() if session.current)
     yield Owned(
         {
@@ -50,6 +51,7 @@ def owned(client: Client, flights: pd.DataFrame) -> Iterator[Owned]:
             "model_id": job.model.id,
             "key_id": client.account.create_api_key("a key", ["datasets:read"]).id,
             "session_id": session.id,
+            "study_id": study.id,
         }
     )
     # Nobody has deleted, cancelled or ended anything meanwhile.
@@ -137,7 +139,7 @@ def _methods_on_ones_own(package: str) -> list[MethodDescriptor]:
         and access_pb2.ROLE_USER in method.GetOptions().Extensions[access_pb2.access].roles
         and any(name in method.input_type.fields_by_name for name in OWNED)
         # In these an id is a filter, and nothing is what it finds.
-        and method.name not in ("ListJobs", "ListModels")
+        and method.name not in ("ListJobs", "ListModels", "ListStudies")
     ]
 
 

@@ -28,6 +28,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Itera
     settings = {
         "WORKER_HEARTBEAT_SECONDS": _SILENCE_S,
         "INGESTION_HEARTBEAT_SECONDS": _SILENCE_S,
+        "STUDY_HEARTBEAT_SECONDS": _SILENCE_S,
         "STREAM_HEARTBEAT_SECONDS": "1",
         "WORKER_SLOTS": "1",
         "RATE_LIMITS": "off",
