@@ -82,6 +82,11 @@ sweep: $(READY) ## Look for objects without rows, and rows without objects, whil
 bench: $(READY) ## Measure what the claims of speed rest on (ONLY="upload status": these alone).
 	@$(BIN)/python -m benchmarks $(ONLY)
 
+.PHONY: bench-engine
+bench-engine: $(READY) ## Measure Mirage's own models beside others: ADULT=adult.data (SEEDS=3, ONLY="autoregressive sdv-ctgan-300").
+	@$(BIN)/python -m benchmarks.engine "$(ADULT)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(ARGN_PYTHON),--argn-python "$(ARGN_PYTHON)") $(if $(OUT),--out "$(OUT)")
+
 # --- tests and checks ------------------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -41,11 +41,10 @@ def fit(
     settings, codec_settings = settings or AutoregressiveSettings(), codec_settings or CodecSettings()
     codec = TableCodec.fit(table, codec_settings)
     network = new_network(codec, settings, seed)
-    leaves = codec.encode(table)
-    rows = Rows.of(network.shape, codec.split(leaves))
-    trained_on, held_out = held_out_places(len(rows), settings.held_out_share, seed)
-    network.start_from(network.shape.frequencies(leaves[trained_on]))
-    trainer = Trainer(network, rows.take(trained_on), rows.take(held_out), settings, seed)
+    rows = Rows.of(network.shape, codec, table)
+    trained_on, held_out = (rows.take(part) for part in held_out_places(len(rows), settings.held_out_share, seed))
+    network.start_from(trained_on.frequencies())
+    trainer = Trainer(network, trained_on, held_out, settings, seed)
     record = Record(
         seed=seed,
         rows=table.num_rows,

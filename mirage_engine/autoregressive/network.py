@@ -53,7 +53,7 @@ class AutoregressiveNetwork(nn.Module):
         )
 
     def start_from(self, frequencies: Sequence[NDArray[np.float64]]) -> None:
-        """Sets the output's biases to the logarithms of what `TableShape.frequencies` tells."""
+        """Sets the output's biases to the logarithms of what `Rows.frequencies` tells."""
         with torch.no_grad():
             for digit, bias in zip(self.shape.digits, self.output_bias, strict=True):
                 column = self.shape.columns[digit.column]

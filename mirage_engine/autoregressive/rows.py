@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mirage_engine.autoregressive.shape import TableShape
+from mirage_engine.codec import TableCodec
 from mirage_engine.randomness import generator_for
 
+PRIOR_ROWS = 1.0
+"""Rows that are thought to be spread evenly over a column's leaves, so that none starts out impossible."""
 LEAST_ROWS_TO_HOLD_OUT = 20
 MOST_HELD_OUT_ROWS = 20_000
 
@@ -22,13 +26,28 @@ class Rows:
     values: NDArray[np.integer]
 
     @classmethod
-    def of(cls, shape: TableShape, values: NDArray[np.int64]) -> "Rows":
-        """Packs the values."""
+    def of(cls, shape: TableShape, codec: TableCodec, table: pa.Table) -> "Rows":
+        """A table's rows; one column at a time is larger than it need be."""
         largest = max(digit.size for digit in shape.digits)
-        return cls(shape, values.astype(np.min_scalar_type(largest)))
+        values = np.empty((len(table), len(shape.digits)), dtype=np.min_scalar_type(largest))
+        first = np.searchsorted([digit.column for digit in shape.digits], range(len(shape.columns)))
+        for column, leaves in codec.encoded_columns(table):
+            for level, digit in enumerate(shape.columns[column].split(leaves)):
+                values[:, first[column] + level] = digit
+        return cls(shape, values)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def frequencies(self) -> list[NDArray[np.float64]]:
+        """Of each column's leaves, as shares."""
+        shares, first = [], 0
+        for column in self.shape.columns:
+            digits = self.values[:, first : first + len(column.sizes)].astype(np.int64)
+            first += len(column.sizes)
+            counts = np.bincount(column.joined(list(digits.T)), minlength=column.leaves) + PRIOR_ROWS / column.leaves
+            shares.append(counts / counts.sum())
+        return shares
 
     def take(self, places: NDArray[np.int64]) -> "Rows":
         """Some of the rows."""

@@ -1,4 +1,4 @@
-"""What a network needs to know of a table: its digits, and how often each leaf occurs."""
+"""What a network needs to know of a table: its digits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_engine.codec.column import Leaves
 from mirage_engine.codec.digits import Digits
-
-PRIOR_ROWS = 1.0
-"""Rows that are thought to be spread evenly over a column's leaves, so that none starts out impossible."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,3 @@ class TableShape:
             if digit.joint:
                 tokens[:, place] += self.columns[digit.column].starts[values[:, place - 1]]
         return tokens
-
-    def frequencies(self, leaves: Leaves) -> list[NDArray[np.float64]]:
-        """Of each column's leaves, as shares; `leaves` has shape (rows, columns)."""
-        shares = []
-        for place, column in enumerate(self.columns):
-            counts = np.bincount(leaves[:, place], minlength=column.leaves) + PRIOR_ROWS / column.leaves
-            shares.append(counts / counts.sum())
-        return shares

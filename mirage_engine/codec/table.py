@@ -1,7 +1,7 @@
 """A whole table's codec: one for each column that is learnt, new identifiers for those that aren't."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,6 +106,12 @@ class TableCodec:
         column that is missing or of a type that can't be read as the source's.
         """
         leaves = np.full((len(table), len(self.columns)), UNKNOWN, dtype=np.int32, order="F")
+        for place, found in self.encoded_columns(table, partial=partial):
+            leaves[:, place] = found
+        return leaves
+
+    def encoded_columns(self, table: pa.Table, *, partial: bool = False) -> Iterator[tuple[int, Leaves]]:
+        """The same column by column, with each one's place among the learnt ones, for tables that fill the memory."""
         problems: dict[str, str] = {}
         seen: dict[str, int] = {}
         for place, column in enumerate(self.columns):
@@ -119,12 +125,13 @@ class TableCodec:
             try:
                 if values.type != column.field.type:
                     values = values.cast(column.field.type)
-                leaves[:, place] = column.encode(values)
+                leaves = column.encode(values)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 problems[column.name] = f"values of type {values.type} can't be read as {column.field.type}"
+            else:
+                yield place, leaves
         if problems:
             raise TableRefused(problems)
-        return leaves
 
     def decode(
         self, leaves: Leaves, raw: NDArray[np.uint64], first_row: int = 0, within: Mapping[int, Range] | None = None

@@ -17,6 +17,7 @@ from mirage_engine.progress import Epoch, Event, Sampled, Step
 from tests.mirage_engine.tables import people, tables
 
 TINY = AutoregressiveSettings(width=32, inner_width=16, epochs=12, learning_rate=0.01)
+BRIEF = AutoregressiveSettings(width=16, inner_width=8, epochs=5, learning_rate=0.01)  # twelve steps an epoch
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +73,11 @@ def test_equal_seeds_give_equal_rows(model: AutoregressiveModel) -> None:
     assert not model.sample_table(rows, seed=6).equals(whole)
 
 
-def test_equal_seeds_give_equal_models(model: AutoregressiveModel) -> None:
+def test_equal_seeds_give_equal_models() -> None:
     """Fitting again gives the same weights, bit for bit; another seed gives others."""
-    assert weights_of(mirage_engine.fit(people(3000), TINY, seed=1)) == weights_of(model)
-    assert weights_of(mirage_engine.fit(people(3000), TINY, seed=2)) != weights_of(model)
+    first, again, other = (weights_of(mirage_engine.fit(people(400), BRIEF, seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
 
 
 def test_a_model_comes_back_from_its_file(model: AutoregressiveModel, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_changed_file_is_refused(model: AutoregressiveModel, tmp_path: Path) -
 def test_training_is_told_and_stops_early() -> None:
     """Steps and epochs are told; training ends when held-out rows get no likelier, and the best weights are kept."""
     events: list[Event] = []
-    steps = AutoregressiveSettings(width=64, inner_width=32, epochs=500, patience=3, learning_rate=0.02)
+    steps = AutoregressiveSettings(width=32, inner_width=16, epochs=500, patience=3, learning_rate=0.03)
     fitted = mirage_engine.fit(people(300), steps, listener=events.append)
     epochs = [event for event in events if isinstance(event, Epoch)]
     assert len([event for event in events if isinstance(event, Step)]) == len(epochs) * 9
@@ -136,15 +138,15 @@ class Interrupting:
             raise Cancelled
 
 
-@pytest.mark.parametrize("steps", [1, 60, 93])
+@pytest.mark.parametrize("steps", [1, 24, 31])
 def test_a_resumed_fit_equals_an_uninterrupted_one(steps: int, tmp_path: Path) -> None:
     """Called off in the middle of an epoch and resumed, a fit gives the same weights, bit for bit."""
-    table, checkpoint = people(1000), tmp_path / "people.checkpoint"
-    whole = mirage_engine.fit(table, TINY, seed=4)
+    table, checkpoint = people(400), tmp_path / "people.checkpoint"
+    whole = mirage_engine.fit(table, BRIEF, seed=4)
     with pytest.raises(Cancelled):
-        mirage_engine.fit(table, TINY, seed=4, listener=Interrupting(steps), checkpoint=checkpoint)
+        mirage_engine.fit(table, BRIEF, seed=4, listener=Interrupting(steps), checkpoint=checkpoint)
     assert checkpoint.exists()
-    resumed = mirage_engine.fit(table, TINY, seed=4, checkpoint=checkpoint)
+    resumed = mirage_engine.fit(table, BRIEF, seed=4, checkpoint=checkpoint)
     assert weights_of(resumed) == weights_of(whole)
     assert resumed.record == whole.record
     assert not checkpoint.exists()
@@ -154,11 +156,11 @@ def test_a_checkpoint_of_other_work_is_refused(tmp_path: Path) -> None:
     """A checkpoint is gone on with only for the same table, settings and seed; it is never overwritten by others."""
     checkpoint = tmp_path / "people.checkpoint"
     with pytest.raises(Cancelled):
-        mirage_engine.fit(people(200), TINY, listener=Interrupting(3), checkpoint=checkpoint)
+        mirage_engine.fit(people(200), BRIEF, listener=Interrupting(3), checkpoint=checkpoint)
     with pytest.raises(ModelFileRefused, match="data_hash"):
-        mirage_engine.fit(people(200, seed=1), TINY, checkpoint=checkpoint)
+        mirage_engine.fit(people(200, seed=1), BRIEF, checkpoint=checkpoint)
     with pytest.raises(ModelFileRefused, match="seed"):
-        mirage_engine.fit(people(200), TINY, seed=1, checkpoint=checkpoint)
+        mirage_engine.fit(people(200), BRIEF, seed=1, checkpoint=checkpoint)
 
 
 def test_sampling_is_told_and_can_be_called_off(model: AutoregressiveModel) -> None:
