@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import jobs, overhead, quality, startup, status, subscribers, upload
+from benchmarks import jobs, optimizer, overhead, quality, startup, status, subscribers, upload
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "overhead": overhead.run,
     "jobs": jobs.run,
     "quality": quality.run,
+    "optimizer": optimizer.run,
 }
 
 

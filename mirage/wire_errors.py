@@ -120,7 +120,7 @@ def _unreachable(error: grpc.RpcError, url: str) -> errors.Unavailable | None:
     details = (error.details() or "").lower()
     if details.startswith(_FOREIGN):
         return errors.ConnectionFailed(f"What answers at {url} is not a Mirage platform, or a part of it is missing.")
-    if details.startswith(_CUT_OFF):
+    if _CUT_OFF in details:
         return errors.ConnectionLost(f"The connection to {url} broke.")
     if error.code() is not grpc.StatusCode.UNAVAILABLE:
         return None
