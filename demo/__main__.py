@@ -1,7 +1,7 @@
 """`python -m demo`: a real table, end to end, on the whole platform.
 
 Starts the platform (or uses the one that runs here already), signs up, uploads `flights.csv` through the gateway,
-trains two models, downloads what they make, and compares it with the original, column by column.
+trains two models, downloads what they make, compares it with the original, column by column, and tells how good it is.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from demo.account import sign_in
 from demo.platform import platform
-from demo.report import LEGEND, comparison_table
+from demo.report import LEGEND, QUALITY_LEGEND, comparison_table, quality_table
 from deploy.local.conductor import PlatformFailed
 from deploy.local.home import AlreadyRunning, Home
 from deploy.local.parts import WrongSettings
@@ -91,6 +91,8 @@ class Demonstration:
         self._download(jobs)
         self._heading("How they compare")
         self._compare(dataset, jobs)
+        self._heading("How good they are")
+        self._judge(jobs)
         self._client.logout()
         self._console.print(f"\nAll of it took {duration(time.monotonic() - began)}.")
 
@@ -161,6 +163,13 @@ class Demonstration:
         comparisons = {model: compare(real, job.table(), types) for model, job in jobs.items()}
         self._console.print(comparison_table(comparisons))
         self._console.print(LEGEND, style="dim")
+
+    def _judge(self, jobs: dict[str, Job]) -> None:
+        self._console.print(quality_table({model: job.quality() for model, job in jobs.items()}))
+        self._console.print(QUALITY_LEGEND, style="dim")
+        for model, job in jobs.items():
+            page = job.report(self._output / f"{model}-quality.html")
+            self._console.print(f"{page.resolve()}  {size(page.stat().st_size)}", soft_wrap=True)
 
 
 def _keep(console: Console, url: str, account: Path) -> None:

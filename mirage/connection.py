@@ -164,19 +164,20 @@ class Connection:
         *,
         signed_in: bool = True,
         metadata: Metadata = (),
+        timeout_s: float | None = CALL_TIMEOUT_S,
     ) -> Answer:
-        """Calls a method that takes one message and gives one.
+        """Calls a method that takes one message and gives one, within `timeout_s`; None for as long as it takes.
 
         Raises:
             MirageError: if it fails.
         """
         token = await self.tokens.access_token() if signed_in else ""
         try:
-            return await method(request, metadata=_with_token(metadata, token), timeout=CALL_TIMEOUT_S)
+            return await method(request, metadata=_with_token(metadata, token), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             token = await self._renewed_after(error, token)
         try:
-            return await method(request, metadata=_with_token(metadata, token), timeout=CALL_TIMEOUT_S)
+            return await method(request, metadata=_with_token(metadata, token), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self.endpoint.url) from None
 

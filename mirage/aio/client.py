@@ -19,11 +19,12 @@ from mirage.auth.v1 import session_pb2
 from mirage.connection import Connection, read_ca_file
 from mirage.credentials import CredentialStore, MemoryCredentialStore
 from mirage.errors import NotSignedIn
-from mirage.generation.v1 import job_pb2
+from mirage.generation.v1 import job_pb2, quality_pb2
 from mirage.job_requests import start_request
 from mirage.records.account import User
 from mirage.records.dataset import DatasetFields
-from mirage.records.generation import Configuration, Validation
+from mirage.records.generation import Configuration, JobFields, Validation
+from mirage.records.quality import QualityReport
 from mirage.study_requests import study_request
 
 
@@ -291,6 +292,56 @@ class AsyncClient:
             )
         )
         return await study.wait(progress) if wait else study
+
+    async def evaluate(
+        self,
+        /,
+        dataset: Any,
+        table: Any,
+        *,
+        holdout: Any = None,
+        target_column: str = "",
+        sensitive_columns: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        seed: int | None = None,
+        dataset_version: int = 0,
+        progress: bool | None = None,
+    ) -> QualityReport:
+        """Judges any table against a version of a dataset; returns when it is done.
+
+        Args:
+            dataset: the real table: a dataset, its id or its name, or a table, which is uploaded first.
+            table: the synthetic one: a job, for the table that it made, or whatever `dataset` may be.
+            holdout: real rows that whoever made the table has never seen, likewise; without any, what needs them is
+                left out. A job that learned this version of the dataset has its own.
+            target_column: the column that a model would predict; as set in the dataset if empty, and else chosen.
+            sensitive_columns: columns that an attacker would like to know of somebody; chosen if empty.
+            columns: only these; all that both tables have if empty.
+            seed: governs every random choice; 0 if None.
+            dataset_version: the version to judge by; 0 for the latest.
+            progress: whether to show a bar for what is uploaded; None for where somebody is likely to see it.
+
+        Raises:
+            InvalidRequest: if anything in it is wrong; `violations` tell everything at once.
+            MirageError: if the tables can't be compared.
+        """
+        request = quality_pb2.EvaluateTableRequest(
+            dataset_id=await self._dataset_id(dataset, progress),
+            dataset_version=dataset_version,
+            target_column=target_column,
+            sensitive_columns=sensitive_columns,
+            seed=seed,
+            columns=columns,
+        )
+        if isinstance(table, JobFields):
+            request.job_id = table.id
+        else:
+            request.table_dataset_id = await self._dataset_id(table, progress)
+        if holdout is not None:
+            request.holdout_dataset_id = await self._dataset_id(holdout, progress)
+        # However long it takes: the platform has a limit of its own.
+        call = self._connection.call(self._connection.quality.EvaluateTable, request, timeout_s=None)
+        return QualityReport(await call)
 
     async def validate(
         self, /, dataset: DatasetFields | str, model: str = "ctgan", rows: int | None = None, **request: Any

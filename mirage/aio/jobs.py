@@ -18,6 +18,7 @@ from mirage.generation.v1 import model_pb2, quality_pb2
 from mirage.progress import job_progress
 from mirage.records.base import from_struct
 from mirage.records.generation import JobEvent, JobFields
+from mirage.records.quality import QualityReport
 from mirage.states import job_state_value
 from mirage.wire_errors import reason_of
 
@@ -124,6 +125,15 @@ class AsyncJob(JobFields):
         """Returns how the table was made: settings, seed, versions, hashes, column schema."""
         request = pb.GetJobMetadataRequest(job_id=self.id)
         return from_struct((await self._connection.call(self._connection.jobs.GetJobMetadata, request)).metadata)
+
+    async def quality(self) -> QualityReport:
+        """Returns how faithful, how useful and how private the table is.
+
+        Raises:
+            MirageError: if the job has no table yet, or it couldn't be judged; it says why.
+        """
+        request = quality_pb2.GetQualityRequest(job_id=self.id)
+        return QualityReport(await self._connection.call(self._connection.quality.GetQuality, request))
 
     async def report(self, path: str | Path = ".") -> Path:
         """Writes the quality report as one HTML page, which needs nothing from elsewhere, and returns its path.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mirage import __version__
-from mirage.cli import account, admin, api_keys, datasets, exit_codes, jobs, models, studies
+from mirage.cli import account, admin, api_keys, datasets, exit_codes, jobs, models, quality, studies
 from mirage.cli.output import report
 from mirage.cli.session import CaFile, Url
 from mirage.errors import MirageError
@@ -28,6 +28,7 @@ account.add_to(app)
 app.add_typer(api_keys.app, name="api-keys", rich_help_panel="Account")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Generation")
 jobs.add_to(app)
+quality.add_to(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Generation")
 studies.add_to(app)
 app.add_typer(studies.app, name="studies", rich_help_panel="Generation")

@@ -101,7 +101,7 @@ def generate(
 
 def download(session: Session, job: Job, to: Output = Path(), file_format: Format = None) -> None:
     """Write the table of a job to a file."""
-    written = _find(session.client, job).download(to, file_format)
+    written = find(session.client, job).download(to, file_format)
     session.output.result({"path": str(written)}, lambda: f"Wrote {written} ({size(written.stat().st_size)}).")
 
 
@@ -112,7 +112,7 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
 ) -> None:
     """Write how good the table of a job is: one HTML page, with pictures, that needs nothing from elsewhere."""
-    written = _find(session.client, job).report(to)
+    written = find(session.client, job).report(to)
     session.output.result({"path": str(written)}, lambda: f"Wrote {written} ({size(written.stat().st_size)}).")
     if open_it and typer.launch(written.absolute().as_uri()):
         session.output.note(f"There is no browser to open it in; open {written.absolute()} yourself.")
@@ -140,7 +140,7 @@ def list_jobs(
 @command
 def show(session: Session, job: Job) -> None:
     """Show where a job stands."""
-    found = _find(session.client, job)
+    found = find(session.client, job)
     session.output.result(found.to_dict(), lambda: _details(found))
 
 
@@ -148,7 +148,7 @@ def show(session: Session, job: Job) -> None:
 @command
 def watch(session: Session, job: Job) -> None:
     """Show progress until the job ends. Ctrl-C stops the watching, not the job. With --json: one event a line."""
-    found = _find(session.client, job)
+    found = find(session.client, job)
     if session.output.as_json:
         for event in found.watch():
             session.output.event(event.to_dict())
@@ -162,7 +162,7 @@ def watch(session: Session, job: Job) -> None:
 @command
 def cancel(session: Session, job: Job) -> None:
     """Cancel a job."""
-    found = _find(session.client, job).cancel()
+    found = find(session.client, job).cancel()
     session.output.result(found.to_dict(), lambda: f"{found.id} is {found.state.replace('_', ' ')}.")
 
 
@@ -170,7 +170,7 @@ def cancel(session: Session, job: Job) -> None:
 @command
 def rm(session: Session, job: Job, yes: Yes = False) -> None:
     """Delete a job that has ended, with its table; its model stays."""
-    found = _find(session.client, job)
+    found = find(session.client, job)
     session.confirm(f"Delete {found.name} ({found.state}) with its table?", yes)
     found.delete()
     session.output.result({"deleted": found.id}, lambda: f"Deleted {output.visible(found.name)}.")
@@ -198,7 +198,8 @@ def jobs_table(jobs: "list[PlainJob]", *, empty: str, with_owner: bool = False) 
     )
 
 
-def _find(client: "Client", job: str) -> "PlainJob":
+def find(client: "Client", job: str) -> "PlainJob":
+    """Returns a job by its id, or the latest."""
     if job != "latest":
         return client.jobs.get(job)
     newest = client.jobs.list(limit=1)
@@ -228,6 +229,8 @@ def _parameters(given: list[str] | None, epochs: int | None) -> dict[str, Any]:
 def _ended(job: "JobFields", written: Path | None) -> str:
     took = f" in {duration((job.end_time - job.start_time).total_seconds())}" if job.end_time and job.start_time else ""
     made = f"Made {job.rows:,} rows{took}."
+    if job.quality_score is not None:
+        made += f" Their quality is {job.quality_score:.3f} of 1: mirage quality {job.id}"
     return (
         f"{made}\nWrote {written} ({size(written.stat().st_size)})."
         if written
@@ -257,6 +260,8 @@ def _details(job: "JobFields") -> RenderableType:
             *(("adjusted", adjustment) for adjustment in job.adjustments),
             ("invented", _invented(job.invented_columns)),
             ("rows", f"{job.rows:,}"),
+            ("quality", job.quality_problem if job.quality_score is None else f"{job.quality_score:.3f} of 1"),
+            ("study", job.study_id),
             ("seed", job.seed),
             ("started", output.when(job.create_time)),
             ("ended", output.when(job.end_time) if job.end_time else None),

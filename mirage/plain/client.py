@@ -96,6 +96,7 @@ class Client(Plain[AsyncClient]):
     logout = blocking(AsyncClient.logout)
     generate = waiting(AsyncClient.generate, Job)
     optimize = waiting(AsyncClient.optimize, Study)
+    evaluate = blocking(AsyncClient.evaluate)
     validate = blocking(AsyncClient.validate)
     configuration = blocking(AsyncClient.configuration)
     close = blocking(AsyncClient.close)

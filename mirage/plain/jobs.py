@@ -33,6 +33,7 @@ class Job(Plain[AsyncJob], JobFields):
     download = blocking(AsyncJob.download)
     download_url = blocking(AsyncJob.download_url)
     metadata = blocking(AsyncJob.metadata)
+    quality = blocking(AsyncJob.quality)
     report = blocking(AsyncJob.report)
 
     @property

@@ -45,6 +45,9 @@ class JobFields(Record[job_pb2.Job]):
     output_format = Field("output_format", str, "The format of a download that names none.")
     model_id = Field("model_id", str, "The fitted model; empty before there is one.")
     error = Field("error", message_of, "Why it failed or was rejected; empty otherwise.")
+    quality_score = OptionalField("quality_score", float, "How good the table is, 0 to 1; None before it is judged.")
+    quality_problem = Field("quality_problem", str, "Why the table couldn't be judged; empty if it could.")
+    study_id = Field("study_id", str, "The study that searched for its parameters; empty if none did.")
     table_sha256 = Field("table_sha256", str, "SHA-256 of the synthetic table (Parquet); empty before there is one.")
     attempts = Field("attempts", int, "How often a worker took it up: more than once where one was lost or stopped.")
     create_time = Field("create_time", time, "When its owner started it.")
@@ -53,6 +56,19 @@ class JobFields(Record[job_pb2.Job]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name!r} {self.model_type}, {self.state} {self.progress:.0%}, {self.id}>"
+
+
+class SearchProgress(Record[job_pb2.SearchProgress]):
+    """How the search for a job's parameters stands."""
+
+    study_id = Field("study_id", str, "The study.")
+    trials_ended = Field("trials_ended", int, "Trials that have ended.")
+    n_trials = Field("n_trials", int, "Trials to run.")
+    best_trial = Field("best_trial", int, "Number of the best trial so far; 0 before there is one.")
+    best_score = OptionalField("best_score", float, "Its score; None before there is one.")
+
+    def __repr__(self) -> str:
+        return f"<SearchProgress {self.trials_ended} of {self.n_trials} trials>"
 
 
 class JobEvent(Record[job_pb2.JobEvent]):
@@ -78,6 +94,8 @@ class JobEvent(Record[job_pb2.JobEvent]):
     message = Field("message", str, "Something to tell the user; empty if nothing.")
     error = Field("error", message_of, "Why the job failed; empty otherwise.")
     time = Field("event_time", time, "When it happened.")
+    quality_score = OptionalField("quality_score", float, "How good the table is, 0 to 1; None before it is judged.")
+    search = OptionalField("search", SearchProgress, "How the search for its parameters stands; None without one.")
 
     def __repr__(self) -> str:
         return f"<JobEvent {self.sequence} {self.state} {self.progress:.0%} {self.stage!r}>"

@@ -94,6 +94,15 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     shell.run("report", "latest", "--output", "report.html")
     assert job["table_sha256"] in (shell.home / "report.html").read_text()
 
+    told = shell.run("quality", "latest", "--details")
+    assert "statistical_similarity" in told
+    assert f"{shell.json('quality', 'latest')['quality_score']['value']:.3f}" in told
+    assert "of 1" in shell.run("jobs", "show", "latest")
+    judged = shell.json("evaluate", "--dataset", "flights", "--table", "made.parquet", "--target", "carrier")
+    assert (judged["rows"]["synthetic"], judged["target_column"]) == (60, "carrier")
+    shell.run("evaluate", "--dataset", "flights", code=exit_codes.USAGE)
+    shell.run("datasets", "rm", "made", "--yes")
+
     (model,) = shell.json("models", "list")
     for name in ("first", "second"):
         shell.run("models", "sample", model["model_id"], "--rows", "25", "--seed", "9", "--output", f"{name}.csv")

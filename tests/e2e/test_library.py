@@ -60,6 +60,13 @@ def test_from_a_table_to_synthetic_rows(client: Client, flights: pd.DataFrame, t
     assert 0 <= (compare(flights, synthetic, types).score or -1) <= 1
     assert_every_format(job_files(job.download, tmp_path), job.table())
 
+    report = job.quality()
+    assert report.score is not None
+    assert job.quality_score == report.score.value == report.metrics()["quality_score"]
+    assert set(report.parts) == {"statistical_similarity", "correlation_preservation", "ml_efficacy", "privacy"}
+    judged = client.evaluate(dataset, job, seed=job.seed)
+    assert judged.score == report.score
+
     again = job.model.sample(40, seed=3)
     pd.testing.assert_frame_equal(again.dataframe(), job.model.sample(40, seed=3).dataframe())
     assert again.table().schema.remove_metadata() == job.table().schema.remove_metadata()

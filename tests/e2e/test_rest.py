@@ -108,6 +108,15 @@ def test_from_a_table_to_synthetic_rows(signed_in: httpx.Client, flights: pd.Dat
     assert drawn.headers["x-seed"] == "1"
     assert len([json.loads(line) for line in drawn.text.splitlines()]) == 5
 
+    report = data(http.get(f"/api/v1/generation/quality/{job_id}"))
+    assert report["quality_score"]["value"] == pytest.approx(status["quality_score"])
+    assert [part["name"] for part in report["parts"]][0] == "statistical_similarity"
+    judged = data(http.post("/generation/evaluate", json={"dataset_id": dataset_id, "job_id": job_id}))
+    assert judged["rows"] == report["rows"]
+    wrong = error(http.post("/generation/evaluate", json={"dataset_id": dataset_id, "target_column": "none"}), 400)
+    fields = {each["field"] for detail in wrong["details"] for each in detail.get("field_violations", [])}
+    assert fields == {"table_dataset_id", "target_column"}
+
     refused = error(http.delete(f"/datasets/{dataset_id}"), 400)
     assert refused["code"]
     assert data(http.delete(f"/datasets/{dataset_id}", params={"cascade": "true"})) == {
