@@ -66,6 +66,20 @@ def test_detector_cannot_tell_real_from_real() -> None:
     assert figure.ceiling == pytest.approx(0.5, abs=0.06)
 
 
+def test_large_numbers_that_differ_little() -> None:
+    """What a model explains of a number doesn't depend on where its scale begins."""
+
+    def moved(table: Table, by: float) -> Table:
+        return Table(table.columns, (table.values[0], table.values[1].astype(np.float64) + by, *table.values[2:]))
+
+    near, far = (
+        metrics(measure(compared(*(moved(t, by) for t in (TRAINING, HOLDOUT, UNSEEN)), target="income"), never))["r2"]
+        for by in (0.0, 1e12)
+    )
+    assert far.figure.value == pytest.approx(near.figure.value, abs=0.01)
+    assert far.score == pytest.approx(near.score, abs=0.02)
+
+
 def test_copies_do_not_make_a_detector_better_than_blind() -> None:
     """Rows on both sides mislead a detector, which is told as blind and not as worse than that."""
     figure = metrics(measure(compared(TRAINING, None, TRAINING), never))["detection_auc"].figure
@@ -111,6 +125,7 @@ def test_a_number_that_synthetic_rows_lack() -> None:
         (HOLDOUT.take(np.arange(19)), "ill", "Only 19"),
         (HOLDOUT, "height", "no model predicts 'height'"),
         (HOLDOUT.take(HOLDOUT.values[4] == 0), "ill", "same value"),
+        (HOLDOUT.take(np.zeros(60, dtype=np.int64)), "income", "same value"),
     ],
 )
 def test_why_it_cannot_be_measured(holdout: Table | None, target: str | None, why: str) -> None:

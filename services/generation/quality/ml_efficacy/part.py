@@ -66,6 +66,8 @@ def _readings(comparison: Comparison, called_off: CalledOff) -> tuple[list[Readi
             f"Only {len(test)} real rows that the generator never saw have a value in {name!r}; "
             f"it takes {LEAST_TEST_ROWS} to test a model."
         )
+    if len(np.unique(target.of(test))) < 2:
+        raise _Unpredictable(f"All the rows to test on have the same value in {name!r}.")
     # A synthetic table without any value teaches nothing; the real model still shows what there was to learn.
     rows = min(MOST_TRAINING_ROWS, len(real), len(synthetic) or len(real))
     trained_on = (drawn(synthetic, rows, generator), drawn(real, rows, generator))
@@ -97,8 +99,6 @@ def _judge_classes(
     called_off: CalledOff,
 ) -> list[skill.Trial]:
     truth = target.of(test)
-    if len(np.unique(truth)) < 2:
-        raise _Unpredictable(f"All the rows to test on have the same value in {_name(reference, target)!r}.")
     known = features(reference, (*trained_on, test), _name(reference, target))
     asked = known.tables[-1]
     shares = []

@@ -128,7 +128,9 @@ def of_numbers(truth: Floats, foreseen: Sequence[Floats], mean: float, counts: F
 
 def _number_measures(truth: Floats, foreseen: Floats, counts: Floats) -> dict[str, Floats]:
     rows = counts.sum(axis=1)
-    spread = counts @ truth**2 / rows - (counts @ truth / rows) ** 2
+    # From its own mean: the square of a large number has no digits left for a small variance.
+    centred = truth - truth.mean()
+    spread = counts @ centred**2 / rows - (counts @ centred / rows) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         r2 = np.where(spread > 0, 1 - counts @ (truth - foreseen) ** 2 / rows / spread, np.nan)
     return {"r2": np.maximum(r2, _LEAST_R2), "mae": counts @ np.abs(truth - foreseen) / rows}

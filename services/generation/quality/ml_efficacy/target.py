@@ -15,7 +15,7 @@ MOST_CLASSES = 10
 LEAST_ROWS_OF_CLASS = 10
 
 # What is larger is nobody's measurement, and its square no number.
-_HUGE = 1e150
+_HUGE = 1e100
 
 
 @dataclass(frozen=True)

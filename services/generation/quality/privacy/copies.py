@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from services.generation.quality.parts import CalledOff, check
 from services.generation.quality.privacy.measures import Measure, measure, of_copies
 from services.generation.quality.resampling import draws, interval, shares
 from services.generation.quality.tables import Comparison, Kind, Table
@@ -17,9 +18,10 @@ _PURPOSE = 30
 Keys = npt.NDArray[np.int64]
 
 
-def copies(comparison: Comparison) -> list[Measure]:
+def copies(comparison: Comparison, called_off: CalledOff) -> list[Measure]:
     """How many synthetic rows equal a training row, and how many one that is the only one of its kind."""
     generator = draws(comparison.seed, _PURPOSE)
+    check(called_off)
     training, synthetic, *unseen = row_keys(
         [comparison.training, comparison.synthetic, *([] if comparison.holdout is None else [comparison.holdout])]
     )

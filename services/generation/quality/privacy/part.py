@@ -52,7 +52,7 @@ def measure(comparison: Comparison, called_off: CalledOff) -> Measured:
     made_to_own = nearest(some_made, all_own, called_off)
     their_to_own = nearest(their, all_own, called_off)
     measures = [
-        *copies(comparison),
+        *copies(comparison, called_off),
         closer_to_training(some_made, own, their, comparison.seed, called_off),
         *distances(made_to_own, their_to_own, space.alike, comparison.seed),
         *membership(own, their, all_made, comparison.seed, called_off),
@@ -86,7 +86,7 @@ def _without_holdout(comparison: Comparison, called_off: CalledOff) -> Measured:
     among = space.points(drawn(comparison.training, MOST_AMONG, generator))
     made = space.points(drawn(comparison.synthetic, MOST_ASKED, generator))
     measures = [
-        *copies(comparison),
+        *copies(comparison, called_off),
         *distances(nearest(made, among, called_off), None, space.alike, comparison.seed),
     ]
     metrics = tuple(measure.metric for measure in measures)
