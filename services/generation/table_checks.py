@@ -59,6 +59,8 @@ def check_sensitive(
             yield Violation(field, _not_learned(name) if name in types else _unknown(name))
         elif name in personal:
             yield Violation(field, invented(name, personal[name]))
+        elif learned[name] in {ColumnType.IDENTIFIER, ColumnType.TEXT}:
+            yield Violation(field, f"{name!r} holds identifiers or free text, which nothing predicts")
         elif name in names[:index]:
             yield Violation(field, f"names {name!r} a second time")
 

@@ -110,7 +110,7 @@ def test_from_a_table_to_synthetic_rows(signed_in: httpx.Client, flights: pd.Dat
 
     report = data(http.get(f"/api/v1/generation/quality/{job_id}"))
     assert report["quality_score"]["value"] == pytest.approx(status["quality_score"])
-    assert [part["name"] for part in report["parts"]][0] == "statistical_similarity"
+    assert next(part["name"] for part in report["parts"]) == "statistical_similarity"
     judged = data(http.post("/generation/evaluate", json={"dataset_id": dataset_id, "job_id": job_id}))
     assert judged["rows"] == report["rows"]
     wrong = error(http.post("/generation/evaluate", json={"dataset_id": dataset_id, "target_column": "none"}), 400)

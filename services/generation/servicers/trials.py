@@ -18,6 +18,7 @@ from services.generation.convert import ShownEvent
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.catalogue import describe_model
 from services.generation.errors import TrialNotFound
+from services.generation.measurable import unmeasurable
 from services.generation.models import Job
 from services.generation.planning import Plan, Planner
 from services.generation.repository import LOOSE_OBJECTS
@@ -68,6 +69,7 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
             target_column=plan.target_column,
             engine=plan.model.engine,
             model_type=convert.model_type_to_proto(describe_model(plan.model, self._limits.epochs)),
+            unmeasurable=unmeasurable(plan),
         )
 
     async def StartTrial(self, request: trial_pb2.StartTrialRequest, context: Context) -> trial_pb2.Trial:

@@ -10,7 +10,7 @@ from services.generation import housekeeping
 from services.generation.engines.protocol import Stage
 from services.generation.models import Job
 from tests.generation.service.hand import Hand
-from tests.generation.service.platform import Client, Platform
+from tests.generation.service.platform import Client, Platform, people
 from tests.generation.service.search import Search
 from tests.support.errors import refused
 
@@ -188,12 +188,25 @@ async def test_only_services_order_trials(platform: Platform, search: Search) ->
                 await call()
 
 
+async def test_what_cannot_be_measured(platform: Platform, user: Client) -> None:
+    """A search is told which parts of the quality can't be measured on a table, and why; of a good one, nothing."""
+    good = Search(platform, user, await platform.dataset(user, people(400)))
+    assert not (await good.describe()).unmeasurable
+    without = await good.describe(holdout_fraction=0.0)
+    assert "holdout_fraction 0" in without.unmeasurable["ml_efficacy"]
+    dates = (await good.describe(columns=["joined"])).unmeasurable
+    assert set(dates) == {"correlation_preservation", "ml_efficacy"}
+    assert "no column that a model could predict" in dates["ml_efficacy"]
+
+
 async def test_describing_a_table(search: Search) -> None:
     """A search learns the rows, the target and the model's parameters; every wrong field is named at once."""
     description = await search.describe()
     assert (description.dataset_version, description.dataset_name, description.target_column) == (1, "people", "active")
     assert (description.training_rows, description.holdout_rows) == (120, 0)
     assert description.engine
+    assert set(description.unmeasurable) == {"ml_efficacy", "privacy"}
+    assert "it takes 200" in description.unmeasurable["privacy"]
     parameters = {parameter.name: parameter for parameter in description.model_type.parameters}
     assert (parameters["epochs"].minimum, parameters["epochs"].maximum) == (10, 500)
     async with refused("INVALID_REQUEST") as refusal:
