@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import jobs, optimizer, overhead, quality, startup, status, subscribers, upload
+from benchmarks import jobs, optimizer, overhead, quality, search, startup, status, subscribers, upload
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "subscribers": subscribers.run,
     "overhead": overhead.run,
     "jobs": jobs.run,
+    "search": search.run,
     "quality": quality.run,
     "optimizer": optimizer.run,
 }
