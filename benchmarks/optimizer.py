@@ -23,7 +23,7 @@ STUDIES = 5
 TRIALS = 100
 ASKED = 8  # trials that are asked for while so many are behind them
 TABLE = Path(__file__).resolve().parent.parent / "demo" / "flights.csv"
-SPACE = {"epochs": [1, 2], "embedding_dim": [2, 64], "l2scale": [1e-6, 1e-3], "loss_factor": [1, 10]}
+SPACE = {"epochs": [10, 12], "embedding_dim": [2, 64], "l2scale": [1e-6, 1e-3], "loss_factor": [1, 10]}
 
 
 def run() -> Iterator[str]:
@@ -130,7 +130,7 @@ async def _invent(made: Bench, study_id: str, count: int) -> None:
         )
         for number in range(max(known, default=0) + 1, count + 1):
             point = {
-                "epochs": draw.randint(1, 2),
+                "epochs": draw.randint(10, 12),
                 "embedding_dim": draw.randint(2, 64),
                 "l2scale": 10 ** draw.uniform(-6, -3),
                 "loss_factor": draw.uniform(1, 10),

@@ -13,7 +13,7 @@ from servicekit import queue
 from servicekit.timestamps import utc_now
 from services.optimizer.errors import StudyNotFound
 from services.optimizer.models import IdempotencyKey, Study, StudyEvent, Trial
-from services.optimizer.states import TRIAL_ENDED, StudyState, TrialState
+from services.optimizer.states import STUDY_ENDED, TRIAL_ENDED, StudyState, TrialState
 
 
 class StudyFilter(NamedTuple):
@@ -84,6 +84,14 @@ async def page_studies(session: AsyncSession, wanted: StudyFilter, before: UUID 
     if before is not None:
         query = query.where(Study.id < before)
     return (await session.scalars(query)).all()
+
+
+async def count_studies_at_work(session: AsyncSession, owner_id: UUID) -> int:
+    """How many of an owner's studies wait or run."""
+    query = select(func.count()).where(
+        Study.owner_id == owner_id, Study.queue_id.is_not(None), Study.state.not_in(STUDY_ENDED)
+    )
+    return await session.scalar(query) or 0
 
 
 async def best_trials(session: AsyncSession, studies: Sequence[Study]) -> dict[UUID, Trial]:

@@ -16,6 +16,7 @@ from servicekit.listen import Listener
 from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
 from services.optimizer import events, repository, work_queue
+from services.optimizer.errors import TooManyStudies
 from services.optimizer.events import EventKind
 from services.optimizer.models import Study, StudyEvent, Trial
 from services.optimizer.planning import Plan
@@ -24,6 +25,8 @@ from services.optimizer.search.bests import pareto
 from services.optimizer.states import STUDY_ENDED, EndReason, StudyState
 from services.optimizer.transitions import move
 
+# One user's studies must not keep everybody else's from being driven.
+MOST_STUDIES_AT_WORK = 20
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 _EVENTS_A_BATCH = 500
 
@@ -58,7 +61,10 @@ async def start(
 
     Raises:
         IdempotencyKeyReused: the key came with another request before.
+        TooManyStudies: the owner has as many studies that wait or run as one user may have.
     """
+    if job_id is None and await repository.count_studies_at_work(session, owner_id) >= MOST_STUDIES_AT_WORK:
+        raise TooManyStudies(MOST_STUDIES_AT_WORK)
     study = _new_study(owner_id, plan, job_id)
     if repeatable and not await repository.claim_key(session, owner_id, *repeatable, study.id):
         # The same request, at the same time, was faster; if its study was deleted since, the key is free again.

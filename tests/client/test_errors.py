@@ -89,6 +89,11 @@ def test_throttling_says_when_to_try_again() -> None:
         (grpc.StatusCode.UNAVAILABLE, "Socket closed", errors.ConnectionLost),
         (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2", errors.ConnectionLost),
         (grpc.StatusCode.CANCELLED, "Received RST_STREAM with error code 8", errors.ConnectionLost),
+        (
+            grpc.StatusCode.UNKNOWN,
+            "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))",
+            errors.ConnectionLost,
+        ),
         (grpc.StatusCode.UNIMPLEMENTED, "Received http2 header with status: 404", errors.ConnectionFailed),
         (grpc.StatusCode.UNKNOWN, "something else", errors.ServerFault),
     ],

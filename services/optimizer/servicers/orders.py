@@ -1,7 +1,7 @@
 """The RPCs of StudyOrderService, for the generation service."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -58,8 +58,9 @@ class StudyOrderServicer(study_pb2_grpc.StudyOrderServiceServicer):
         """Streams an ordered study's events from a point on."""
         async with self._sessions() as session:
             study = await repository.find_any_study(session, study_id_of(request.study_id))
-        async for event in self._streams.events(study, request.resume_token):
-            yield event
+        async with aclosing(self._streams.events(study, request.resume_token)) as events:
+            async for event in events:
+                yield event
 
     async def StopOrderedStudy(self, request: study_pb2.StopOrderedStudyRequest, context: Context) -> study_pb2.Study:
         """Stops an ordered study."""

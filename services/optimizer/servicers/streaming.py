@@ -1,6 +1,6 @@
 """Streams of a study's events, for whoever may see them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
@@ -24,7 +24,7 @@ class StudyStreams:
         self._heartbeat_s = heartbeat_s
         self._shared = SharedReads(self._events_after)
 
-    async def events(self, study: Study, resume_token: str) -> AsyncIterator[study_pb2.StudyEvent]:
+    async def events(self, study: Study, resume_token: str) -> AsyncGenerator[study_pb2.StudyEvent, None]:
         """A study's events from a point on, with heartbeats.
 
         Raises:

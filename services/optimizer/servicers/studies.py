@@ -1,6 +1,7 @@
 """The RPCs of StudyService."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -87,8 +88,9 @@ class StudyServicer(study_pb2_grpc.StudyServiceServicer):
         """Streams a study's events from a point on."""
         async with self._sessions() as session:
             study = await repository.find_study(session, caller().user_id, study_id_of(request.study_id))
-        async for event in self._streams.events(study, request.resume_token):
-            yield event
+        async with aclosing(self._streams.events(study, request.resume_token)) as events:
+            async for event in events:
+                yield event
 
     async def StopStudy(self, request: study_pb2.StopStudyRequest, context: Context) -> study_pb2.Study:
         """Stops a study."""

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from mirage.optimizer.v1 import study_pb2
+from services.optimizer.studies import MOST_STUDIES_AT_WORK
 from tests.optimizer.service.platform import Platform, request
 from tests.support.errors import refused
 
@@ -36,13 +37,13 @@ async def test_everything_wrong_at_once(platform: Platform) -> None:
         *("timeout_seconds", "holdout_fraction", "optimization_metric", "caps.privacy.membership_auc"),
         *("search_space.epochs", "search_space.nothing", "search_space.batch_size"),
     }
-    assert refusal.violations["n_trials"] == "must be 1 to 100"
+    assert refusal.violations["n_trials"] == "must be a whole number from 1 to 100"
 
 
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
-        ({"n_trials": 0}, "n_trials", "1 to 100"),
+        ({"n_trials": 0}, "n_trials", "from 1 to 100"),
         ({"optimization_method": "grid", "search_space": LARGE}, "search_space", "10,000 points (100 × 100)"),
         ({"search_space": {"epochs": {"choices": [50]}}}, "search_space", "only one point"),
         ({"optimization_metric": "ml_efficacy"}, "optimization_metric", "no column to predict"),
@@ -93,3 +94,15 @@ async def test_the_same_key_starts_one_study(platform: Platform) -> None:
     asked.n_trials = 5
     async with refused("IDEMPOTENCY_KEY_REUSED"):
         await user.studies.StartStudy(asked, metadata=key)
+
+
+async def test_too_many_studies_at_once(platform: Platform) -> None:
+    """One user has so many studies at work and no more; one that has ended makes room."""
+    user = platform.user()
+    platform.peer.held = lambda _number: True
+    dataset = platform.peer.add_dataset(user.user_id)
+    started = [await user.start(dataset, n_trials=1) for _ in range(MOST_STUDIES_AT_WORK)]
+    async with refused("TOO_MANY_STUDIES", grpc.StatusCode.RESOURCE_EXHAUSTED):
+        await user.start(dataset, n_trials=1)
+    await user.stop(started[0].study_id)
+    await user.start(dataset, n_trials=1)

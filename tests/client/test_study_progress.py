@@ -1,0 +1,80 @@
+"""How a search is shown while it runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+
+from mirage.optimizer.v1 import study_pb2 as pb
+from mirage.records.optimizer import StudyEvent, StudyFields, StudyTrial
+from mirage.study_progress import ROWS_SHOWN, Lines, LiveTable, study_progress, trials_table
+from servicekit.structs import to_struct
+
+STUDY = StudyFields(pb.Study(study_id="1", name="flights tvae", optimization_metric="quality_score", n_trials=40))
+
+
+def ended(number: int, score: float, best: int) -> StudyEvent:
+    """The end of a trial."""
+    return StudyEvent(
+        pb.StudyEvent(
+            sequence=number,
+            kind="trial_ended",
+            trials_ended=number,
+            n_trials=40,
+            best_number=best,
+            best_score=0.75,
+            trial=pb.StudyTrial(
+                number=number,
+                state=pb.TRIAL_STATE_SUCCEEDED,
+                score=score,
+                seconds=61,
+                epoch=3,
+                epochs=3,
+                parameters=to_struct({"epochs": 30 + number, "rate": 0.000123456}),
+            ),
+        )
+    )
+
+
+def drawn(renderable: object) -> str:
+    """What somebody sees."""
+    console = Console(file=io.StringIO(), width=120)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_latest_trials_and_the_best() -> None:
+    """Of many trials the latest are shown, and the best however long ago it was."""
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with Live(console=console, auto_refresh=False) as live:
+        table = LiveTable(live, STUDY)
+        for number in range(1, ROWS_SHOWN + 5):
+            table.show(ended(number, 0.75 if number == 2 else 0.5, best=min(number, 2)))
+        seen = drawn(live.renderable)
+    assert f"{ROWS_SHOWN + 4} of 40 trials · best quality_score 0.7500" in seen
+    rows = [line.split()[:2] for line in seen.splitlines()[2:]]
+    assert rows[0] == ["★", "2"]
+    assert [row[0] for row in rows[1:]] == [str(number) for number in range(5, ROWS_SHOWN + 5)]
+
+
+def test_a_table_of_trials() -> None:
+    """Each parameter has a column; numbers are short, times are as people say them."""
+    trial = ended(1, 0.5, best=1).trial
+    assert trial is not None
+    heading, row = drawn(trials_table([trial, StudyTrial(pb.StudyTrial(number=2))], best=1)).splitlines()[:2]
+    assert heading.split() == ["trial", "epochs", "rate", "state", "epoch", "time", "score"]
+    assert row.split() == ["★", "1", "31", "0.000123", "succeeded", "3/3", "1", "min", "01", "s", "0.5000"]
+
+
+def test_lines_for_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody looks on a trial that ends is a line; asked not to, nothing is said."""
+    console = Console(file=io.StringIO(), width=200)
+    Lines(console, STUDY).show(ended(3, 0.5, best=2))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "flights tvae: trial 3 of 40 succeeded: 0.5000 (best so far 0.7500)\n"
+    for wanted in (False, None):
+        with study_progress(wanted, STUDY) as shown:
+            shown.show(ended(1, 0.5, best=1))
+    assert capsys.readouterr().err == ""
