@@ -11,10 +11,13 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from gateway.contracts import Binding, Rpc
 from mirage.options.v1 import limits_pb2
-from servicekit.limits import Settings, bounds_of, limits_of, words_for
+from servicekit.limits import Settings, bounds_of, limits_of, words_for, words_for_items
 
 Check: TypeAlias = dict[str, Any]
-"""What a value must be: its `kind`, by kind its `items`, `values` or `names`; whether it is `required`, its `limit`."""
+"""What a value must be: its `kind`, by kind its `items`, `values` or `names`; whether it is `required`, its `limit`.
+
+Of a list also `most_items`, and the `words` for one that has more.
+"""
 
 _KINDS = {
     FieldDescriptor.TYPE_DOUBLE: "number",
@@ -125,12 +128,15 @@ def _message(message: Descriptor, tables: _Tables) -> str:
 
 
 def _check(one: FieldDescriptor, tables: _Tables) -> Check:
-    limits = limits_of(one)
-    required = {"required": True if limits is not None and limits.required else None}
+    limits = limits_of(one) or limits_pb2.Limits()
+    required = {"required": limits.required or None}
     if one.message_type and one.message_type.GetOptions().map_entry:
         return {"kind": "map", "values": _single(one.message_type.fields_by_name["value"], tables), **required}
     single = _single(one, tables)
-    return {**({"kind": "list", "items": single} if one.is_repeated else single), **required}
+    if not one.is_repeated:
+        return {**single, **required}
+    most = {"most_items": limits.maximum_items or None, "words": words_for_items(limits)}
+    return {"kind": "list", "items": single, **most, **required}
 
 
 def _single(one: FieldDescriptor, tables: _Tables) -> Check:
@@ -151,7 +157,7 @@ def _single(one: FieldDescriptor, tables: _Tables) -> Check:
 def _limit(one: FieldDescriptor, settings: Settings) -> dict[str, Any] | None:
     """What a number or a text is held to beside its type, with the words for what isn't so; None for nothing."""
     limits = limits_of(one)
-    if limits is None or limits == limits_pb2.Limits(required=True):
+    if limits is None or limits == limits_pb2.Limits(required=limits.required, maximum_items=limits.maximum_items):
         return None
     if unknown := {limits.minimum_setting, limits.maximum_setting} - {"", *settings}:
         raise ValueError(f"{one.full_name}: the gateway has no setting {', '.join(sorted(unknown))}")

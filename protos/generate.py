@@ -60,7 +60,7 @@ def write_descriptor_set(path: Path, *, with_comments: bool = False) -> None:
 
 def write_openapi_document(path: Path) -> None:
     """Writes the OpenAPI document of the HTTP routes, with the contracts' comments."""
-    from gateway.openapi import make_document  # needs the stubs, which may have been made just now
+    from gateway.openapi import make_document  # needs the stubs
 
     with tempfile.TemporaryDirectory() as directory:
         commented = Path(directory, "contracts.binpb")
@@ -73,8 +73,13 @@ def write_openapi_document(path: Path) -> None:
 def generate(destination: Path) -> None:
     """Writes everything below `destination`, where it stands in the repository."""
     generate_stubs(destination)
+    generate_served(destination)
+
+
+def generate_served(destination: Path) -> None:
+    """Writes what the gateway serves by, below `destination`; the stubs in the repository must be up to date."""
     gateway = destination / "gateway"
-    gateway.mkdir()
+    gateway.mkdir(exist_ok=True)
     write_descriptor_set(gateway / "descriptors.binpb")
     write_openapi_document(gateway / "openapi.json")
 
@@ -106,10 +111,11 @@ def main() -> int:
             print(f"drifted from the contracts: {path} (run: make protos)", file=sys.stderr)
         return 1 if stale else 0
     with tempfile.TemporaryDirectory() as directory:
-        generate(Path(directory))
+        generate_stubs(Path(directory))
         for path in generated_below(ROOT):
             (ROOT / path).unlink()
         shutil.copytree(directory, ROOT, dirs_exist_ok=True)
+    generate_served(ROOT)  # by the new stubs: an option that they know may be new
     return 0
 
 

@@ -5,7 +5,7 @@ by `limited`; requests in which nothing else can be wrong are checked as they ar
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -91,6 +91,12 @@ def words_for(field: "Field", settings: Settings) -> str:
     return f"must {' and '.join(parts)}"
 
 
+def words_for_items(limits: Limits) -> str | None:
+    """How many items a list may have, told of one that has more; None for any number."""
+    most = limits.maximum_items
+    return f"must have at most {most} item{'' if most == 1 else 's'}" if most else None
+
+
 def fault(field: "Field", value: Any, settings: Settings | None = None) -> str | None:
     """What is wrong with a number or a text that a field is set to; None if nothing is.
 
@@ -118,12 +124,14 @@ def fault(field: "Field", value: Any, settings: Settings | None = None) -> str |
 def limited(message: type[Message], name: str) -> BeforeValidator:
     """What holds a model's field to the limits of a request's field; None, which stands for nothing given, passes.
 
-    `items: tuple[Annotated[str, limited(SomeRequest, "items")], ...]` for a list, `text: Annotated[str, limited(…)]`.
+    `text: Annotated[str, limited(SomeRequest, "text")]`; of a list, `tuple[Annotated[str, limited(…)], ...]` for its
+    items and `Annotated[tuple[str, ...], limited(…)]` for how many there are.
     """
     field = message.DESCRIPTOR.fields_by_name[name]
 
     def checked(value: Any) -> Any:
-        wrong = None if value is None else fault(field, value)
+        judge = _fault_of_length if isinstance(value, list | tuple) else fault
+        wrong = None if value is None else judge(field, value)
         if wrong:
             raise ValueError(wrong)
         return value
@@ -168,6 +176,8 @@ def _in_list(field: "Field", values: Any, settings: Settings, path: str) -> Iter
     limits = limits_of(field)
     if limits is not None and limits.required and not values:
         yield Violation(path, REQUIRED)
+    if wrong := _fault_of_length(field, values):
+        yield Violation(path, wrong)
     if field.message_type is None:
         for index, item in enumerate(values if limits is not None else ()):
             if wrong := fault(field, item, settings):
@@ -175,6 +185,13 @@ def _in_list(field: "Field", values: Any, settings: Settings, path: str) -> Iter
     elif not field.message_type.GetOptions().map_entry:
         for index, item in enumerate(values):
             yield from _violations(item, settings, f"{path}.{index}.")
+
+
+def _fault_of_length(field: "Field", items: Sequence[Any]) -> str | None:
+    """What is wrong with the number of a list's items; None if nothing is."""
+    limits = limits_of(field)
+    is_too_long = limits is not None and limits.maximum_items and len(items) > limits.maximum_items
+    return words_for_items(limits) if limits is not None and is_too_long else None
 
 
 def _is_right(limits: Limits, text: str) -> bool:

@@ -159,8 +159,8 @@ local function object(scan, start, message, all, path, level)
   end
 end
 
-local function list(scan, start, items, path, level)
-  local json = scan.json
+local function list(scan, start, check, path, level)
+  local json, items = scan.json, check and check.items
   local position, index = skip(json, start + 1), 0
   if json:byte(position) == 93 then
     return position + 1
@@ -169,6 +169,9 @@ local function list(scan, start, items, path, level)
     position = skip(json, value(scan, position, items, items and join(path, tostring(index)) or path, level, items))
     local byte = json:byte(position)
     if byte == 93 then
+      if check and check.most_items and index >= check.most_items then
+        scan.found:add_limit(path, check.words)
+      end
       return position + 1
     elseif byte ~= 44 then
       malformed(position, "a comma or ] is expected")
@@ -204,7 +207,7 @@ function value(scan, start, check, path, level, is_item)
       if check and check.required and json:byte(skip(json, position + 1)) == 93 then
         scan.found:add_limit(path, "is required")
       end
-      return list(scan, position, check and check.items, path, level + 1)
+      return list(scan, position, check, path, level + 1)
     end
     local message = check and check.kind == "message" and check.message or nil
     return object(scan, position, message, check and check.values, path, level + 1)

@@ -124,7 +124,7 @@ class Schemas:
         single = {**self._single(field, answer=answer), **_limits(field)}
         if not field.is_repeated:
             return single
-        return {"type": "array", "items": single, **({"minItems": 1} if _must_be_given(field) else {})}
+        return {"type": "array", "items": single, **_lengths(field)}
 
     def _single(self, field: FieldDescriptor, *, answer: bool) -> Schema:
         if field.message_type:
@@ -148,6 +148,13 @@ class Schemas:
 def _must_be_given(field: FieldDescriptor) -> bool:
     limits = limits_of(field)
     return limits is not None and limits.required
+
+
+def _lengths(field: FieldDescriptor) -> Schema:
+    """How many items a list may have."""
+    limits = limits_of(field) or limits_pb2.Limits()
+    lengths = {"minItems": 1 if limits.required else 0, "maxItems": limits.maximum_items}
+    return {keyword: length for keyword, length in lengths.items() if length}
 
 
 def _limits(field: FieldDescriptor) -> Schema:

@@ -6,15 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from mirage.generation.v1.quality_pb2 import EvaluateTableRequest
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import InvalidRequest, ServiceError, Unavailable, Violation
 from servicekit.ids import parse_id
+from servicekit.limits import limited
 from servicekit.object_store import ObjectMissing, ObjectStore
 from servicekit.patience import patiently
 from servicekit.validation import violations_of
@@ -34,15 +36,13 @@ from services.generation.training.spec import EvaluationSpec, Split
 
 FoundT = TypeVar("FoundT")
 
-_MOST_SENSITIVE = 10
-
 
 class EvaluationRequest(BaseModel):
     """What a user wants judged, as far as it can be checked without the tables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset_id: str
+    dataset_id: Annotated[str, limited(EvaluateTableRequest, "dataset_id")]
     dataset_version: int = Field(0, ge=0)
     table_dataset_id: str = ""
     table_dataset_version: int = Field(0, ge=0)
@@ -50,7 +50,7 @@ class EvaluationRequest(BaseModel):
     holdout_dataset_id: str = ""
     holdout_dataset_version: int = Field(0, ge=0)
     target_column: str = ""
-    sensitive_columns: tuple[str, ...] = Field((), max_length=_MOST_SENSITIVE)
+    sensitive_columns: Annotated[tuple[str, ...], limited(EvaluateTableRequest, "sensitive_columns")] = ()
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     columns: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 from uuid import uuid4
 
@@ -115,6 +116,7 @@ async def test_anothers_things_do_not_exist(platform: PlatformForTests, owned: O
     password = await asyncio.to_thread(platform.make_administrator, administrator)
     with Client(platform.url) as client:
         client.register(another, PASSWORD, "Eve")
+    made_up = {name: str(uuid4()) for name in OWNED}
     tried, told = 0, []
     async with grpc.aio.insecure_channel(platform.service_address("auth")) as auth:
         for who, secret in ((another, PASSWORD), (administrator, password)):
@@ -123,9 +125,10 @@ async def test_anothers_things_do_not_exist(platform: PlatformForTests, owned: O
                 async with grpc.aio.insecure_channel(platform.service_address(name)) as channel:
                     for method in _methods_on_ones_own(f"mirage.{name}.v1"):
                         tried += 1
-                        reason = await _call(channel, method, owned.ids, token)
-                        if not reason.endswith("_NOT_FOUND"):
-                            told.append(f"{contracts.path_of(method)}: {reason or 'answered'}")
+                        somebodys = await _call(channel, method, owned.ids, token)
+                        nobodys = await _call(channel, method, made_up, token)
+                        if not somebodys or somebodys != nobodys:
+                            told.append(f"{contracts.path_of(method)}: {somebodys or 'answered'}, not {nobodys}")
     assert told == []
     assert tried >= 2 * 20
 
@@ -144,7 +147,10 @@ def _methods_on_ones_own(package: str) -> list[MethodDescriptor]:
 
 
 async def _call(channel: grpc.aio.Channel, method: MethodDescriptor, ids: Mapping[str, str], token: str) -> str:
-    """Calls an RPC with somebody's ids; returns why it was refused, empty if it was answered."""
+    """Calls an RPC with ids; returns how it was refused, less the ids themselves, empty if it was answered.
+
+    A refusal says that there is no such thing, or of several things each.
+    """
     request_class = message_factory.GetMessageClass(method.input_type)
     response_class = message_factory.GetMessageClass(method.output_type)
     request: Any = request_class(**{name: ids[name] for name in OWNED if name in method.input_type.fields_by_name})
@@ -172,7 +178,9 @@ async def _call(channel: grpc.aio.Channel, method: MethodDescriptor, ids: Mappin
     except grpc.aio.AioRpcError as error:
         refusal = Refusal()
         refusal.read(error)
-        return refusal.reason
+        told = f"{refusal.reason}: {refusal.message} {refusal.metadata} {refusal.violations}"
+        assert all("does not exist" in words for words in refusal.violations.values() or [refusal.message]), told
+        return reduce(lambda text, name: text.replace(ids[name], name), ids, told)
     return ""
 
 

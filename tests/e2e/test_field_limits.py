@@ -49,6 +49,13 @@ class Case:
     path: tuple[FieldDescriptor, ...]  # from the request to the field, through messages
     value: Any
 
+    @property
+    def items(self) -> list[Any]:
+        """The items of a list that the field is set to."""
+        if self.value is None or isinstance(self.value, list):
+            return self.value or []
+        return [self.value]
+
     def request(self, ids: Mapping[str, str]) -> Any:
         """The request with this field, and with ids of what is there where something must be named."""
         request: Any = message_factory.GetMessageClass(self.method.input_type)()
@@ -62,7 +69,7 @@ class Case:
         field = self.path[-1]
         if field.is_repeated:
             place.ClearField(field.name)
-            getattr(place, field.name).extend([] if self.value is None else [self.value])
+            getattr(place, field.name).extend(self.items)
         elif self.value is None:
             place.ClearField(field.name)
         else:
@@ -72,15 +79,18 @@ class Case:
     def name(self, *, below: str = "") -> str:
         """How violations name the field, in a request or in one part of it."""
         steps = [field.name + (".0" if field.is_repeated else "") for field in self.path]
-        if self.path[-1].is_repeated and self.value is None:
+        if self.path[-1].is_repeated and (self.value is None or isinstance(self.value, list)):
             steps[-1] = self.path[-1].name
         return ".".join(steps).removeprefix(f"{below}." if below else "")
 
 
 def _wrong_values(field: FieldDescriptor) -> Iterator[Any]:
+    """Of a list a wrong item, or a list that is too long."""
     limits = limits_of(field)
     if limits is None:
         return
+    if limits.maximum_items:
+        yield [str(index) for index in range(limits.maximum_items + 1)]
     if limits.required:
         yield None
     if limits.HasField("minimum"):

@@ -122,6 +122,7 @@ def test_any_text_is_judged_as_services_judge_it(
         ("/generation/models/m/sample", "POST", "format", ["", "csv"], ["xlsx"]),
         ("/admin/reject/j", "POST", "reason", ["no", "é" * 1000], ["", None, "é" * 1001]),
         ("/auth/api-keys", "POST", "scopes", [["account:read"]], [[], None]),
+        ("/generation/evaluate", "POST", "sensitive_columns", [[], ["a"] * 10, None], [["a"] * 11]),
     ],
 )
 def test_other_limits(

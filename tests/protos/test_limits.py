@@ -84,4 +84,6 @@ def test_bounds_are_those_in_force() -> None:
 def test_every_limit_can_be_told() -> None:
     """Every limit has words that say what is right."""
     for field, limits in LIMITED.values():
-        assert limits == Limits(required=True) or words_for(field, {}).startswith("must ")
+        of_items = Limits(required=limits.required, maximum_items=limits.maximum_items)
+        assert limits == of_items or words_for(field, {}).startswith("must ")
+        assert not limits.maximum_items or field.is_repeated

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from mirage.auth.v1 import api_key_pb2, session_pb2
 from mirage.dataset.v1 import dataset_pb2
-from mirage.generation.v1 import job_pb2
+from mirage.generation.v1 import job_pb2, quality_pb2
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.limits import check, fault, limited, violations
 from servicekit.validation import validated
@@ -56,6 +56,8 @@ def test_a_whole_request() -> None:
     assert caught.value.violations == (Violation("scopes", "is required"),)
     check(dataset_pb2.UpdateDatasetRequest())  # what is optional and absent is nobody's fault
     check(dataset_pb2.ListDatasetsRequest(page_size=0, visibility=""))
+    table = quality_pb2.EvaluateTableRequest(dataset_id="d", sensitive_columns=[str(i) for i in range(11)])
+    assert list(violations(table)) == [("sensitive_columns", "must have at most 10 items")]
     inner = job_pb2.ValidateJobRequest(request=job_pb2.StartJobRequest(dataset_id="d", sample_size=0))
     assert [field for field, _words in violations(inner)] == ["request.sample_size"]
     assert list(violations(job_pb2.ValidateJobRequest())) == []
@@ -66,6 +68,7 @@ class Model(BaseModel):
 
     name: Annotated[str | None, limited(session_pb2.RegisterRequest, "display_name")] = None
     scopes: tuple[Annotated[str, limited(api_key_pb2.CreateApiKeyRequest, "scopes")], ...] = ()
+    columns: Annotated[tuple[str, ...], limited(quality_pb2.EvaluateTableRequest, "sensitive_columns")] = ()
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,8 @@ class Model(BaseModel):
         ({"name": "é" * 101}, {"name": "must have 1 to 100 characters and be one line without control characters"}),
         ({"name": ""}, {"name": "is required"}),
         ({"scopes": ["account:read", "all"]}, {"scopes.1": "must be one of account:read"}),
+        ({"columns": ["a"] * 10}, {}),
+        ({"columns": ["a"] * 11}, {"columns": "must have at most 10 items"}),
     ],
 )
 def test_models(values: dict[str, Any], wrong: dict[str, str]) -> None:

@@ -99,10 +99,10 @@ class EvaluateTableRequest(_message.Message):
     target_column: _builtins.str
     """The column that a model would predict; as set in the dataset if empty, and else chosen."""
     seed: _builtins.int
-    """Governs every random choice; 0 if absent."""
+    """Governs every random choice, 0 to 4,294,967,295; 0 if absent."""
     @_builtins.property
     def sensitive_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Columns that an attacker would like to know of somebody; chosen if empty."""
+        """Columns that an attacker would like to know of somebody, at most 10; chosen if empty."""
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

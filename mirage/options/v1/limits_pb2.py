@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/options/v1/limits.proto\x12\x11mirage.options.v1\x1a google/protobuf/descriptor.proto\"\x91\x02\n\x06Limits\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x14\n\x07minimum\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fminimum_setting\x18\x04 \x01(\t\x12\x17\n\x0fmaximum_setting\x18\x05 \x01(\t\x12\x16\n\x0eminimum_length\x18\x06 \x01(\r\x12\x16\n\x0emaximum_length\x18\x07 \x01(\r\x12\x0f\n\x07\x63hoices\x18\x08 \x03(\t\x12-\n\x06\x66ormat\x18\t \x01(\x0e\x32\x1d.mirage.options.v1.TextFormat\x12\x0f\n\x07trimmed\x18\n \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum*\xc2\x01\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18TEXT_FORMAT_WITHOUT_NULL\x10\x01\x12\x18\n\x14TEXT_FORMAT_ONE_LINE\x10\x02\x12\x15\n\x11TEXT_FORMAT_EMAIL\x10\x03\x12\x12\n\x0eTEXT_FORMAT_ID\x10\x04\x12\x1c\n\x18TEXT_FORMAT_LANGUAGE_TAG\x10\x05\x12\x16\n\x12TEXT_FORMAT_SHA256\x10\x06:J\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\xd6\x8d\x03 \x01(\x0b\x32\x19.mirage.options.v1.Limitsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emirage/options/v1/limits.proto\x12\x11mirage.options.v1\x1a google/protobuf/descriptor.proto\"\xa8\x02\n\x06Limits\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x14\n\x07minimum\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fminimum_setting\x18\x04 \x01(\t\x12\x17\n\x0fmaximum_setting\x18\x05 \x01(\t\x12\x16\n\x0eminimum_length\x18\x06 \x01(\r\x12\x16\n\x0emaximum_length\x18\x07 \x01(\r\x12\x0f\n\x07\x63hoices\x18\x08 \x03(\t\x12-\n\x06\x66ormat\x18\t \x01(\x0e\x32\x1d.mirage.options.v1.TextFormat\x12\x0f\n\x07trimmed\x18\n \x01(\x08\x12\x15\n\rmaximum_items\x18\x0b \x01(\rB\n\n\x08_minimumB\n\n\x08_maximum*\xc2\x01\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18TEXT_FORMAT_WITHOUT_NULL\x10\x01\x12\x18\n\x14TEXT_FORMAT_ONE_LINE\x10\x02\x12\x15\n\x11TEXT_FORMAT_EMAIL\x10\x03\x12\x12\n\x0eTEXT_FORMAT_ID\x10\x04\x12\x1c\n\x18TEXT_FORMAT_LANGUAGE_TAG\x10\x05\x12\x16\n\x12TEXT_FORMAT_SHA256\x10\x06:J\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\xd6\x8d\x03 \x01(\x0b\x32\x19.mirage.options.v1.Limitsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirage.options.v1.limits_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEXTFORMAT']._serialized_start=364
-  _globals['_TEXTFORMAT']._serialized_end=558
+  _globals['_TEXTFORMAT']._serialized_start=387
+  _globals['_TEXTFORMAT']._serialized_end=581
   _globals['_LIMITS']._serialized_start=88
-  _globals['_LIMITS']._serialized_end=361
+  _globals['_LIMITS']._serialized_end=384
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ Global___TextFormat: _TypeAlias = TextFormat  # noqa: Y015
 @_typing.final
 class Limits(_message.Message):
     """What values a field may have. A value that isn't set is judged by `required` alone; nothing, 0 and an empty text are
-    not set where the field isn't `optional`. Of a list, all but `required` is about each item.
+    not set where the field isn't `optional`. Of a list, all but `required` and `maximum_items` is about each item.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -79,6 +79,7 @@ class Limits(_message.Message):
     CHOICES_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     TRIMMED_FIELD_NUMBER: _builtins.int
+    MAXIMUM_ITEMS_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
     """Whether it must be given, and not be empty."""
     minimum: _builtins.float
@@ -97,6 +98,8 @@ class Limits(_message.Message):
     """How a text must be written."""
     trimmed: _builtins.bool
     """Whether white space around a text counts for nothing."""
+    maximum_items: _builtins.int
+    """The most items of a list; 0 for no limit."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The only values of a text, where there is a choice."""
@@ -114,10 +117,11 @@ class Limits(_message.Message):
         choices: _abc.Iterable[_builtins.str] | None = ...,
         format: Global___TextFormat.ValueType = ...,
         trimmed: _builtins.bool = ...,
+        maximum_items: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "maximum", b"maximum", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "choices", b"choices", "format", b"format", "maximum", b"maximum", "maximum_length", b"maximum_length", "maximum_setting", b"maximum_setting", "minimum", b"minimum", "minimum_length", b"minimum_length", "minimum_setting", b"minimum_setting", "required", b"required", "trimmed", b"trimmed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "choices", b"choices", "format", b"format", "maximum", b"maximum", "maximum_items", b"maximum_items", "maximum_length", b"maximum_length", "maximum_setting", b"maximum_setting", "minimum", b"minimum", "minimum_length", b"minimum_length", "minimum_setting", b"minimum_setting", "required", b"required", "trimmed", b"trimmed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
     _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
