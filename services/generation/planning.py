@@ -26,6 +26,10 @@ from services.generation.table_checks import check_columns, check_size, check_va
 from services.generation.tables.columns import ColumnSpec
 from services.generation.tables.holdout import training_row_count
 
+# What judging takes, measured on one core, and the rows of a table that it takes into account at most.
+_JUDGING_S, _JUDGING_A_CELL_S = 0.3, 2e-5
+_MOST_JUDGED = 50_000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -63,11 +67,13 @@ class Plan:
 
     @property
     def estimate(self) -> Estimate:
-        """What the search, if there is one, the training and the drawing of rows would take."""
+        """What the search, if there is one, the training, the drawing of rows and their judging would take."""
         rows = training_row_count(self.source.row_count, self.request.holdout_fraction)
         spec = ModelSpec(self.model.model_type, self.model.parameters, self.seed)
         shape = TableShape.expected(rows, self.column_specs)
         estimate = ENGINES[self.model.engine].estimate(shape, spec, self.sample_size)
+        judged = min(max(rows, self.sample_size), _MOST_JUDGED) * len(self.column_specs)
+        estimate = replace(estimate, seconds=estimate.seconds + _JUDGING_S + _JUDGING_A_CELL_S * judged)
         rounds = 0 if self.study is None else -(-self.n_trials // max(1, self.study.parallel_trials))
         return replace(estimate, seconds=estimate.seconds * (1 + rounds))
 
