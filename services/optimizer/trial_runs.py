@@ -66,12 +66,15 @@ class TrialRunner:
             try:
                 trial = await self._trials.start(order)
                 lost_since = None
-                await on_progress(*_standing(trial.job))
+                times_run = trial.job.attempts
+                await on_progress(_is_at_work(trial.job.state), times_run, _progress(trial.job))
                 async with aclosing(self._trials.watch(order.study_id, order.number, resume)) as events:
                     async for event in events:
                         resume = event.resume_token or resume
-                        if event.kind != "heartbeat":
-                            await on_progress(_is_at_work(event.state), trial.job.attempts or 1, _progress(event))
+                        if event.kind == "heartbeat" or not _is_after(event, trial.job):
+                            continue
+                        times_run += event.kind == "state" and event.state == job_pb2.JOB_STATE_PREPARING
+                        await on_progress(_is_at_work(event.state), times_run, _progress(event))
                 trial = await self._trials.get(order.study_id, order.number)
                 if trial.job.state in _ENDED:
                     return _scores_of(trial)
@@ -105,8 +108,9 @@ class TrialRunner:
                 raise
 
 
-def _standing(job: job_pb2.Job) -> tuple[bool, int, Progress]:
-    return _is_at_work(job.state), job.attempts, _progress(job)
+def _is_after(event: job_pb2.JobEvent, job: job_pb2.Job) -> bool:
+    """Whether something happened after the job stood as it is told."""
+    return event.event_time.ToNanoseconds() > job.update_time.ToNanoseconds()
 
 
 def _progress(row: job_pb2.Job | job_pb2.JobEvent) -> Progress:

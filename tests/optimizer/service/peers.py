@@ -22,6 +22,7 @@ from servicekit.identity import caller
 from servicekit.ids import new_id
 from servicekit.server import Application
 from servicekit.structs import from_struct
+from servicekit.timestamps import to_timestamp, utc_now
 from tests.support.auth_peer import serving_peer
 from tests.support.tokens import Tokens
 
@@ -83,11 +84,13 @@ class RunTrial:
     def move(self, state: job_pb2.JobState.ValueType, epoch: int = 0) -> None:
         """Takes it to a state, and tells."""
         self.job.state, self.job.epoch, self.job.epochs = state, epoch, EPOCHS
+        self.job.update_time.CopyFrom(to_timestamp(utc_now()))
         event = job_pb2.JobEvent(
             sequence=len(self.events) + 1,
             resume_token=str(len(self.events) + 1),
-            kind="progress",
+            kind="progress" if epoch else "state",
             state=state,
+            event_time=self.job.update_time,
             epoch=epoch,
             epochs=EPOCHS,
             losses={"generator": 1.0 / (epoch + 1)},
@@ -165,7 +168,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         self.starts.append(key)
         if key not in self.trials:
             parameters = from_struct(request.job.model_config)
-            job = job_pb2.Job(job_id=str(new_id()), state=job_pb2.JOB_STATE_QUEUED, attempts=1)
+            job = job_pb2.Job(job_id=str(new_id()), state=job_pb2.JOB_STATE_QUEUED)
             trial = self.trials[key] = RunTrial(request, job, parameters)
             trial.work = asyncio.create_task(self._work(trial))
         return self._proto(key)
@@ -219,7 +222,8 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
 
     async def _work(self, trial: RunTrial) -> None:
         number = trial.request.number
-        trial.move(job_pb2.JOB_STATE_TRAINING)
+        trial.job.attempts += 1
+        trial.move(job_pb2.JOB_STATE_PREPARING)
         for epoch in range(1, EPOCHS + 1):
             trial.move(job_pb2.JOB_STATE_TRAINING, epoch)
         if self.held(number):

@@ -90,6 +90,8 @@ async def test_the_process_that_drives_a_study_is_killed(postgres: PostgresForTe
     assert study.trials_ended == 6
     ended = [event.trial.number for event in events if event.kind == "trial_ended"]
     assert sorted(ended) == [1, 2, 3, 4, 5, 6]
+    epochs = [event.trial.epoch for event in events if event.kind == "epoch" and event.trial.number == 2]
+    assert epochs == sorted(epochs), "what was told before isn't told again"
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     assert len({str(from_struct(trial.parameters)) for trial in trials}) == 6
 

@@ -21,7 +21,7 @@ async def test_a_study_runs_to_its_end(platform: Platform) -> None:
     trials = await user.trials(study.study_id)
     assert [trial.number for trial in trials] == [1, 2, 3, 4]
     for trial in trials:
-        assert trial.state == study_pb2.TRIAL_STATE_SUCCEEDED
+        assert (trial.state, trial.attempts, trial.epoch) == (study_pb2.TRIAL_STATE_SUCCEEDED, 1, 3)
         assert trial.score == pytest.approx(hill(from_struct(trial.parameters))["quality_score"])
         assert trial.metrics["privacy.membership_auc"] == pytest.approx(0.5 + trial.score / 10)
     winner = max(trials, key=lambda trial: trial.score)
