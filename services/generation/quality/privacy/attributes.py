@@ -48,7 +48,7 @@ def attributes(
     known = [guesses for guesses in everything if guesses is not None]
     if not known:
         return []
-    risks, replicates, counted, counted_replicates, ideal = [], [], [], [], []
+    risks, replicates, counted, ideal = [], [], [], []
     for guesses in known:
         of_members, of_others = float(guesses.members.mean()), float(guesses.others.mean())
         pooled = float(np.concatenate([guesses.members, guesses.others]).mean())
@@ -59,7 +59,6 @@ def attributes(
         risks.append(max(0.0, float(risk)))
         replicates.append(np.maximum(drawn, 0.0))
         counted.append(float(beyond_chance(risk, by_chance)))
-        counted_replicates.append(beyond_chance(drawn, by_chance))
         ideal.append(beyond_chance(by_chance, by_chance))
     worst = int(np.argmax(risks))
     return [
@@ -69,7 +68,7 @@ def attributes(
             "the synthetic rows if that person was trained on than if not, as a share of what could go wrong; the "
             "highest of the columns.",
             interval(risks[worst], replicates[worst], 0.0),
-            (1 - max(counted), 1 - np.max(counted_replicates, axis=0), 1 - np.max(ideal, axis=0)),
+            (1 - max(counted), 1 - np.max(replicates, axis=0), 1 - np.max(ideal, axis=0)),
             details=tuple(
                 Detail(columns=(guesses.column,), figure=interval(risk, draws_of, 0.0))
                 for guesses, risk, draws_of in zip(known, risks, replicates, strict=True)
