@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import grpc
 import grpc.aio
-import pandas as pd
 import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
@@ -18,7 +17,7 @@ from mirage import Client
 from mirage.auth.v1 import api_key_pb2, api_key_pb2_grpc, session_pb2, session_pb2_grpc, token_pb2, token_pb2_grpc
 from mirage.options.v1 import access_pb2
 from services.auth.scopes import SCOPES
-from tests.e2e.conftest import PASSWORD
+from tests.e2e.conftest import PASSWORD, Furnished
 from tests.support import contracts
 from tests.support.errors import Refusal
 from tests.support.platform import PlatformForTests
@@ -39,25 +38,25 @@ class Owned:
 
 
 @pytest.fixture
-def owned(client: Client, flights: pd.DataFrame) -> Iterator[Owned]:
-    """A dataset, a job with its table, a model, a study and a session of one user."""
-    dataset = client.datasets.upload(flights, name="flights")
-    job = client.generate(dataset, "gaussian_copula", rows=20, progress=False)
-    study = client.optimize(dataset, "gaussian_copula", 1, method="random", wait=False).stop()
-    session = next(session for session in client.account.sessions() if session.current)
-    yield Owned(
-        {
-            "dataset_id": dataset.id,
-            "job_id": job.id,
-            "model_id": job.model.id,
-            "key_id": client.account.create_api_key("a key", ["datasets:read"]).id,
-            "session_id": session.id,
-            "study_id": study.id,
-        }
-    )
-    # Nobody has deleted, cancelled or ended anything meanwhile.
-    assert client.jobs.get(job.id).state == job.state
-    assert client.datasets.get(dataset.id).name == "flights"
+def owned(platform: PlatformForTests, furnished: Furnished) -> Iterator[Owned]:
+    """A dataset, a job with its table, a model, a study, a key and a session of one user."""
+    with Client(platform.url).login(furnished.email, PASSWORD) as client:
+        session = next(session for session in client.account.sessions() if session.current)
+        key = client.account.create_api_key("a key", ["datasets:read"])
+        before = _states(client, furnished)
+        yield Owned({**furnished.ids, "key_id": key.id, "session_id": session.id})
+        assert _states(client, furnished) == before  # nobody has deleted, cancelled or ended anything meanwhile
+        assert key.id in {each.id for each in client.account.api_keys()}
+
+
+def _states(client: Client, furnished: Furnished) -> list[str]:
+    ids = furnished.ids
+    return [
+        client.datasets.get(ids["dataset_id"]).name,
+        client.jobs.get(ids["job_id"]).state,
+        client.models.get(ids["model_id"]).name,
+        client.studies.get(ids["study_id"]).state,
+    ]
 
 
 async def test_every_rpc_in_every_role(platform: PlatformForTests) -> None:

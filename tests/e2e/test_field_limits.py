@@ -10,7 +10,6 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 import httpx
-import pandas as pd
 import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -21,7 +20,7 @@ from mirage import Client
 from mirage.options.v1 import access_pb2, limits_pb2
 from mirage.options.v1.limits_pb2 import Limits
 from servicekit.limits import limits_of
-from tests.e2e.conftest import PASSWORD
+from tests.e2e.conftest import PASSWORD, Furnished
 from tests.support import contracts
 from tests.support.errors import Refusal
 from tests.support.platform import PlatformForTests
@@ -143,9 +142,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(platform: PlatformForTests, flights: pd.DataFrame) -> Iterator[Target]:
-    """Somebody with a dataset, a job and a model, and an administrator."""
-    user, administrator = (f"{uuid4().hex}@example.org" for _ in range(2))
+def target(platform: PlatformForTests, furnished: Furnished) -> Iterator[Target]:
+    """Somebody with one of everything, and an administrator."""
+    administrator = f"{uuid4().hex}@example.org"
     secret = platform.make_administrator(administrator)
 
     def login(email: str, password: str) -> str:
@@ -153,18 +152,15 @@ def target(platform: PlatformForTests, flights: pd.DataFrame) -> Iterator[Target
         token: str = answer.json()["data"]["access_token"]
         return token
 
-    with Client(platform.url) as client:
-        client.register(user, PASSWORD, "Ada")
-        dataset = client.datasets.upload(flights, name="flights")
-        job = client.generate(dataset, "gaussian_copula", rows=20, progress=False)
-        ids = {"dataset_id": dataset.id, "job_id": job.id, "model_id": job.model.id}
+    with Client(platform.url).login(furnished.email, PASSWORD) as client:
         tokens: dict[int, str] = {
             access_pb2.ROLE_ANYONE: "",
-            access_pb2.ROLE_USER: login(user, PASSWORD),
+            access_pb2.ROLE_USER: login(furnished.email, PASSWORD),
             access_pb2.ROLE_ADMINISTRATOR: login(administrator, secret),
         }
-        yield Target(platform, ids, tokens)
-        assert client.datasets.get(dataset.id).name == "flights"  # nothing of all that was taken
+        dataset = client.datasets.get(furnished.ids["dataset_id"])
+        yield Target(platform, furnished.ids, tokens)
+        assert client.datasets.get(dataset.id).name == dataset.name  # nothing of all that was taken
 
 
 async def test_every_limit(target: Target) -> None:

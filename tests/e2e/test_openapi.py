@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pandas as pd
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -23,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from mirage import Client
-from tests.e2e.conftest import PASSWORD
+from tests.e2e.conftest import PASSWORD, Furnished, end_what_runs
 from tests.support.platform import PlatformForTests
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -38,7 +37,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 120
 
 
 @dataclass
@@ -60,9 +59,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(platform: PlatformForTests) -> Iterator[Target]:
-    """The document as it is served, a user with a dataset, and an administrator."""
-    administrator, user = (f"{uuid4().hex}@example.org" for _ in range(2))
+def target(platform: PlatformForTests, furnished: Furnished) -> Iterator[Target]:
+    """The document as it is served, a user with one of everything, and an administrator."""
+    administrator = f"{uuid4().hex}@example.org"
     secret = platform.make_administrator(administrator)
 
     def login(email: str, password: str) -> str:
@@ -71,15 +70,17 @@ def target(platform: PlatformForTests) -> Iterator[Target]:
         return token
 
     with Client(platform.url) as client:
-        client.register(user, PASSWORD, "Ada")
         another = client.register(f"{uuid4().hex}@example.org", PASSWORD, "Eve").id
-        client.login(user, PASSWORD)
-        dataset = client.datasets.upload(pd.DataFrame({"city": ["Graz", "Wien"] * 30, "age": range(60)}), name="people")
+        client.login(furnished.email, PASSWORD)
         yield Target(
             schema=schemathesis.openapi.from_url(f"{platform.url}/openapi.json"),
-            ids={"dataset_id": dataset.id, "user_id": another},
-            sign_in={"user": lambda: login(user, PASSWORD), "administrator": lambda: login(administrator, secret)},
+            ids={**furnished.ids, "table_dataset_id": furnished.ids["dataset_id"], "user_id": another},
+            sign_in={
+                "user": lambda: login(furnished.email, PASSWORD),
+                "administrator": lambda: login(administrator, secret),
+            },
         )
+        end_what_runs(client)
     assert httpx.get(f"{platform.url}/health").status_code == 200
 
 

@@ -94,7 +94,14 @@ def _structs() -> st.SearchStrategy[struct_pb2.Struct]:
         "enabled",
         "learning_rate",
         "epsilon",
-        "city",
+        "carrier",
+        "default_distribution",
+        "method",
+        "n_trials",
+        "metric",
+        "choices",
+        "min",
+        "max",
     )
     words = st.sampled_from(("ctgan", "tvae", "gaussian_copula", "nothing", *HOSTILE_TEXTS)) | _TEXT
     leaves = st.none() | st.booleans() | st.sampled_from(_NUMBERS) | st.integers(-5, 600).map(float) | words
