@@ -1,13 +1,19 @@
 """Requests that are safe to repeat: the same key by the same caller gives the first answer again."""
 
-from typing import Any, TypeAlias
+import hashlib
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc.aio
+from google.protobuf.message import Message
 from grpc import StatusCode
 
 from servicekit.errors import InvalidRequest, ServiceError, Violation
 
 HEADER = "idempotency-key"
+KEPT = timedelta(days=2)
+"""How long a key is remembered."""
+
 _LONGEST_KEY = 200
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -20,6 +26,23 @@ class IdempotencyKeyReused(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key was used with another request. Use a new key for a new request.")
+
+
+class Repeatable(NamedTuple):
+    """A request's idempotency key, and what tells the request from others."""
+
+    key: str
+    fingerprint: str
+
+
+def repeatable(context: Context, request: Message) -> Repeatable | None:
+    """The call's idempotency key with the request's fingerprint (SHA-256, in hexadecimal); None for no key.
+
+    Raises:
+        InvalidRequest: the key is too long, or holds what no header should.
+    """
+    key = idempotency_key(context)
+    return Repeatable(key, hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()) if key else None
 
 
 def idempotency_key(context: Context) -> str:

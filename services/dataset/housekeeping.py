@@ -1,12 +1,11 @@
 """What has to be put right from time to time, by any process: what one that died left undone."""
 
 import asyncio
-from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import queue
+from servicekit import idempotency, queue
 from servicekit.object_store import ObjectStore
 from servicekit.workspace import Workspace
 from services.dataset import repository, work_queue
@@ -14,7 +13,6 @@ from services.dataset.models import loose_objects
 
 log = structlog.get_logger(__name__)
 
-IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 _EVERY_S = 60.0
 
 
@@ -32,7 +30,7 @@ async def keep_tidy(sessions: async_sessionmaker[AsyncSession], store: ObjectSto
 async def tidy(sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -> None:
     """Everything that has to be put right."""
     async with sessions.begin() as session:
-        await repository.forget_keys(session, IDEMPOTENCY_KEYS_KEPT)
+        await repository.forget_keys(session, idempotency.KEPT)
         lost = await repository.versions_lost_by_queue(session)
     for dataset_id, number in lost:
         async with sessions.begin() as session:

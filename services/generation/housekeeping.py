@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import queue
+from servicekit import idempotency, queue
 from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, jobs, repository, trials
+from services.generation import dispatch, repository, trials
 from services.generation.dispatch import Dispatcher
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, JobState
@@ -29,7 +29,7 @@ async def tidy(
     if retention_days:
         await _expire(sessions, utc_now() - timedelta(days=retention_days))
     async with sessions.begin() as session:
-        await repository.forget_keys(session, jobs.IDEMPOTENCY_KEYS_KEPT)
+        await repository.forget_keys(session, idempotency.KEPT)
         await queue.forget_log(session, _QUEUE_LOG_KEPT)
         lost = await repository.jobs_lost_by_queue(session)
         waiting = await repository.owners_waiting(session)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from servicekit import logs
 from servicekit.failures import Failure
 from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
-from servicekit.idempotency import IdempotencyKeyReused
+from servicekit.idempotency import IdempotencyKeyReused, Repeatable
 from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.point_reads import PointReads
@@ -37,7 +36,6 @@ from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.study_requests import to_document
 from services.generation.transitions import move
 
-IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 _EVENTS_A_BATCH = 500
 
 
@@ -50,13 +48,6 @@ class ApprovalRule(NamedTuple):
     def holds_for(self, sample_size: int) -> bool:
         """Whether a job of this size needs an approval."""
         return self.required and sample_size > self.free_up_to_rows
-
-
-class Repeatable(NamedTuple):
-    """A request's idempotency key, and what tells the request from others."""
-
-    key: str
-    fingerprint: str
 
 
 async def started_before(session: AsyncSession, owner_id: UUID, repeatable: Repeatable | None) -> Job | None:

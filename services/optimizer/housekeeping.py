@@ -5,8 +5,8 @@ import asyncio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import queue
-from services.optimizer import repository, studies, work_queue
+from servicekit import idempotency, queue
+from services.optimizer import repository, work_queue
 
 log = structlog.get_logger(__name__)
 
@@ -16,8 +16,8 @@ _TIDY_EVERY_S = 60.0
 async def tidy(sessions: async_sessionmaker[AsyncSession]) -> None:
     """Everything that has to be put right."""
     async with sessions.begin() as session:
-        await repository.forget_keys(session, studies.IDEMPOTENCY_KEYS_KEPT)
-        await queue.forget_log(session, studies.IDEMPOTENCY_KEYS_KEPT)
+        await repository.forget_keys(session, idempotency.KEPT)
+        await queue.forget_log(session, idempotency.KEPT)
         lost = await repository.studies_lost_by_queue(session)
     for study_id in lost:
         async with sessions.begin() as session:

@@ -1,8 +1,6 @@
 """What users, and services for them, do with studies."""
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -10,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from servicekit import logs
 from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
-from servicekit.idempotency import IdempotencyKeyReused
+from servicekit.idempotency import IdempotencyKeyReused, Repeatable
 from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.shared_reads import SharedReads
@@ -27,15 +25,7 @@ from services.optimizer.transitions import move
 
 # One user's studies must not keep everybody else's from being driven.
 MOST_STUDIES_AT_WORK = 20
-IDEMPOTENCY_KEYS_KEPT = timedelta(days=2)
 _EVENTS_A_BATCH = 500
-
-
-class Repeatable(NamedTuple):
-    """A request's idempotency key, and what tells the request from others."""
-
-    key: str
-    fingerprint: str
 
 
 async def started_before(session: AsyncSession, owner_id: UUID, repeatable: Repeatable | None) -> Study | None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
 from servicekit.downloads import send_file, url_seconds
 from servicekit.follow import decode_resume_token
+from servicekit.idempotency import repeatable
 from servicekit.identity import caller
 from servicekit.limits import check
 from servicekit.listen import Listener
@@ -27,7 +28,7 @@ from services.generation.jobs import ApprovalRule
 from services.generation.metadata import metadata_document
 from services.generation.planning import Planner
 from services.generation.repository import LOOSE_OBJECTS, JobFilter
-from services.generation.servicers.calls import Context, filter_id, job_id_of, repeatable
+from services.generation.servicers.calls import Context, filter_id, job_id_of
 
 
 class JobServicer(job_pb2_grpc.JobServiceServicer):

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
+from servicekit.idempotency import repeatable
 from servicekit.identity import caller
 from servicekit.limits import check
 from services.optimizer import convert, lists, repository, studies
@@ -13,7 +14,7 @@ from services.optimizer.models import Study, Trial
 from services.optimizer.planning import Planner
 from services.optimizer.problem import model_config_of
 from services.optimizer.repository import StudyFilter
-from services.optimizer.servicers.calls import Context, id_of, repeatable, study_id_of
+from services.optimizer.servicers.calls import Context, id_of, study_id_of
 from services.optimizer.servicers.streaming import StudyStreams
 
 
