@@ -1,11 +1,7 @@
 """From a table to a fitted model."""
 
-import hashlib
-import platform
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import torch
@@ -17,8 +13,7 @@ from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.autoregressive.training import Trainer
 from mirage_engine.codec import CodecSettings, TableCodec
 from mirage_engine.progress import Listener, nobody
-
-VERSIONS_OF = ("numpy", "pyarrow", "safetensors", "torch")
+from mirage_engine.provenance import hash_of, processor, versions
 
 
 def fit(
@@ -50,8 +45,8 @@ def fit(
         rows=table.num_rows,
         data_hash=hash_of(table),
         settings=settings,
-        versions={name: version(name) for name in VERSIONS_OF},
-        processor=_processor(),
+        versions=versions(),
+        processor=processor(),
         threads=torch.get_num_threads(),
     )
     if checkpoint is None:
@@ -63,36 +58,3 @@ def fit(
     network.load_state_dict(trainer.best)
     state = trainer.state
     return AutoregressiveModel(network, codec, replace(record, best_epoch=state.best_epoch, history=state.history))
-
-
-def hash_of(table: pa.Table) -> str:
-    """SHA-256 of a table's Arrow stream, in one batch."""
-    digest = hashlib.sha256()
-    sink = pa.PythonFile(_Hashing(digest), mode="w")
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-    return digest.hexdigest()
-
-
-class _Hashing:
-    """A file that keeps nothing but a digest."""
-
-    closed = False
-
-    def __init__(self, digest: Any) -> None:
-        self._digest = digest
-
-    def write(self, data: bytes) -> int:
-        self._digest.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def _processor() -> str:
-    """What results depend on besides the libraries: the architecture and the widest instructions in use."""
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

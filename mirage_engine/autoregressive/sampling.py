@@ -1,30 +1,22 @@
-"""Drawing rows, block by block.
+"""Drawing rows: a block of them at a time (see `mirage_engine.blocks`)."""
 
-A row's random numbers depend on the seed and its own number only, and rows are computed in blocks of one size, aligned
-at multiples of it, each by one thread: so a row is the same byte for byte whatever else is drawn, in how many shards,
-by how many threads. Threads take whole blocks; a few are under way at a time, so memory stays bounded.
-"""
-
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from mirage_engine.autoregressive.completion import TO_DRAW, complete
 from mirage_engine.autoregressive.constraints import constrained_biases
 from mirage_engine.autoregressive.network import AutoregressiveNetwork
+from mirage_engine.blocks import draw
 from mirage_engine.codec import TableCodec
 from mirage_engine.conditions import Resolved
-from mirage_engine.progress import Listener, Sampled
+from mirage_engine.progress import Listener
 from mirage_engine.randomness import single_uniforms, words
 
 BLOCK_ROWS = 1_024
 """Part of what makes a seed's rows: another number may give rows that differ in their last bits."""
-_BLOCKS_UNDER_WAY = 4  # for each thread
 
 
 class Sampler:
@@ -41,25 +33,7 @@ class Sampler:
 
     def draw(self, first_row: int, rows: int, threads: int, listener: Listener) -> Iterator[pa.RecordBatch]:
         """Rows `first_row` … `first_row + rows - 1`, in order, a block at a time."""
-        end = first_row + rows
-        blocks = iter(range(first_row // BLOCK_ROWS, -(-end // BLOCK_ROWS)))
-        done = 0
-        pending: deque[tuple[int, Future[pa.RecordBatch]]] = deque()
-        with ThreadPoolExecutor(threads, initializer=_compute_alone) as pool:
-            try:
-                while True:
-                    while len(pending) < threads * _BLOCKS_UNDER_WAY and (block := next(blocks, None)) is not None:
-                        pending.append((block, pool.submit(self._block, block)))
-                    if not pending:
-                        return
-                    block, future = pending.popleft()
-                    start = max(first_row - block * BLOCK_ROWS, 0)
-                    batch = future.result().slice(start, min(end - block * BLOCK_ROWS, BLOCK_ROWS) - start)
-                    done += batch.num_rows
-                    yield batch
-                    listener(Sampled(done, rows))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        return draw(self._block, BLOCK_ROWS, first_row, rows, threads, listener)
 
     def _block(self, block: int) -> pa.RecordBatch:
         first_row, digits = block * BLOCK_ROWS, len(self._network.shape.digits)
@@ -97,8 +71,3 @@ def leaves_of(codec: TableCodec, values: NDArray[np.int64]) -> NDArray[np.int32]
         leaves[:, number] = column.digits.joined(list(values[:, place : place + count].T))
         place += count
     return leaves
-
-
-def _compute_alone() -> None:
-    """One thread computes a block, since how a sum is split among threads may change its last bits."""
-    torch.set_num_threads(1)
