@@ -132,9 +132,8 @@ def _scores_of(trial: trial_pb2.Trial) -> Scores:
         raise TrialFailed(_failure_of(job))
     metrics = metrics_of(trial.quality)
     if not metrics:
-        raise TrialFailed(
-            Failure(StatusCode.FAILED_PRECONDITION, "NOTHING_MEASURED", "Nothing of its rows could be judged.")
-        )
+        why = job.quality_problem or "Nothing of its rows could be judged."
+        raise TrialFailed(Failure(StatusCode.FAILED_PRECONDITION, "NOTHING_MEASURED", why))
     return Scores(metrics, tuple(job.adjustments))
 
 

@@ -215,7 +215,7 @@ class Trial(_message.Message):
 
     @_builtins.property
     def quality(self) -> _quality_pb2.QualityReport:
-        """How good its rows were; absent before it has ended well."""
+        """How good its rows were; absent before it has ended well, and if they couldn't be judged (`job.quality_problem`)."""
 
     def __init__(
         self,
