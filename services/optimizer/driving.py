@@ -3,9 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import grpc
 import structlog
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -30,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 # Where the first so many trials all fail, the others would, too.
 _HOPELESS_AFTER = 10
+# Whoever waits has the best by then; only trials of no use are left behind.
+_PUT_AWAY_PATIENCE_S = 3600.0
 # What runs then isn't waited for.
 _AT_ONCE = frozenset({EndReason.TIMEOUT, EndReason.PATIENCE})
 # Announcements can be lost, so whether a study was stopped is looked at as well.
@@ -122,12 +127,15 @@ class Drive:
         self._trials = trials
         self._runner = TrialRunner(trials)
         self._strategist = strategist
-        self._problem: Problem = problem_of(study)
         self._ends_at = _ends_at(study, longest_s)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._asking: asyncio.Task[Asked] | None = None
         self._weighing: asyncio.Task[None] | None = None
         self._waits = False  # the search asks nothing before another trial has ended
+
+    @cached_property
+    def _problem(self) -> Problem:
+        return problem_of(self._study)
 
     async def run(self) -> None:
         """Searches until there is an end to it, then keeps the best model and puts the rest away."""
@@ -140,7 +148,8 @@ class Drive:
         try:
             reason = await self._until_over(stopped)
             if reason is not None:
-                await self._free()
+                with suppress(Unavailable):  # what still runs is called off again at the end
+                    await self._free()
                 await self._keep_best()
                 await self._say(lambda session: attempts.conclude(session, self._attempt, reason))
         except Ended:
@@ -299,7 +308,7 @@ class Drive:
         """Keeps the best model if that wasn't done yet, and leaves no other trial behind. Twice is once."""
         await self._free()
         await self._keep_best()
-        await patiently(lambda: self._trials.delete(self._study.id), Unavailable)
+        await patiently(lambda: self._trials.delete(self._study.id), Unavailable, for_s=_PUT_AWAY_PATIENCE_S)
         await self._say(lambda session: attempts.put_away(session, self._attempt))
 
     async def _free(self) -> None:
@@ -323,9 +332,10 @@ class Drive:
         number = best.number
         try:
             model_id = await patiently(lambda: self._trials.keep_model(self._study.id, number), Unavailable)
-        except ServiceError as error:
-            note = f"The model of the best trial could not be kept: {error.message}"
-            log.warning("model_not_kept", reason=error.reason)
+        except (ServiceError, grpc.RpcError) as error:  # the search has come to something all the same
+            failure = _failure_of(error)
+            note = f"The model of the best trial could not be kept: {failure.message}"
+            log.warning("model_not_kept", reason=failure.reason)
             await self._say(lambda session: attempts.remark(session, self._attempt, note))
         else:
             if model_id:
