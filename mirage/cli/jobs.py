@@ -60,6 +60,10 @@ def generate(
     ] = None,
     primary_key: Annotated[str, typer.Option("--primary-key", help="The column whose values are unique.")] = "",
     target: Annotated[str, typer.Option("--target", help="The column that a model would predict.")] = "",
+    optimize: Annotated[
+        int | None,
+        typer.Option("--optimize", metavar="TRIALS", help="Search for the best parameters first, by so many trials."),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="What to call the job.")] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show progress until it ends.")] = False,
     to: Annotated[
@@ -80,6 +84,7 @@ def generate(
         "conditions": parsed("--condition", condition),
         "primary_key": primary_key,
         "target_column": target,
+        "optimization": None if optimize is None else {"enabled": True, "n_trials": optimize},
         **({} if epochs is None else {"epochs": epochs}),
         **_parameters(param, epochs),
     }

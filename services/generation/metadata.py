@@ -39,6 +39,7 @@ def metadata_document(job: Job) -> dict[str, Any]:
             "target_column": job.target_column,
             "holdout_fraction": job.holdout_fraction,
             "conditions": job.conditions,
+            "optimization": job.optimization or {},
         },
         "rows": {"training": details.get("training_rows"), "holdout": details.get("holdout_rows")},
         "model": {"model_id": str(job.model_id or ""), **details.get("model", {})},

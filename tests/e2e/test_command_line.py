@@ -79,6 +79,10 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     assert "epochs" in shell.run("config", "ctgan")
     assert "accepted" in shell.run("generate", "flights", "--model", "tvae", "--epochs", "10", "--dry-run")
 
+    assert "accepted" in shell.run("generate", "flights", "--model", "tvae", "--optimize", "3", "--dry-run")
+    refused = shell.run("generate", "flights", "--optimize", "0", code=exit_codes.USAGE)
+    assert "optimization_config.n_trials" in refused
+
     arguments = ["--model", "tvae", "--rows", "60", "--epochs", "10", "--param", "batch_size=100", "--seed", "5"]
     made = shell.run("generate", "flights", *arguments, "--watch", "--output", "made.parquet")
     assert "60 rows" in made
