@@ -1,6 +1,8 @@
 """A search for parameters, told with HTTP requests and with the command line, on the whole platform."""
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 from mirage import Client
+from mirage.cli import exit_codes
 from tests.e2e.conftest import PASSWORD
 from tests.e2e.test_command_line import Shell
 from tests.e2e.test_rest import data, events
@@ -92,3 +95,23 @@ def test_with_the_command_line(platform: PlatformForTests, email: str, table: pd
     assert "importance" in shell.run("studies", "show", "latest") or study["importances"] == {}
     other = shell.json(*asked, "--trials", "2")
     assert shell.json("studies", "stop", other["study_id"])["state"] in ("STUDY_STATE_STOPPED", "STUDY_STATE_SUCCEEDED")
+
+
+def test_interrupted(platform: PlatformForTests, email: str, table: pd.DataFrame, tmp_path: Path) -> None:
+    """Ctrl-C while `optimize --watch` shows a study stops the study, and says where its best is."""
+    shell = Shell(platform.url, tmp_path)
+    shell.run("register", email, "--password-stdin", standard_input=PASSWORD)
+    table.to_csv(tmp_path / "flights.csv", index=False)
+    shell.run("datasets", "upload", "flights.csv")
+    asked = ("optimize", "--dataset", "flights", "--model", "tvae", "--search", "epochs=[400,500]", "--watch")
+    process = subprocess.Popen(
+        shell.command(*asked), env=shell.environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    while not (found := shell.json("studies", "list", "--state", "running")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.INTERRUPTED, said
+    assert f"mirage studies best {found[0]['study_id']}" in said
+    assert shell.json("studies", "show", "latest")["state"] == "STUDY_STATE_STOPPED"
