@@ -12,7 +12,7 @@ from services.generation import housekeeping
 from services.generation.attempts import Attempt
 from services.generation.engines.protocol import Stage
 from services.generation.models import Job
-from tests.generation.service.hand import Hand, a_hand
+from tests.generation.service.hand import UNJUDGED, Hand, a_hand
 from tests.generation.service.platform import Client, Platform, until
 
 
@@ -134,7 +134,8 @@ async def test_a_lost_worker(platform: Platform) -> None:
     assert await rows_in_queue(platform) == 0
     events = await user.events(job.job_id)
     messages = [event.message for event in events if event.message]
-    assert messages == ["The worker was lost; another starts over", "Attempt 2"]
+    assert messages[:2] == ["The worker was lost; another starts over", "Attempt 2"]
+    assert messages[2:] == [f"The table's quality couldn't be measured: {UNJUDGED.problem}"]
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     done = await user.get(job.job_id)
     assert (done.state, done.attempts) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
