@@ -164,7 +164,8 @@ class AsyncClient:
 
         Args:
             dataset: a dataset, its id or its name, or a table, which is uploaded first.
-            model: `ctgan`, `tvae`, `gaussian_copula`, `copulagan`; `client.configuration()` tells all of them.
+            model: `autoregressive`, `ctgan`, `tvae`, `gaussian_copula`, `copulagan`; `client.configuration()` tells
+                of all.
             rows: how many to draw; None for the platform's default.
             seed: governs every random choice; drawn if None, and told in the job.
             name: the job's name; made from the dataset's if empty.

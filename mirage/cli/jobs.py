@@ -42,7 +42,10 @@ def generate(
     session: Session,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset's id or name.", show_default=False)],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="ctgan, tvae, gaussian_copula or copulagan; see `mirage config`.")
+        str,
+        typer.Option(
+            "--model", "-m", help="autoregressive, ctgan, tvae, gaussian_copula or copulagan; see `mirage config`."
+        ),
     ] = "ctgan",
     rows: Annotated[
         int | None, typer.Option("--rows", "-n", help="Rows to draw; the platform's default if absent.")

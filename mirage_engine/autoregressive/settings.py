@@ -16,8 +16,8 @@ class AutoregressiveSettings:
 
     width: int = 256
     inner_width: int = 128
-    dropout: float = 0.1
-    weight_decay: float = 0.01
+    dropout: float = 0.2
+    weight_decay: float = 1.0
     learning_rate: float = 2e-3
     batch_rows: int | None = None
     epochs: int = 100

@@ -25,13 +25,15 @@ SMALL = pa.table(
 @pytest.fixture(scope="module")
 def small() -> AutoregressiveModel:
     """A model of all combinations of a few values, so that they can be gone through."""
-    return mirage_engine.fit(SMALL, AutoregressiveSettings(width=16, inner_width=16, epochs=6, learning_rate=0.01))
+    return mirage_engine.fit(
+        SMALL, AutoregressiveSettings(width=16, inner_width=16, epochs=6, learning_rate=0.01, weight_decay=0.01)
+    )
 
 
 @pytest.fixture(scope="module")
 def peoples() -> AutoregressiveModel:
     """A model of people."""
-    settings = AutoregressiveSettings(width=32, inner_width=16, epochs=12, learning_rate=0.02)
+    settings = AutoregressiveSettings(width=32, inner_width=16, epochs=12, learning_rate=0.02, weight_decay=0.01)
     return mirage_engine.fit(people(1000), settings)
 
 

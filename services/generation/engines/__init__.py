@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from services.generation.engines.mirage import MirageEngine
 from services.generation.engines.protocol import Engine
 from services.generation.engines.sdv import SdvEngine
 
 # By name. Where several have a model type, the first is its default.
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
-    for engine in (SdvEngine(),)
+    for engine in (SdvEngine(), MirageEngine())
 }  # fmt: skip

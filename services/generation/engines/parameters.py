@@ -238,6 +238,30 @@ class TvaeParameters(Parameters):
         return (Adjustment("batch_size", max(rows, 2), f"the table has {rows} rows to train on"),)
 
 
+class AutoregressiveParameters(Parameters):
+    """Parameters of Mirage's own autoregressive model."""
+
+    description = (
+        "Autoregressive network over any order of columns: close to the source in little time; stops by itself when "
+        "held-out rows get no likelier; draws under any conditions without trying."
+    )
+
+    epochs: int = Field(100, ge=1, le=500, description="Passes over the table at the most; training stops by itself.")
+    patience: int = Field(5, ge=1, le=500, description="Epochs without getting better after which training stops.")
+    width: int = Field(256, ge=1, le=4096, description="Width of each column's first layer.")
+    inner_width: int = Field(128, ge=1, le=4096, description="Width of each column's second layer.")
+    dropout: float = Field(
+        0.2, ge=0.0, le=0.9, description="Share of a layer left out at each step; against memorising."
+    )
+    weight_decay: float = Field(1.0, ge=0.0, le=10.0, description="Weight decay; larger is smoother.")
+    learning_rate: LearningRate = Field(2e-3, description="Learning rate.")
+
+    @classmethod
+    def epoch_range(cls, limits: Limits) -> tuple[int, int]:
+        """One epoch may be enough for a large table."""
+        return max(1, limits.minimum_epochs), min(500, limits.maximum_epochs)
+
+
 class GaussianCopulaParameters(Parameters):
     """Parameters of a Gaussian copula (Patki et al., The Synthetic Data Vault, 2016)."""
 

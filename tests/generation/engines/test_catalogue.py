@@ -193,7 +193,7 @@ def test_tvae_batch_is_fitted() -> None:
 def test_descriptions() -> None:
     """Every parameter is described with type, default, range and meaning, under the deployment's limits."""
     types = {entry.name: entry for entry in describe_model_types(Limits(maximum_epochs=150))}
-    assert list(types) == ["ctgan", "tvae", "gaussian_copula", "copulagan"]
+    assert list(types) == ["ctgan", "tvae", "gaussian_copula", "copulagan", "autoregressive"]
     ctgan = {parameter.name: parameter for parameter in types["ctgan"].parameters}
     assert (ctgan["epochs"].minimum, ctgan["epochs"].maximum, ctgan["epochs"].default) == (10, 150, 100)
     assert ctgan["generator_dim"].type == "integers"
@@ -201,7 +201,7 @@ def test_descriptions() -> None:
     assert ctgan["learning_rate"].type == "number"
     assert "gaussian_kde" in types["gaussian_copula"].parameters[0].choices
     for entry in types.values():
-        assert entry.engines == ("sdv",)
+        assert entry.engines == (("mirage",) if entry.name == "autoregressive" else ("sdv",))
         assert all(parameter.description.endswith(".") for parameter in entry.parameters)
     assert [(advice.up_to_rows, advice.parameters) for advice in types["tvae"].recommendations] == [
         (999, {"epochs": 150, "batch_size": 100}),  # 200, where the deployment allows it
@@ -210,7 +210,7 @@ def test_descriptions() -> None:
     ]
 
 
-@pytest.mark.parametrize("model_type", ["ctgan", "tvae", "gaussian_copula", "copulagan"])
+@pytest.mark.parametrize("model_type", ["ctgan", "tvae", "gaussian_copula", "copulagan", "autoregressive"])
 def test_estimates_grow(model_type: str) -> None:
     """More rows, columns, categories or rows to draw never cost less."""
     model = check_model({"model_type": model_type})

@@ -241,7 +241,7 @@ async def test_configuration_tells_every_parameter(platform: Platform) -> None:
     """The configuration names model types, parameters with type, range and default, and the platform's limits."""
     configuration = await platform.user().jobs.GetConfiguration(job_pb2.GetConfigurationRequest())
     types = {model_type.name: model_type for model_type in configuration.model_types}
-    assert set(types) == {"ctgan", "tvae", "gaussian_copula", "copulagan"}
+    assert set(types) == {"ctgan", "tvae", "gaussian_copula", "copulagan", "autoregressive"}
     parameters = {parameter.name: parameter for parameter in types["ctgan"].parameters}
     assert (parameters["epochs"].type, parameters["epochs"].minimum, parameters["epochs"].maximum) == (
         "integer",

@@ -8,11 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 
+from services.generation.engines.catalogue import engines_of
 from services.generation.training.runner import TrainingRunner
 from services.generation.training.spec import TrainingSpec
 from tests.generation.tables.sources import small_table
 
-SMALL = {"gaussian_copula": {}, "ctgan": {"epochs": 3, "batch_size": 60}, "tvae": {"epochs": 3, "batch_size": 60}}
+SMALL = {
+    "gaussian_copula": {},
+    "ctgan": {"epochs": 3, "batch_size": 60},
+    "tvae": {"epochs": 3, "batch_size": 60},
+    "autoregressive": {"epochs": 3},
+}
 SpecMaker = Callable[..., TrainingSpec]
 
 
@@ -39,7 +45,7 @@ def spec_of(tmp_path: Path) -> SpecMaker:
             "directory": directory,
             "table": source,
             "columns": columns,
-            "engine": "sdv",
+            "engine": engines_of(model_type)[0],
             "model_type": model_type,
             "parameters": SMALL[model_type],
             "sample_size": 300,
