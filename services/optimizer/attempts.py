@@ -121,6 +121,20 @@ async def report(
         await events.record(session, study, EventKind.EPOCH, trial=trial)
 
 
+async def note_scores(
+    session: AsyncSession, attempt: Attempt, number: int, epochs: int, scores: Mapping[str, float]
+) -> None:
+    """Writes down a trial's scores on the way, by which others are judged as well.
+
+    Raises:
+        Ended: the study has ended.
+        Superseded: the attempt counts no more.
+    """
+    study = await _lock(session, attempt)
+    trial = await repository.fresh_trial(session, study.id, number)
+    trial.reports = {**trial.reports, str(epochs): dict(scores)}
+
+
 async def score(session: AsyncSession, attempt: Attempt, problem: Problem, number: int, scores: Scores) -> None:
     """Ends a trial with its scores; the best so far may be another then.
 

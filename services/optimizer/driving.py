@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from services.optimizer import attempts, events, repository
 from services.optimizer.attempts import UNEXPECTED, Attempt, Ended, Progress
 from services.optimizer.models import Study, Trial
 from services.optimizer.problem import model_config_of, problem_of, record_of
+from services.optimizer.search import Suggestion
 from services.optimizer.search.bests import trials_without_gain
 from services.optimizer.states import STUDY_ENDED, TRIAL_ENDED, EndReason, TrialState
 from services.optimizer.strategist import Strategist, StrategyError
@@ -248,14 +249,27 @@ class Drive:
                 )
             )
 
+        rungs = Suggestion.from_record(trial.suggestion).rungs
+
+        async def on_scores(epochs: int, scores: Mapping[str, float]) -> bool:
+            return epochs not in rungs or await self._goes_on(number, epochs, scores)
+
         try:
-            scores = await self._runner.run(self._order(trial), on_progress)
+            scores = await self._runner.run(self._order(trial), on_progress, on_scores)
         except TrialFailed as error:
             failure = error.failure
             log.info("trial_failed", number=number, reason=failure.reason)
             await self._say(lambda session: attempts.fail_trial(session, self._attempt, number, failure))
         else:
             await self._say(lambda session: attempts.score(session, self._attempt, self._problem, number, scores))
+
+    async def _goes_on(self, number: int, epochs: int, scores: Mapping[str, float]) -> bool:
+        """Whether a trial that has come to a rung may go on from there."""
+        await self._say(lambda session: attempts.note_scores(session, self._attempt, number, epochs, scores))
+        records = [record_of(trial) for trial in await self._read_trials()]
+        goes_on = await self._strategist.goes_on(self._problem, records, number, epochs, scores)
+        log.info("trial_at_rung", number=number, epochs=epochs, goes_on=goes_on)
+        return goes_on
 
     def _order(self, trial: Trial) -> TrialOrder:
         study = self._study

@@ -112,6 +112,7 @@ class Planner:
             seed=secrets.randbelow(LARGEST_SEED + 1) if request.random_state is None else request.random_state,
             goal=goal,
             acquisition_function=request.acquisition_function,
+            scores_while_training=facts.scores_while_training,
         )
         _checked(faults, lambda: _raise_if(settings.faults()))
         if space is not None and not faults and not any(field == "n_trials" for field, _ in violations):

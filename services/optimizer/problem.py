@@ -29,6 +29,7 @@ def problem_of(study: Study) -> Problem:
         seed=study.seed,
         goal=goal,
         acquisition_function=study.acquisition_function or "EI",
+        scores_while_training=study.table.get("scores_while_training", False),
     )
     return Problem(space, settings)
 

@@ -105,7 +105,11 @@ def _new_study(owner_id: UUID, plan: Plan, job_id: UUID | None) -> Study:
         target_column=request.target_column or facts.target_column,
         columns=list(request.columns),
         holdout_fraction=request.holdout_fraction,
-        table={"parameters": list(facts.parameters), "training_rows": facts.training_rows},
+        table={
+            "parameters": list(facts.parameters),
+            "training_rows": facts.training_rows,
+            "scores_while_training": facts.scores_while_training,
+        },
         notes=list(plan.notes),
         attempts=0,
         last_seq=0,

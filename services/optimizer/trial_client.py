@@ -33,6 +33,7 @@ class TableFacts:
     model_type: str
     parameters: tuple[Mapping[str, Any], ...]
     unmeasurable: Mapping[str, str]
+    scores_while_training: bool
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class TrialClient:
             model_type=answer.model_type.name,
             parameters=tuple(_parameter(each) for each in answer.model_type.parameters),
             unmeasurable=dict(answer.unmeasurable),
+            scores_while_training=answer.scores_while_training,
         )
 
     async def start(self, order: TrialOrder) -> trial_pb2.Trial:

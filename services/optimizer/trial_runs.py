@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,10 @@ OnProgress = Callable[[bool, int, Progress], Awaitable[None]]
 """Told whether a worker has the trial, how often one has taken it up, and how far it is."""
 
 
+OnScores = Callable[[int, Mapping[str, float]], Awaitable[bool]]
+"""Told scores on the way, after so many epochs; says whether the trial may go on."""
+
+
 class TrialFailed(Exception):
     """The trial has no scores, and why."""
 
@@ -52,10 +56,11 @@ class TrialRunner:
     def __init__(self, trials: TrialClient) -> None:
         self._trials = trials
 
-    async def run(self, order: TrialOrder, on_progress: OnProgress) -> Scores:
+    async def run(self, order: TrialOrder, on_progress: OnProgress, on_scores: OnScores) -> Scores:
         """Orders a trial, or takes it up where it stands, and waits for its scores.
 
-        While the generation service is away this waits, for a while.
+        While the generation service is away this waits, for a while. A trial that may not go on is called off, and its
+        scores are those that it had by then.
 
         Raises:
             TrialFailed: it has none.
@@ -75,6 +80,9 @@ class TrialRunner:
                             continue
                         times_run += event.kind == "state" and event.state == job_pb2.JOB_STATE_PREPARING
                         await on_progress(_is_at_work(event.state), times_run, _progress(event))
+                        if event.scores and not await on_scores(event.epoch, event.scores):
+                            await self.cancel(order.study_id, order.number)
+                            return Scores(dict(event.scores), tuple(trial.job.adjustments), pruned=True)
                 trial = await self._trials.get(order.study_id, order.number)
                 if trial.job.state in _ENDED:
                     return _scores_of(trial)

@@ -656,6 +656,26 @@ class JobEvent(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     JOB_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
@@ -673,6 +693,7 @@ class JobEvent(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     QUALITY_SCORE_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     sequence: _builtins.int
@@ -715,6 +736,10 @@ class JobEvent(_message.Message):
     def search(self) -> Global___SearchProgress:
         """How the search for its parameters stands; absent when there is none."""
 
+    @_builtins.property
+    def scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of a trial that is scored while it trains: figures after this epoch, by metric; empty otherwise."""
+
     def __init__(
         self,
         *,
@@ -735,10 +760,11 @@ class JobEvent(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         search: Global___SearchProgress | None = ...,
         quality_score: _builtins.float | None = ...,
+        scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "error", b"error", "event_time", b"event_time", "quality_score", b"quality_score", "search", b"search", "seconds_left", b"seconds_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "quality_score", b"quality_score", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "search", b"search", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "event_time", b"event_time", "job_id", b"job_id", "kind", b"kind", "losses", b"losses", "message", b"message", "progress", b"progress", "quality_score", b"quality_score", "resume_token", b"resume_token", "rows_sampled", b"rows_sampled", "scores", b"scores", "search", b"search", "seconds_left", b"seconds_left", "sequence", b"sequence", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality_score: _TypeAlias = _typing.Literal["quality_score"]  # noqa: Y015
     _WhichOneofArgType__quality_score: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score"]  # noqa: Y015

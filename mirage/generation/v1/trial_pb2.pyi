@@ -111,6 +111,7 @@ class TableDescription(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     MODEL_TYPE_FIELD_NUMBER: _builtins.int
     UNMEASURABLE_FIELD_NUMBER: _builtins.int
+    SCORES_WHILE_TRAINING_FIELD_NUMBER: _builtins.int
     dataset_version: _builtins.int
     """The version in force."""
     dataset_name: _builtins.str
@@ -123,6 +124,8 @@ class TableDescription(_message.Message):
     """The target in force; empty if none is set, so that one is chosen."""
     engine: _builtins.str
     """The engine in force."""
+    scores_while_training: _builtins.bool
+    """Whether a trial is scored while it trains, so that its events carry scores and it can be called off early."""
     @_builtins.property
     def model_type(self) -> _job_pb2.ModelType:
         """The model's type with its parameters."""
@@ -142,10 +145,11 @@ class TableDescription(_message.Message):
         engine: _builtins.str = ...,
         model_type: _job_pb2.ModelType | None = ...,
         unmeasurable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        scores_while_training: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_type", b"model_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name", "dataset_version", b"dataset_version", "engine", b"engine", "holdout_rows", b"holdout_rows", "model_type", b"model_type", "target_column", b"target_column", "training_rows", b"training_rows", "unmeasurable", b"unmeasurable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_name", b"dataset_name", "dataset_version", b"dataset_version", "engine", b"engine", "holdout_rows", b"holdout_rows", "model_type", b"model_type", "scores_while_training", b"scores_while_training", "target_column", b"target_column", "training_rows", b"training_rows", "unmeasurable", b"unmeasurable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,7 +81,9 @@ class RunTrial:
             job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED,
         )  # fmt: skip
 
-    def move(self, state: job_pb2.JobState.ValueType, epoch: int = 0) -> None:
+    def move(
+        self, state: job_pb2.JobState.ValueType, epoch: int = 0, scores: Mapping[str, float] | None = None
+    ) -> None:
         """Takes it to a state, and tells."""
         self.job.state, self.job.epoch, self.job.epochs = state, epoch, EPOCHS
         self.job.update_time.CopyFrom(to_timestamp(utc_now()))
@@ -94,6 +96,7 @@ class RunTrial:
             epoch=epoch,
             epochs=EPOCHS,
             losses={"generator": 1.0 / (epoch + 1)},
+            scores=scores or {},
         )
         self.events.append(event)
         self.changed.set()
@@ -115,6 +118,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         self.held: Callable[[int], bool] = lambda _number: False
         self.released = asyncio.Event()
         self.unmeasurable: dict[str, str] = {}
+        self.scores_while_training = False
         self.starts: list[tuple[str, int]] = []
         self.cancelled: list[int] = []
         self.kept: list[tuple[str, int]] = []
@@ -160,6 +164,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
                 ],
             ),
             unmeasurable=self.unmeasurable,
+            scores_while_training=self.scores_while_training,
         )
 
     async def StartTrial(self, request: trial_pb2.StartTrialRequest, context: Any) -> trial_pb2.Trial:
@@ -226,6 +231,9 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         trial.move(job_pb2.JOB_STATE_PREPARING)
         for epoch in range(1, EPOCHS + 1):
             trial.move(job_pb2.JOB_STATE_TRAINING, epoch)
+        if self.scores_while_training:
+            for epoch in range(EPOCHS + 1, int(trial.parameters["epochs"]) + 1):
+                trial.move(job_pb2.JOB_STATE_TRAINING, epoch, self.surface(trial.parameters))
         if self.held(number):
             await self.released.wait()
         if reason := self.fail(number):

@@ -126,6 +126,25 @@ async def test_other_methods(platform: Platform, method: str) -> None:
     assert study.best_trial.score > 0.8
 
 
+async def test_bad_trials_are_pruned(platform: Platform) -> None:
+    """Where trials are scored while they train, Hyperband calls off those that others are better than."""
+    user = platform.user()
+    platform.peer.scores_while_training = True
+    platform.peer.surface = lambda parameters: {"quality_score": 1 / float(parameters["batch_size"])}
+    asked = {
+        "optimization_method": "hyperband",
+        "n_trials": 9,
+        "search_space": {"epochs": [10, 90], "batch_size": [100, 800]},
+    }
+    study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
+    trials = await user.trials(study.study_id)
+    pruned = [trial for trial in trials if trial.state == study_pb2.TRIAL_STATE_PRUNED]
+    assert pruned
+    assert all(trial.score is not None and trial.epoch < 90 for trial in pruned)
+    assert all(study.best_trial.score >= trial.score for trial in pruned)
+    assert study.best_trial.state == study_pb2.TRIAL_STATE_SUCCEEDED
+
+
 def _risky(parameters: Mapping[str, Any]) -> Mapping[str, float]:
     """The longer it trains, the better it is, and the more it tells of people."""
     epochs = float(parameters["epochs"])
