@@ -1,5 +1,6 @@
 """Fixtures that all tests share: the real PostgreSQL and object store, one of each a test process, and tokens."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,13 @@ from tests.support.object_store import running_object_store
 from tests.support.platform import PlatformForTests, platform_for_tests
 from tests.support.postgres import PostgresForTests, running_postgres
 from tests.support.tokens import Tokens
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Lets Ctrl-C reach programs that tests start, where the tests run in a shell's background, deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
