@@ -6,7 +6,6 @@
 >>> model.sample_table(1000, seed=7, conditions={"sex": "Female", "age": mirage_engine.Range(30, 40)})
 """
 
-from mirage_engine.autoregressive.fitting import fit
 from mirage_engine.autoregressive.model import AutoregressiveModel
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.codec import CodecSettings
@@ -19,8 +18,9 @@ from mirage_engine.errors import (
     TableRefused,
     TrainingDiverged,
 )
-
-load = AutoregressiveModel.load
+from mirage_engine.gaussian_copula.model import GaussianCopulaModel
+from mirage_engine.gaussian_copula.settings import GaussianCopulaSettings
+from mirage_engine.models import fit, load
 
 __all__ = [
     "AutoregressiveModel",
@@ -29,6 +29,8 @@ __all__ = [
     "CodecSettings",
     "ConditionsRefused",
     "EngineError",
+    "GaussianCopulaModel",
+    "GaussianCopulaSettings",
     "ModelFileRefused",
     "Range",
     "TableRefused",

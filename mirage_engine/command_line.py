@@ -14,10 +14,13 @@ from rich.console import Console
 
 import mirage_engine
 from mirage_engine import files
+from mirage_engine.autoregressive.model import AutoregressiveModel
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.codec import CodecSettings
 from mirage_engine.conditions import parsed, resolve
 from mirage_engine.errors import ConditionsRefused, EngineError, TableRefused
+from mirage_engine.gaussian_copula.settings import GaussianCopulaSettings
+from mirage_engine.models import Model
 from mirage_engine.progress_bar import fitting_bar, sampling_bar
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Mirage's own models of tables.")
@@ -27,6 +30,13 @@ REFUSED, INTERRUPTED = 2, 130
 Table = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=f"A table: {', '.join(files.SUFFIXES)}.")]
 ModelFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A model that `fit` wrote.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="How many threads compute. Rows are the same with any.")]
+
+
+class ModelChoice(StrEnum):
+    """The kinds of models."""
+
+    AUTOREGRESSIVE = "autoregressive"
+    GAUSSIAN_COPULA = "gaussian_copula"
 
 
 class RareLevelsChoice(StrEnum):
@@ -41,10 +51,16 @@ class RareLevelsChoice(StrEnum):
 def fit(
     table: Table,
     out: Annotated[Path, typer.Option(help="Where to write the model.")],
+    model: Annotated[
+        ModelChoice, typer.Option(help="autoregressive is the closest; gaussian_copula takes seconds.")
+    ] = ModelChoice.AUTOREGRESSIVE,
     seed: Annotated[int, typer.Option(help="Governs all that is left to chance.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs at the most: training stops by itself.")] = (
-        AutoregressiveSettings.epochs
-    ),
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Epochs at the most ({AutoregressiveSettings.epochs} if absent): training stops by itself."
+        ),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A column to leave out; can be given again.")] = None,
     identifier: Annotated[
         list[str] | None, typer.Option(help="A column to fill with new identifiers; can be given again.")
@@ -61,6 +77,8 @@ def fit(
     threads: Threads = None,
 ) -> None:
     """Fits a model to a table."""
+    if model == ModelChoice.GAUSSIAN_COPULA and (epochs is not None or checkpoint is not None):
+        raise click.UsageError("a gaussian_copula is fitted at once: it takes neither --epochs nor --checkpoint")
     if threads is not None:
         torch.set_num_threads(threads)
     codec = CodecSettings(
@@ -71,11 +89,17 @@ def fit(
     )
     source = files.read_table(table)
     with fitting_bar(_messages) as listener:
-        model = mirage_engine.fit(
-            source, AutoregressiveSettings(epochs=epochs), codec, seed=seed, listener=listener, checkpoint=checkpoint
-        )
-    model.save(out)
-    _messages.print(f"{out}: learnt from {source.num_rows:,} rows; epoch {model.record.best_epoch} was best.")
+        if model == ModelChoice.GAUSSIAN_COPULA:
+            fitted: Model = mirage_engine.fit(source, GaussianCopulaSettings(), codec, seed=seed, listener=listener)
+        else:
+            settings = AutoregressiveSettings(epochs=epochs or AutoregressiveSettings.epochs)
+            fitted = mirage_engine.fit(source, settings, codec, seed=seed, listener=listener, checkpoint=checkpoint)
+    fitted.save(out)
+    _messages.print(f"{out}: learnt from {source.num_rows:,} rows{_told_of_epochs(fitted)}.", soft_wrap=True)
+
+
+def _told_of_epochs(model: Model) -> str:
+    return f"; epoch {model.record.best_epoch} was best" if isinstance(model, AutoregressiveModel) else ""
 
 
 @app.command()
@@ -101,7 +125,7 @@ def sample(
     with sampling_bar(_messages, rows) as listener:
         batches = fitted.sample(rows, seed, conditions, first_row=first_row, threads=threads, listener=listener)
         written = files.write_batches(out, fitted.schema, batches)
-    _messages.print(f"{out}: {written:,} rows")
+    _messages.print(f"{out}: {written:,} rows", soft_wrap=True)
 
 
 @app.command()

@@ -69,6 +69,16 @@ def resolve(codec: TableCodec, conditions: Conditions) -> Resolved:
     return Resolved(fixed, within, shares)
 
 
+def with_fixed(batch: pa.RecordBatch, codec: TableCodec, conditions: Resolved) -> pa.RecordBatch:
+    """Rows with the values that were asked for in the place of others of the same leaf: a cell holds many numbers."""
+    for place, (_, value) in conditions.fixed.items():
+        column = codec.columns[place]
+        index = batch.schema.get_field_index(column.name)
+        repeated = value.take(pa.array(np.zeros(batch.num_rows, np.int64)))
+        batch = batch.set_column(index, column.field, repeated)
+    return batch
+
+
 def _leaf_of(column: LearntColumn, value: Any) -> tuple[int, pa.Array]:
     kind = plain_type(column.field.type)
     try:

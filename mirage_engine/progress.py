@@ -2,6 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """So many of a table's columns are encoded, or of its rows are counted, of so many in all."""
+
+    what: Literal["columns", "rows"]
+    done: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Sampled:
     wanted: int
 
 
-Event = Step | Epoch | Sampled
+Event = Prepared | Step | Epoch | Sampled
 Listener = Callable[[Event], None]
 """Is called in the thread that fits or samples; by raising `Cancelled` it calls the work off."""
 

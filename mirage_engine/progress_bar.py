@@ -6,24 +6,26 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mirage_engine.progress import Epoch, Event, Listener, Sampled, Step
+from mirage_engine.progress import Epoch, Event, Listener, Prepared, Sampled, Step
 
 
 @contextmanager
 def fitting_bar(console: Console) -> Iterator[Listener]:
     """Shows epochs, the losses in nats a row, and the speed."""
     columns = (
-        TextColumn("epoch {task.fields[epoch]}"),
+        TextColumn("{task.fields[part]}"),
         BarColumn(),
         TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("fit", total=None, epoch=1, told="")
+        task = progress.add_task("fit", total=None, part="", told="")
 
         def listen(event: Event) -> None:
-            if isinstance(event, Step):
-                progress.update(task, total=event.steps, completed=event.step, epoch=event.epoch)
+            if isinstance(event, Prepared):
+                progress.update(task, total=event.of, completed=event.done, part=event.what)
+            elif isinstance(event, Step):
+                progress.update(task, total=event.steps, completed=event.step, part=f"epoch {event.epoch}")
             elif isinstance(event, Epoch):
                 told = f"loss {event.loss:.3f}"
                 if event.held_out_loss is not None:

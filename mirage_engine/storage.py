@@ -58,6 +58,18 @@ def read(path: Path, kind: str, key: bytes | None) -> tuple[dict[str, Any], dict
     return about, tensors
 
 
+def kind_of(path: Path) -> str:
+    """The kind of model that a file says it holds. Raises ModelFileRefused if it is none."""
+    try:
+        with safe_open(path, "pt") as file:
+            kind = json.loads((file.metadata() or {}).get(_ENTRY, "{}")).get("kind")
+    except (SafetensorError, ValueError, AttributeError) as error:
+        raise ModelFileRefused(f"{path.name} is no model of ours, or is damaged") from error
+    if not isinstance(kind, str):
+        raise ModelFileRefused(f"{path.name} is no model of ours, or is damaged")
+    return kind
+
+
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor], key: bytes | None) -> str:
     digest: Any = hashlib.sha256() if key is None else hmac.new(key, digestmod="sha256")
     digest.update(json.dumps(about, sort_keys=True).encode())

@@ -34,6 +34,17 @@ def autoregressive(table: pd.DataFrame, seed: int) -> Sample:
     return lambda rows: model.sample_table(rows, seed=seed).to_pandas()
 
 
+def gaussian_copula(table: pd.DataFrame, seed: int) -> Sample:
+    """Mirage's Gaussian copula as it comes."""
+    import pyarrow as pa
+
+    import mirage_engine
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    model = mirage_engine.fit(arrow, mirage_engine.GaussianCopulaSettings(), seed=seed)
+    return lambda rows: model.sample_table(rows, seed=seed).to_pandas()
+
+
 def sdv(name: str, **settings: Any) -> Callable[[pd.DataFrame, int], Sample]:
     """One of SDV's models."""
 
@@ -65,6 +76,7 @@ def tabular_argn(table: pd.DataFrame, seed: int) -> Sample:
 
 CONTENDERS: dict[str, Callable[[pd.DataFrame, int], Sample]] = {
     "autoregressive": autoregressive,
+    "gaussian-copula": gaussian_copula,
     "sdv-gaussian-copula": sdv("GaussianCopulaSynthesizer"),
     "sdv-tvae-300": sdv("TVAESynthesizer", epochs=300),
     "sdv-ctgan-100": sdv("CTGANSynthesizer", epochs=100),

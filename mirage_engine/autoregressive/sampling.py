@@ -11,7 +11,7 @@ from mirage_engine.autoregressive.constraints import constrained_biases
 from mirage_engine.autoregressive.network import AutoregressiveNetwork
 from mirage_engine.blocks import draw
 from mirage_engine.codec import TableCodec
-from mirage_engine.conditions import Resolved
+from mirage_engine.conditions import Resolved, with_fixed
 from mirage_engine.progress import Listener
 from mirage_engine.randomness import single_uniforms, words
 
@@ -42,16 +42,7 @@ class Sampler:
         complete(self._network, values, single_uniforms(raw[:, :digits]), self._order, self._biases)
         leaves = leaves_of(self._codec, values)
         batch = self._codec.decode(leaves, raw[:, digits:], first_row, self._conditions.within)
-        return self._with_fixed(batch)
-
-    def _with_fixed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A cell holds many numbers; the one that was asked for is put in its place."""
-        for place, (_, value) in self._conditions.fixed.items():
-            column = self._codec.columns[place]
-            index = batch.schema.get_field_index(column.name)
-            repeated = value.take(pa.array(np.zeros(batch.num_rows, np.int64)))
-            batch = batch.set_column(index, column.field, repeated)
-        return batch
+        return with_fixed(batch, self._codec, self._conditions)
 
     def _known_digits(self) -> NDArray[np.int64]:
         known = np.full(len(self._network.shape.digits), TO_DRAW, dtype=np.int64)

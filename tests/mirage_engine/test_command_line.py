@@ -60,6 +60,23 @@ def test_what_is_wrong_is_told(table: Path, tmp_path: Path, capsys: pytest.Captu
     assert {path.name for path in tmp_path.iterdir()} == {"people.csv", "people.mirage"}
 
 
+def test_a_gaussian_copula(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The quick model is fitted, sampled and shown as the other is, and refuses what it has no use for."""
+    model, out = tmp_path / "people.mirage", tmp_path / "made.parquet"
+    fitting = ["fit", str(table), "--out", str(model), "--model", "gaussian_copula"]
+    assert run([*fitting, "--epochs", "3"]) == REFUSED
+    assert "neither --epochs nor" in capsys.readouterr().err
+    assert not model.exists()
+    assert run(fitting) == 0
+    assert "learnt from 200 rows" in capsys.readouterr().err
+    assert run(["sample", str(model), "--rows", "5000", "--out", str(out), "--where", "city=Rome"]) == 0
+    made = files.read_table(out)
+    assert made.num_rows == 5000
+    assert set(made["city"].to_pylist()) == {"Rome"}
+    assert run(["show", str(model)]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 200
+
+
 def test_a_file_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     """A table whose rows can't be made to the end isn't written at all."""
     schema = pa.schema({"x": pa.int64()})
