@@ -133,6 +133,7 @@ class Drive:
         self._asking: asyncio.Task[Asked] | None = None
         self._weighing: asyncio.Task[None] | None = None
         self._waits = False  # the search asks nothing before another trial has ended
+        self._unweighed = False  # a trial has ended since importances were last worked out
 
     @cached_property
     def _problem(self) -> Problem:
@@ -171,6 +172,7 @@ class Drive:
                 over = await self._over()
                 if over is None:
                     self._ask_if_free()
+                self._weigh_if_idle()
                 if over in _AT_ONCE or (self._asking is None and not self._running):
                     await self._settle_weighing()
                     return over or EndReason.SPACE
@@ -191,6 +193,12 @@ class Drive:
         if self._asking is None and not self._waits and free > 0:
             self._asking = asyncio.create_task(self._ask(free))
 
+    def _weigh_if_idle(self) -> None:
+        """Has importances worked out anew, but never before what is to be tried next: a processor waits for that."""
+        if self._unweighed and self._asking is None and (self._weighing is None or self._weighing.done()):
+            self._unweighed = False
+            self._weighing = asyncio.create_task(self._weigh())
+
     def _take(self, done: "set[asyncio.Task[Any]]") -> None:
         """Takes what has come: what was asked for, and trials that have ended.
 
@@ -207,8 +215,7 @@ class Drive:
             self._running.pop(number).result()
         if ended:
             self._waits = False
-            if self._weighing is None or self._weighing.done():
-                self._weighing = asyncio.create_task(self._weigh())
+            self._unweighed = True
 
     async def _over(self) -> EndReason | None:
         """By what no more trials are to be asked for; None if they are."""
@@ -300,8 +307,14 @@ class Drive:
             log.warning("importances_not_told", error=str(error))
 
     async def _settle_weighing(self) -> None:
-        """Waits for what is just being worked out of the last trials."""
-        if self._weighing is not None:
+        """Has importances worked out of all trials, and waits for that; nothing is asked for any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+        while True:
+            self._weigh_if_idle()
+            if self._weighing is None or self._weighing.done():
+                return
             await asyncio.wait({self._weighing})
 
     async def _until_ended(self) -> None:

@@ -124,6 +124,8 @@ async def test_other_methods(platform: Platform, method: str) -> None:
     study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
     assert study.state == study_pb2.STUDY_STATE_SUCCEEDED
     assert study.best_trial.score > 0.8
+    assert sum(study.importances.values()) == pytest.approx(1, abs=0.01)
+    assert set(study.importances) <= set(SPACE)
 
 
 async def test_bad_trials_are_pruned(platform: Platform) -> None:
