@@ -75,8 +75,11 @@ class Lines:
             self._tell(event.message)
         if event.kind == "trial_ended" and event.trial is not None:
             best = "" if event.best_score is None else f" (best so far {event.best_score:.4f})"
-            told = event.trial.error or (f"{event.trial.score:.4f}" if event.trial.score is not None else "")
-            self._tell(f"trial {event.trial.number} of {event.n_trials} {event.trial.state}: {told}{best}")
+            if event.trial.number == event.best_number:
+                best = " (the best so far)"
+            score = "" if event.trial.score is None else f"{event.trial.score:.4f}"
+            told = f": {event.trial.error or score}" if event.trial.error or score else ""
+            self._tell(f"trial {event.trial.number} of {event.n_trials} {event.trial.state}{told}{best}")
 
     def _tell(self, text: str) -> None:
         self._console.print(f"{self._study.name}: {text}", markup=False, highlight=False, soft_wrap=True)

@@ -158,10 +158,12 @@ async def score(session: AsyncSession, attempt: Attempt, problem: Problem, numbe
     move_trial(trial, TrialState.PRUNED if scores.pruned else TrialState.SUCCEEDED)
     if not scores.pruned and trial.epochs:
         trial.epoch = trial.epochs
-    await _count(session, study, trial)
     found = best(goal, [record_of(each) for each in await repository.trials_of(session, study.id)])
-    if found is not None and found.number != study.best_number:
+    better = found is not None and found.number != study.best_number
+    if found is not None and better:  # before the end is told, which so counts the trial itself
         study.best_number, study.best_score = found.number, found.scores.get(goal.objectives[0])
+    await _count(session, study, trial)
+    if found is not None and better:
         winner = await repository.fresh_trial(session, study.id, found.number)
         await events.record(session, study, EventKind.BEST, trial=winner)
 

@@ -32,13 +32,15 @@ async def move(
     """
     if wanted not in STUDY_STEPS[study.state]:
         raise ValueError(f"A study that is {study.state} can't become {wanted}.")
-    study.state = wanted
-    if failure is not None:
-        study.set_failure(failure)
     if wanted in STUDY_ENDED:
         for trial in await repository.running_trials(session, study.id):
             move_trial(trial, TrialState.CANCELLED)
             study.trials_ended += 1
+            await events.record(session, study, EventKind.TRIAL_ENDED, trial=trial)
+    study.state = wanted
+    if failure is not None:
+        study.set_failure(failure)
+    if wanted in STUDY_ENDED:
         study.end_reason = end_reason
         study.ended_at = utc_now()
     await events.record(session, study, EventKind.STATE, message)

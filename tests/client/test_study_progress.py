@@ -73,7 +73,11 @@ def test_lines_for_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=io.StringIO(), width=200)
     Lines(console, STUDY).show(ended(3, 0.5, best=2))
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "flights tvae: trial 3 of 40 succeeded: 0.5000 (best so far 0.7500)\n"
+    Lines(console, STUDY).show(ended(4, 0.75, best=4))
+    assert console.file.getvalue().splitlines() == [
+        "flights tvae: trial 3 of 40 succeeded: 0.5000 (best so far 0.7500)",
+        "flights tvae: trial 4 of 40 succeeded: 0.7500 (the best so far)",
+    ]
     for wanted in (False, None):
         with study_progress(wanted, STUDY) as shown:
             shown.show(ended(1, 0.5, best=1))

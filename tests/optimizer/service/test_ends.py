@@ -31,6 +31,9 @@ async def test_stop_in_the_middle_of_trials(platform: Platform) -> None:
     assert again.update_time == stopped.update_time or again.state == stopped.state
     events = await watching
     assert events[-1].state == study_pb2.STUDY_STATE_STOPPED
+    ended = [(event.trial.number, event.trials_ended) for event in events if event.kind == "trial_ended"]
+    assert sorted(number for number, _ in ended) == [1, 2, 3, 4], "what was called off has ended, too"
+    assert [count for _, count in ended] == [1, 2, 3, 4]
 
     async def put_away() -> bool:
         return started.study_id in platform.peer.deleted

@@ -33,6 +33,11 @@ async def test_a_study_runs_to_its_end(platform: Platform) -> None:
     assert kinds.count("trial_started") == kinds.count("trial_ended") == 4
     assert kinds.count("epoch") >= 4
     assert "best" in kinds
+    scores: list[float] = []
+    for event in events:
+        if event.kind == "trial_ended":
+            scores.append(event.trial.score)
+            assert event.best_score == max(scores), "the trial that is told of is counted"
     assert events[-1].state == study_pb2.STUDY_STATE_SUCCEEDED
 
     async def put_away() -> bool:
