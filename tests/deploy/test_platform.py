@@ -19,6 +19,7 @@ import pytest
 
 import mirage
 from deploy.local.ports import free_port
+from deploy.local.services import SERVICES
 from tests.support.certificates import Authority
 from tests.support.platform import PlatformForTests
 
@@ -327,14 +328,14 @@ def test_migrations_without_a_running_platform(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    assert database("upgrade").count("(head)") == 3
+    assert database("upgrade").count("(head)") == len(SERVICES)
     assert database("downgrade", "--revision", "base").count("(head)") == 0
     assert database("upgrade", "--service", "auth").count("(head)") == 1
     assert database("current").count("(head)") == 1
-    assert database("upgrade").count("(head)") == 3
+    assert database("upgrade").count("(head)") == len(SERVICES)
     assert "(current)" in database("history")
     database("reset", "--yes")
-    assert database("current").count("(head)") == 3
+    assert database("current").count("(head)") == len(SERVICES)
     assert not processes_of(home)
 
 
