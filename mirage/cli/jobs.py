@@ -47,6 +47,9 @@ def generate(
             "--model", "-m", help="autoregressive, ctgan, tvae, gaussian_copula or copulagan; see `mirage config`."
         ),
     ] = "ctgan",
+    engine: Annotated[
+        str, typer.Option("--engine", help="What trains: sdv or mirage; chosen by the model if absent.")
+    ] = "",
     rows: Annotated[
         int | None, typer.Option("--rows", "-n", help="Rows to draw; the platform's default if absent.")
     ] = None,
@@ -80,6 +83,7 @@ def generate(
     """Train a model on a dataset and draw rows from it."""
     options: dict[str, Any] = {
         "model": model,
+        "engine": engine,
         "rows": rows,
         "seed": seed,
         "name": name,

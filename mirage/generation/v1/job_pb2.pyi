@@ -124,12 +124,12 @@ class StartJobRequest(_message.Message):
     holdout_fraction: _builtins.float
     """Share of rows kept from training for the report, 0 to 0.5; 0.1 if absent."""
     engine: _builtins.str
-    """`sdv`; chosen by the model type if empty."""
+    """`sdv` or `mirage`; chosen by the model type if empty."""
     name: _builtins.str
     """The job's name, at most 200 characters; made from the dataset's if empty."""
     @_builtins.property
     def model_config(self) -> _struct_pb2.Struct:
-        """`model_type` (`ctgan`, `tvae`, `gaussian_copula`, `copulagan`) and the parameters of that type; see GetConfiguration."""
+        """`model_type` (`autoregressive`, `ctgan`, `tvae`, `gaussian_copula`, `copulagan`) and the parameters of that type; see GetConfiguration."""
 
     @_builtins.property
     def optimization_config(self) -> _struct_pb2.Struct:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from services.generation.engines.estimate import Estimate, TableShape
-from services.generation.engines.parameters import AutoregressiveParameters
+from services.generation.engines.parameters import AutoregressiveParameters, EmpiricalCopulaParameters
 from services.generation.engines.protocol import Cancelled, Failure, ModelSpec, ModelType, Progress, Report, Stage
 
 if TYPE_CHECKING:
-    from mirage_engine import AutoregressiveModel
+    from mirage_engine.models import Model as MirageEngineModel
     from mirage_engine.progress import Event, Listener
 
 FILE = "model.mirage"
@@ -25,6 +25,8 @@ LIBRARIES_MB = 450.0
 # What a digit of a row costs in an epoch and when it is drawn: on one thread, of a processor without bfloat16.
 TRAINING_S, DRAWING_S = 8e-6, 1.5e-6
 STEP_S = 0.01
+# What a Gaussian copula takes for a cell of the table, a pair of columns, a category, and a cell that is drawn.
+COUNTING_S, PAIR_S, LEVEL_S, COPULA_DRAWING_S = 1e-6, 1e-3, 1e-4, 4e-7
 # Early stopping ends most trainings by then.
 LIKELY_EPOCHS = 30
 # Numbers may need two digits.
@@ -35,7 +37,10 @@ class MirageEngine:
     """Fits Mirage's own models, seeded, one model at a time in a process."""
 
     name = "mirage"
-    model_types: Mapping[str, ModelType] = {"autoregressive": ModelType(AutoregressiveParameters)}
+    model_types: Mapping[str, ModelType] = {
+        "autoregressive": ModelType(AutoregressiveParameters),
+        "gaussian_copula": ModelType(EmpiricalCopulaParameters),
+    }
 
     def warm_up(self) -> None:
         """Imports what fitting needs, some seconds' worth."""
@@ -48,25 +53,32 @@ class MirageEngine:
 
     def estimate(self, table: TableShape, spec: ModelSpec, rows: int) -> Estimate:
         """What fitting and drawing would take, on one thread, if training stops as early as it mostly does."""
+        read_mb = table.rows * (table.numbers + len(table.categories)) * 30 / MEBIBYTE
+        if spec.model_type == "gaussian_copula":
+            return _estimate_of_copula(table, rows, read_mb)
         digits = DIGITS_PER_NUMBER * table.numbers + len(table.categories)
         epochs = min(int(str(spec.parameters["epochs"])), LIKELY_EPOCHS)
         training_s = epochs * (table.rows * digits * TRAINING_S + STEP_S)
         weights_mb = (500 * digits + sum(table.categories.values())) * 256 * 4 * 6 / MEBIBYTE
-        read_mb = table.rows * (table.numbers + len(table.categories)) * 30 / MEBIBYTE
         return Estimate(2.0 + training_s + rows * digits * DRAWING_S, LIBRARIES_MB + weights_mb + read_mb)
 
     def fit(self, table: pa.Table, spec: ModelSpec, report: Report) -> "MirageModel":
         """Fits a model. The same table, spec and number of threads give the same model on the same processor."""
         import mirage_engine
 
-        settings = mirage_engine.AutoregressiveSettings(**spec.parameters)  # type: ignore[arg-type]  # checked by name
         # Codes have no neighbours and no label: which categories are too rare is for whoever knows their names.
         codec = mirage_engine.CodecSettings(rare_levels="keep")
-        report(Progress(Stage.TRAINING, epoch=0, epochs=settings.epochs))
+        source, listener = _with_categories(table), _telling_of_training(report)
+        model: MirageEngineModel
         try:
-            model = mirage_engine.fit(
-                _with_categories(table), settings, codec, seed=spec.seed, listener=_telling_of_training(report)
-            )
+            if spec.model_type == "gaussian_copula":
+                report(Progress(Stage.TRAINING))
+                copula = mirage_engine.GaussianCopulaSettings(**spec.parameters)  # type: ignore[arg-type]  # checked by name
+                model = mirage_engine.fit(source, copula, codec, seed=spec.seed, listener=listener)
+            else:
+                settings = mirage_engine.AutoregressiveSettings(**spec.parameters)  # type: ignore[arg-type]  # checked by name
+                report(Progress(Stage.TRAINING, epoch=0, epochs=settings.epochs))
+                model = mirage_engine.fit(source, settings, codec, seed=spec.seed, listener=listener)
         except mirage_engine.TrainingDiverged as error:
             raise Failure("TRAINING_DIVERGED", "The training diverged; a lower learning rate may help.") from error
         except mirage_engine.Cancelled as error:
@@ -75,9 +87,9 @@ class MirageEngine:
 
     def load(self, directory: Path) -> "MirageModel":
         """Reads what `MirageModel.save` wrote; nothing in it is code."""
-        from mirage_engine import AutoregressiveModel
+        import mirage_engine
 
-        model = AutoregressiveModel.load(directory / FILE)
+        model = mirage_engine.load(directory / FILE)
         kinds = [
             pa.field(field.name, field.type if pa.types.is_floating(field.type) else pa.int32())
             for field in model.schema
@@ -88,7 +100,7 @@ class MirageEngine:
 class MirageModel:
     """A fitted model of Mirage's own; `schema` is the learned table's."""
 
-    def __init__(self, model: "AutoregressiveModel", schema: pa.Schema) -> None:
+    def __init__(self, model: "MirageEngineModel", schema: pa.Schema) -> None:
         self._model = model
         self._schema = schema
 
@@ -118,6 +130,14 @@ class MirageModel:
             yield pa.Table.from_batches([batch]).cast(self._schema)
             done += batch.num_rows
             report(Progress(Stage.SAMPLING, rows_sampled=done, rows=rows))
+
+
+def _estimate_of_copula(table: TableShape, rows: int, read_mb: float) -> Estimate:
+    """What a Gaussian copula takes: categories are put in order, then rows are counted once, and pairs of columns."""
+    columns = table.numbers + len(table.categories)
+    fitting_s = table.rows * columns * COUNTING_S + columns**2 * PAIR_S + sum(table.categories.values()) * LEVEL_S
+    pairs_mb = 8 * columns**2 * 8 / MEBIBYTE
+    return Estimate(1.0 + fitting_s + rows * columns * COPULA_DRAWING_S, LIBRARIES_MB + read_mb + pairs_mb)
 
 
 def _with_categories(table: pa.Table) -> pa.Table:

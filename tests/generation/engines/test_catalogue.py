@@ -2,12 +2,22 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 from pydantic import ValidationError
 
-from services.generation.engines.catalogue import CheckedModel, check_model, describe_model_types, estimate
+from mirage_engine import AutoregressiveSettings, GaussianCopulaSettings
+from services.generation.engines import ENGINES
+from services.generation.engines.catalogue import (
+    CheckedModel,
+    check_model,
+    describe_model,
+    describe_model_types,
+    estimate,
+)
 from services.generation.engines.estimate import TableShape
+from services.generation.engines.mirage import MirageEngine
 from services.generation.engines.parameters import Limits
 
 CTGAN_DEFAULTS = {
@@ -64,6 +74,31 @@ def test_no_engine_library_is_imported() -> None:
 def test_defaults(model_type: str, defaults: dict[str, object]) -> None:
     """With nothing given, the published defaults are in force, every one of them."""
     assert check_model({"model_type": model_type}) == CheckedModel("sdv", model_type, defaults, ())
+
+
+def test_an_engine_has_parameters_of_its_own() -> None:
+    """What is in force, and what is refused, goes by the engine that was chosen; its description tells the same."""
+    checked = check_model({"model_type": "gaussian_copula"}, engine="mirage")
+    defaults: dict[str, object] = {"ordering_rows": 20_000, "least_eigenvalue": 1e-4}
+    assert checked == CheckedModel("mirage", "gaussian_copula", defaults, ())
+    wrong = faults({"model_type": "gaussian_copula", "default_distribution": "beta"}, engine="mirage")
+    assert "ordering_rows" in wrong["model_config.default_distribution"]
+    assert [parameter.name for parameter in describe_model(checked).parameters] == list(defaults)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "settings"),
+    [("autoregressive", AutoregressiveSettings), ("gaussian_copula", GaussianCopulaSettings)],
+)
+def test_own_parameters_are_the_engines(model_type: str, settings: type[object]) -> None:
+    """Every parameter of Mirage's own models is a setting of the engine, with the same default and within its range."""
+    table = MirageEngine.model_types[model_type].parameters
+    defaults = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]  # dataclasses
+    for name, value in table().in_force().items():
+        assert defaults[name] == value
+    for parameter in describe_model(check_model({"model_type": model_type}, engine="mirage")).parameters:
+        for bound in (parameter.minimum, parameter.maximum):
+            settings(**{parameter.name: bound})
 
 
 def test_every_fault_at_once() -> None:
@@ -201,7 +236,8 @@ def test_descriptions() -> None:
     assert ctgan["learning_rate"].type == "number"
     assert "gaussian_kde" in types["gaussian_copula"].parameters[0].choices
     for entry in types.values():
-        assert entry.engines == (("mirage",) if entry.name == "autoregressive" else ("sdv",))
+        having = {"autoregressive": ("mirage",), "gaussian_copula": ("sdv", "mirage")}
+        assert entry.engines == having.get(entry.name, ("sdv",))
         assert all(parameter.description.endswith(".") for parameter in entry.parameters)
     assert [(advice.up_to_rows, advice.parameters) for advice in types["tvae"].recommendations] == [
         (999, {"epochs": 150, "batch_size": 100}),  # 200, where the deployment allows it
@@ -210,10 +246,12 @@ def test_descriptions() -> None:
     ]
 
 
-@pytest.mark.parametrize("model_type", ["ctgan", "tvae", "gaussian_copula", "copulagan", "autoregressive"])
-def test_estimates_grow(model_type: str) -> None:
+@pytest.mark.parametrize(
+    ("model_type", "engine"), [(name, engine) for engine in ENGINES for name in ENGINES[engine].model_types]
+)
+def test_estimates_grow(model_type: str, engine: str) -> None:
     """More rows, columns, categories or rows to draw never cost less."""
-    model = check_model({"model_type": model_type})
+    model = check_model({"model_type": model_type}, engine=engine)
     base = TableShape(rows=5000, numbers=5, categories={"a": 10})
     least = estimate(model, base, 1000)
     assert least.seconds > 0

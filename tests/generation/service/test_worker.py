@@ -121,6 +121,38 @@ async def test_a_job_from_start_to_end(platform: Platform) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("model_config", "engine"),
+    [
+        ({"model_type": "autoregressive", "epochs": 2, "width": 16, "inner_width": 16}, ""),
+        ({"model_type": "gaussian_copula"}, "mirage"),
+    ],
+    ids=["autoregressive", "gaussian_copula"],
+)
+async def test_jobs_of_mirages_own_engine(platform: Platform, model_config: dict[str, object], engine: str) -> None:
+    """The engine's models train, draw, are kept and draw again under conditions, and nothing of SDV has part in it."""
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    job = await user.start(dataset_id, model_config=model_config, engine=engine, sample_size=150, seed=3)
+    assert job.engine == "mirage"
+    events = await user.events(job.job_id)
+    assert events[-1].state == job_pb2.JOB_STATE_SUCCEEDED
+    if "epochs" in model_config:
+        trained = [event for event in events if event.epoch]
+        assert {event.epochs for event in trained} == {2}
+        assert all({"loss", "held_out"} <= set(event.losses) for event in trained)
+    table = await table_of(user, job.job_id)
+    assert table.schema.remove_metadata().equals(SCHEMA)
+    assert len(table) == 150
+    document = from_struct((await user.jobs.GetJobMetadata(job_pb2.GetJobMetadataRequest(job_id=job.job_id))).metadata)
+    assert "sdv" not in document["versions"]
+    model_id = (await user.ended(job.job_id)).model_id
+    conditions = to_struct({"city": "Graz"})
+    content, _ = await sampled(user, model_id, n=40, seed=1, format="parquet", conditions=conditions)
+    again = pq.read_table(io.BytesIO(content))
+    assert again["city"].to_pylist() == ["Graz"] * 40
+
+
 async def test_the_same_seed_gives_the_same_rows(platform: Platform) -> None:
     """Two jobs of the same table, settings and seed make the same object, byte for byte; another seed another."""
     user = platform.user()

@@ -88,10 +88,19 @@ async def no_child_left(within_s: float = 10) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("model_type", ["gaussian_copula", "ctgan", "tvae", "autoregressive"])
-async def test_training(runner: TrainingRunner, spec_of: SpecMaker, model_type: str) -> None:
+@pytest.mark.parametrize(
+    ("model_type", "engine"),
+    [
+        ("gaussian_copula", "sdv"),
+        ("gaussian_copula", "mirage"),
+        ("ctgan", "sdv"),
+        ("tvae", "sdv"),
+        ("autoregressive", "mirage"),
+    ],
+)
+async def test_training(runner: TrainingRunner, spec_of: SpecMaker, model_type: str, engine: str) -> None:
     """A training gives a table with the source's schema, a model, and a summary that fits both."""
-    spec, heard = spec_of(model_type), Heard()
+    spec, heard = spec_of(model_type, engine=engine), Heard()
     summary = await runner.train(spec, heard)
     table, source = pq.read_table(summary.table_path), pq.read_table(spec.table)
     assert table.schema.equals(source.schema)
