@@ -109,6 +109,18 @@ class TrialNotFound(ServiceError):
         super().__init__(f"Study {study_id} has no trial {number}.", study_id=str(study_id), trial_number=str(number))
 
 
+class ModelNeedsApproval(ServiceError):
+    """A search's model would give its owner rows that nobody has approved."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "MODEL_NEEDS_APPROVAL"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "On this platform an administrator approves what is generated. Start a job with the best parameters; "
+            "its model is yours once it is approved."
+        )
+
+
 class TrialHasNoModel(ServiceError):
     """The trial hasn't made a model, never will, or it was deleted."""
 

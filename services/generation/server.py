@@ -90,12 +90,13 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 _following(settings, database, listener, dispatcher, studies, limits.epochs)
             )
         planner = Planner(sources, limits, studies)
+        approval = ApprovalRule(settings.require_approval, settings.auto_approve_below_rows)
         jobs = JobServicer(
             sessions,
             reads,
             planner,
             dispatcher,
-            ApprovalRule(settings.require_approval, settings.auto_approve_below_rows),
+            approval,
             StorageQuota(settings.storage_quota_mb, stored_bytes, sources.stored_bytes),
             listener,
             store,
@@ -107,6 +108,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             sessions,
             Planner(sources, limits),  # a trial is part of a search and has none of its own
             dispatcher,
+            approval,
             listener,
             store,
             limits,

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.generation import events, repository
 from services.generation.dispatch import Dispatcher
-from services.generation.errors import TrialHasNoModel, TrialNotFound
+from services.generation.errors import ModelNeedsApproval, TrialHasNoModel, TrialNotFound
 from services.generation.events import EventKind
-from services.generation.jobs import new_job
+from services.generation.jobs import ApprovalRule, new_job
 from services.generation.models import Job
 from services.generation.planning import Plan
 from services.generation.states import ENDED, JobState, Purpose
@@ -59,13 +59,16 @@ async def cancel(session: AsyncSession, dispatcher: Dispatcher, name: TrialName)
     return job
 
 
-async def keep_model(session: AsyncSession, name: TrialName) -> Job:
+async def keep_model(session: AsyncSession, approval: ApprovalRule, name: TrialName) -> Job:
     """Makes a trial's model one of its owner's. Twice is once.
 
     Raises:
         TrialNotFound: the study has none of this number.
         TrialHasNoModel: there is no model to keep.
+        ModelNeedsApproval: rows of it would be rows that nobody has approved.
     """
+    if approval.required:
+        raise ModelNeedsApproval
     job = await find(session, name)
     model = None if job.model_id is None else await repository.lock_any_model(session, job.model_id)
     if model is None:

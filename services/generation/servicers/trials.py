@@ -18,6 +18,7 @@ from services.generation.convert import ShownEvent
 from services.generation.dispatch import Dispatcher
 from services.generation.engines.catalogue import describe_model
 from services.generation.errors import TrialNotFound
+from services.generation.jobs import ApprovalRule
 from services.generation.measurable import unmeasurable
 from services.generation.models import Job
 from services.generation.planning import Plan, Planner
@@ -39,6 +40,7 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
         sessions: async_sessionmaker[AsyncSession],
         planner: Planner,
         dispatcher: Dispatcher,
+        approval: ApprovalRule,
         listener: Listener,
         store: ObjectStore,
         limits: RequestLimits,
@@ -48,6 +50,7 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
         self._shared = SharedReads(self._events_after)
         self._planner = planner
         self._dispatcher = dispatcher
+        self._approval = approval
         self._listener = listener
         self._store = store
         self._limits = limits
@@ -114,7 +117,7 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
     async def KeepTrialModel(self, request: trial_pb2.KeepTrialModelRequest, context: Context) -> trial_pb2.Trial:
         """Makes a trial's model one of its owner's."""
         async with self._sessions.begin() as session:
-            job = await trials.keep_model(session, _name_of(request.study_id, request.number))
+            job = await trials.keep_model(session, self._approval, _name_of(request.study_id, request.number))
         return await self._trial(job)
 
     async def DeleteTrials(

@@ -6,9 +6,10 @@ import pytest
 from grpc import StatusCode
 
 from deploy.local.object_store import EmbeddedObjectStore
-from mirage.generation.v1 import job_pb2
+from mirage.generation.v1 import job_pb2, model_pb2
 from tests.generation.service.hand import a_hand
 from tests.generation.service.platform import Platform, open_platform
+from tests.generation.service.search import Search
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -67,3 +68,15 @@ async def test_who_may_approve(strict: Platform) -> None:
     async with refused("JOB_NOT_FOUND"):
         await administrator.administration.ApproveJob(job_pb2.ApproveJobRequest(job_id="nonsense"))
     assert (await user.cancel(job.job_id)).state == job_pb2.JOB_STATE_CANCELLED
+
+
+async def test_a_search_is_no_way_around(strict: Platform) -> None:
+    """Trials run without approval, but nobody gets the model of one, from which rows could be drawn."""
+    user = strict.user()
+    search = Search(strict, user, await strict.dataset(user))
+    await search.start()
+    async with a_hand(strict) as hand:
+        await hand.succeed(await hand.take())
+    async with refused("MODEL_NEEDS_APPROVAL", StatusCode.FAILED_PRECONDITION):
+        await search.keep()
+    assert not (await user.models.ListModels(model_pb2.ListModelsRequest())).models
