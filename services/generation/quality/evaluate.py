@@ -22,6 +22,7 @@ from services.generation.quality.parts import (
 from services.generation.quality.pictures import pictures
 from services.generation.quality.report import Figure, JudgedRows, Part, PartName, QualityReport
 from services.generation.quality.tables import Comparison
+from services.generation.quality.titles import PART_TITLES
 
 # What each part counts for in the quality score. Equal: which of them matters most is for whoever reads the report.
 WEIGHTS = {
@@ -106,10 +107,14 @@ def _weighted(measured: Sequence[Measured]) -> tuple[tuple[Part, ...], Figure | 
     ceiling = float(shares @ np.array(ceilings)) if len(ceilings) == len(scores) else None
     notes = []
     if len(there) < len(measured):
-        missing = " and ".join(each.part.name for each in measured if each.part.score is None)
-        told = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
+        missing = " and ".join(_called(each.part.name) for each in measured if each.part.score is None)
+        told = ", ".join(f"{_called(name)} {weight:.0%}" for name, weight in weights.items())
         notes.append(f"The quality score is without {missing}, which couldn't be measured; it is made of {told}.")
     return parts, figure(value, mean_replicates([each.replicates for each in there], shares), ceiling), notes
+
+
+def _called(name: PartName) -> str:
+    return PART_TITLES[name].lower()
 
 
 def _rows(comparison: Comparison) -> JudgedRows:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from services.generation.quality.report import Figure, Finding, Part, PartName
+from services.generation.quality.titles import metric_title
 
 Verdict = Literal["good", "fair", "poor", "unknown"]
 
@@ -11,6 +12,8 @@ Verdict = Literal["good", "fair", "poor", "unknown"]
 _GOOD, _FAIR = 0.95, 0.85
 # The score of how columns hang together begins with 0 where nothing does, and has farther to go.
 _GOOD_TOGETHER, _FAIR_TOGETHER = 0.9, 0.6
+# Where real rows reach less of 1 than this, nothing can be told from a score beside theirs.
+_LEAST_CEILING = 0.1
 # A column, pair or triple is named if it falls short of its ceiling by more.
 _SHORTFALL = 0.1
 _NAMED = 3
@@ -40,9 +43,9 @@ _WORDS: dict[PartName, dict[str, str]] = {
         "poor": "Columns go together otherwise than in the real table: what several say at once may be wrong.",
     },
     PartName.ML_EFFICACY: {
-        "good": "Models learn from synthetic rows about as well as from real ones.",
-        "fair": "Models learn somewhat less from synthetic rows than from real ones.",
-        "poor": "Models learn much less from synthetic rows than from real ones.",
+        "good": "The model that was tried learns from synthetic rows about as well as from real ones.",
+        "fair": "The model that was tried learns somewhat less from synthetic rows than from real ones.",
+        "poor": "The model that was tried learns much less from synthetic rows than from real ones.",
     },
     PartName.PRIVACY: {
         "good": "No attack found that the table tells of those it was learned from. That is no proof that none could.",
@@ -67,7 +70,15 @@ def findings(score: Figure | None, parts: Sequence[Part]) -> tuple[Finding, ...]
 def _verdict(score: Figure | None, of: PartName | None = None) -> Verdict:
     if score is None:
         return "unknown"
-    share = score.value / (score.ceiling or 1.0)
+    return _verdict_of(score.value, score, of)
+
+
+def _verdict_of(value: float, score: Figure, of: PartName | None) -> Verdict:
+    """The verdict on a value of a score, which needn't be the one that was measured."""
+    ceiling = 1.0 if score.ceiling is None else score.ceiling
+    if ceiling < _LEAST_CEILING:
+        return "unknown"
+    share = value / ceiling
     good, fair = (_GOOD_TOGETHER, _FAIR_TOGETHER) if of is PartName.CORRELATION_PRESERVATION else (_GOOD, _FAIR)
     return "good" if share >= good else "fair" if share >= fair else "poor"
 
@@ -86,7 +97,12 @@ def _altogether(score: Figure | None, verdict: Verdict, verdicts: dict[PartName,
 def _of_part(part: Part, verdict: Verdict) -> Finding:
     if part.score is None:
         return Finding(verdict="unknown", part=part.name, text=f"Not measured. {part.reason}")
+    if verdict == "unknown":
+        text = f"Rows never seen are too few to tell: even they come to next to nothing here. {_read(part.score)}"
+        return Finding(verdict=verdict, part=part.name, text=text)
     text = f"{_WORDS[part.name][verdict]} {_read(part.score)}"
+    if part.name is PartName.PRIVACY and verdict == "good":
+        text += _blunt(part.score)
     if part.name is PartName.PRIVACY and verdict != "good":
         text += _worst(part)
     furthest = _furthest(part)
@@ -95,12 +111,22 @@ def _of_part(part: Part, verdict: Verdict) -> Finding:
     return Finding(verdict=verdict, part=part.name, text=text)
 
 
+def _blunt(score: Figure) -> str:
+    """A warning where attacks that found nothing could have missed much: with few rows never seen."""
+    if score.low is None or _verdict_of(score.low, score, PartName.PRIVACY) != "poor":
+        return ""
+    told = f"the interval reaches down to {score.low:.2f}, which would be poor"
+    return f" With so few rows to attack, much could have been missed: {told}."
+
+
 def _worst(part: Part) -> str:
     """What decides of a part whose score is that of its worst metric."""
     told = []
     for worst in (metric for metric in part.metrics if metric.weight > 0):
         usual = "" if worst.figure.ceiling is None else f" (real rows: {worst.figure.ceiling:.3g})"
-        told.append(f" What decides is {worst.name}, {worst.figure.value:.3g}{usual}. {worst.description}")
+        told.append(
+            f" What decides is {metric_title(worst.name)}, {worst.figure.value:.3g}{usual}. {worst.description}"
+        )
     return "".join(told)
 
 

@@ -2,12 +2,14 @@
 
 A report is read by more people than the real table, so no picture shows what only a few rows have: a category is named
 if at least `LEAST_NAMED` training rows are of it, and the bins of numbers and dates end where at least `LEAST_BEYOND`
-training rows lie beyond, at rounded values.
+training rows lie beyond, at rounded values. A bin that fewer training rows are in is told with the nearest that has as
+many: one person between two crowds would be seen there to within a bin's width.
 """
 
 from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from services.generation.quality.associations import matrix
 from services.generation.quality.bins import bins_of
@@ -18,12 +20,14 @@ from services.generation.quality.tables import Codes, Column, Comparison, Kind, 
 
 # Rows that a category needs to be named.
 LEAST_NAMED = 10
-# Rows, and share of rows, beyond the ends of a number's bins.
+# Rows, and share of rows, beyond the ends of a number's bins; so many rows a bin has, or it isn't shown.
 LEAST_BEYOND = 5
 SHARE_BEYOND = 0.01
 # A number that fewer rows have isn't drawn.
 LEAST_DRAWN = 20
 BINS = 30
+# Of few rows there are fewer bins, so that a bin has as many on average.
+ROWS_A_BIN = 10
 MOST_LABELS = 12
 # Columns that are drawn at most: those furthest from the real ones, and the first of them.
 MOST_DISTRIBUTIONS = 200
@@ -99,29 +103,39 @@ def _of_number(column: Column, real: Numbers, synthetic: Numbers) -> Distributio
     present = real[~np.isnan(real)]
     if len(present) < LEAST_DRAWN:
         return None
-    edges = _edges(present)
-    shares = []
+    edges = _edges(present, min(BINS, len(present) // ROWS_A_BIN))
+    counts = []
     for values in (real, synthetic):
         there = values[~np.isnan(values)]
         bins = np.clip(np.searchsorted(edges, there, side="right") - 1, 0, len(edges) - 2)
-        shares.append(np.bincount(bins, minlength=len(edges) - 1) / len(values))
+        counts.append(np.bincount(bins, minlength=len(edges) - 1))
     return Distribution(
         column=column.name,
         kind="date" if column.kind is Kind.DATE else "number",
         edges=tuple(float(f"{edge:.12g}") for edge in edges),
-        real=tuple(shares[0].tolist()),
-        synthetic=tuple(shares[1].tolist()),
+        real=tuple((_crowded(counts[0]) / len(real)).tolist()),
+        synthetic=tuple((counts[1] / len(synthetic)).tolist()),
         real_missing=float(np.mean(np.isnan(real))),
         synthetic_missing=float(np.mean(np.isnan(synthetic))),
     )
 
 
-def _edges(present: Numbers) -> Floats:
+def _crowded(counts: npt.NDArray[np.int64]) -> Floats:
+    """Rows by bin, those of bins with too few to be shown told in the nearest bin with enough, the left one of two."""
+    enough = np.flatnonzero(counts >= LEAST_BEYOND)
+    if not len(enough):
+        return np.zeros(len(counts))
+    nearest = enough[np.abs(np.arange(len(counts))[:, None] - enough).argmin(axis=1)]
+    told: Floats = np.bincount(nearest, weights=counts, minlength=len(counts)).astype(np.float64)
+    return told
+
+
+def _edges(present: Numbers, bins: int) -> Floats:
     """Edges of bins of the same width between rounded values; what lies beyond counts to the bins at the ends."""
     beyond = max(SHARE_BEYOND, LEAST_BEYOND / len(present))
     low, high = (float(end) for end in np.quantile(present, [beyond, 1 - beyond]))
     if np.all(present == np.rint(present)) and high - low < 2**52:
-        step = max(1.0, np.ceil((high - low + 1) / BINS))
+        step = max(1.0, np.ceil((high - low + 1) / bins))
         first = np.floor(low / step) * step - 0.5
         return np.asarray(first + step * np.arange(int(np.ceil((high + 0.5 - first) / step)) + 1))
     length = high - low
@@ -129,7 +143,7 @@ def _edges(present: Numbers) -> Floats:
         half = abs(low) / 2 if np.isfinite(length) and low else 0.5
         return np.linspace(low - half, low + half, 2) if np.isfinite(length) else np.linspace(low, high / 2, 2)
     unit = 10.0 ** (np.floor(np.log10(length)) - 1)
-    return np.linspace(np.floor(low / unit) * unit, np.ceil(high / unit) * unit, BINS + 1)
+    return np.linspace(np.floor(low / unit) * unit, np.ceil(high / unit) * unit, bins + 1)
 
 
 def _furthest(columns: tuple[Column, ...], statistical: Part) -> list[int]:

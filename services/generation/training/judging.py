@@ -1,6 +1,6 @@
 """Judging a table, in a child process."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,11 +12,13 @@ from services.generation.engines.protocol import Failure, Progress, Stage
 from services.generation.quality.encode import encode
 from services.generation.quality.evaluate import evaluate
 from services.generation.quality.report import QualityReport
+from services.generation.quality.tables import Comparison
+from services.generation.quality.unseen import share_seen
 from services.generation.tables.columns import ColumnSpec
-from services.generation.tables.holdout import held_out
+from services.generation.tables.holdout import LEAST_ROWS, held_out, holdout_row_count
 from services.generation.tables.values import parse_value
 from services.generation.training.events import Evaluated, Event, Progressed
-from services.generation.training.spec import EvaluationSpec
+from services.generation.training.spec import EvaluationSpec, Split
 
 # With fewer real rows of the values that a request fixes there is nothing to compare with.
 LEAST_MATCHING_ROWS = 50
@@ -25,12 +27,16 @@ LEAST_MATCHING_ROWS = 50
 def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Callable[[], bool]) -> None:
     """Judges a table and writes the report.
 
-    Raises Failure (`TABLE_NOT_COMPARABLE`, `COLUMN_NOT_COMPARED`, `TOO_FEW_ROWS_TO_COMPARE`) and Cancelled.
+    Raises Failure (`TABLE_NOT_COMPARABLE`, `COLUMN_NOT_COMPARED`, `TOO_FEW_ROWS_TO_COMPARE`, `HOLDOUT_NOT_UNSEEN`) and
+    Cancelled.
     """
     names = [column.name for column in (*spec.columns, *(spec.split.columns if spec.split else ()))]
     training = _read(spec.training, names)
     holdout = None if spec.holdout is None else _read(spec.holdout, names)
+    notes = list[str]()
     if spec.split is not None:
+        if holdout is None:
+            notes.extend(_about_split(len(training), spec.split))
         held = held_out(training, spec.split.columns, spec.split.fraction, spec.split.seed)
         holdout = training.filter(pa.array(held)) if holdout is None else holdout
         training = training.filter(pa.array(~held))
@@ -42,7 +48,7 @@ def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Calla
         tell(Progressed(progress=Progress(Stage.EVALUATING, rows_sampled=rows, rows=rows, fraction=whole)))
 
     progress(0.0)
-    columns, notes = spec.columns, list[str]()
+    columns = spec.columns
     if spec.conditions:
         training = _matching(training, spec.conditions)
         holdout = None if holdout is None else _matching(holdout, spec.conditions)
@@ -58,6 +64,8 @@ def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Calla
         seed=spec.seed,
     )
     del training, holdout, synthetic
+    if spec.holdout is not None:
+        _refuse_seen(comparison)
     report = evaluate(comparison, called_off=called_off, progress=progress)
     document = report.model_copy(update={"notes": (*notes, *report.notes)}).model_dump_json()
     QualityReport.model_validate_json(document)  # what can't be read again must not be kept
@@ -69,6 +77,36 @@ def _read(path: Path, names: Sequence[str]) -> pa.Table:
     """The wanted columns of a file, those that it has."""
     with pq.ParquetFile(path) as file:
         return file.read(columns=[name for name in file.schema_arrow.names if name in names])
+
+
+def _about_split(rows: int, split: Split) -> Iterator[str]:
+    """Why no rows were kept from training, if none were: the reader should know what would have to be different."""
+    if holdout_row_count(rows, split.fraction):
+        return
+    if split.fraction == 0:
+        yield (
+            "No rows were kept from training, since holdout_fraction is 0: nothing that takes real rows which the "
+            "generator has never seen could be measured, privacy and the usefulness for machine learning above all."
+        )
+    elif rows < LEAST_ROWS:
+        yield (
+            f"No rows were kept from training, since the table has only {rows}, and it takes {LEAST_ROWS}: nothing "
+            "that takes real rows which the generator has never seen could be measured, privacy and the usefulness "
+            "for machine learning above all. To measure them, judge the table on request with other real rows."
+        )
+
+
+def _refuse_seen(comparison: Comparison) -> None:
+    """Refuses rows given as never seen that are among those trained on: they would make a leak look usual."""
+    if comparison.holdout is None:
+        return
+    share = share_seen(comparison.training, comparison.holdout)
+    if share:
+        message = (
+            f"{share:.1%} of the rows given as never seen equal a row of the real table that is the only one of its "
+            "kind, more than chance would make. Give rows that aren't in the real table."
+        )
+        raise Failure("HOLDOUT_NOT_UNSEEN", message)
 
 
 def _matching(table: pa.Table, conditions: Mapping[str, JsonValue]) -> pa.Table:

@@ -190,7 +190,7 @@ def test_single_column(training: Table, synthetic: Table, expected: float) -> No
     assert score(report.parts[0]).value == pytest.approx(expected)
     assert report.parts[1].score is None
     assert "two columns" in report.parts[1].reason
-    assert any("without correlation_preservation" in note for note in report.notes)
+    assert any("without correlation preservation" in note for note in report.notes)
 
 
 def test_nothing_to_judge() -> None:

@@ -38,9 +38,9 @@ def test_what_decides_of_privacy() -> None:
     ]
     poor, good = (part(PartName.PRIVACY, value).model_copy(update={"metrics": tuple(metrics)}) for value in (0.6, 1.0))
     told = findings(None, [poor])[0].text
-    assert "What decides is membership_auc, 0.7 (real rows: 0.5). What membership_auc is." in told
+    assert "What decides is Membership AUC, 0.7 (real rows: 0.5). What membership_auc is." in told
     assert "closer_to_training" not in told
-    assert "membership_auc" not in findings(None, [good])[1].text
+    assert "Membership AUC" not in findings(None, [good])[1].text
 
 
 def test_verdicts_are_relative_to_the_ceiling() -> None:
@@ -51,6 +51,26 @@ def test_verdicts_are_relative_to_the_ceiling() -> None:
         for ceiling in (0.82, 0.9, 0.99, None)
     ]
     assert verdicts == ["good", "fair", "poor", "poor", "good", "fair", "fair", "fair"]
+
+
+def test_where_real_rows_reach_nothing() -> None:
+    """Nothing is said of columns that hang together where real rows are too few to show it."""
+    for value, ceiling in ((0.0, 0.0), (0.05, 0.03)):
+        found = findings(Figure(value=0.9), [part(PartName.CORRELATION_PRESERVATION, value, ceiling)])[1]
+        assert found.verdict == "unknown"
+        assert "too few to tell" in found.text
+        assert f"real rows reach {ceiling:.2f}" in found.text
+
+
+def test_blunt_attacks() -> None:
+    """Where attacks found nothing, but so few rows were there that they could have missed much, that is told."""
+    told = [
+        findings(None, [Part(name=PartName.PRIVACY, score=Figure(value=0.96, low=low, high=1.0, ceiling=0.98))])[1]
+        for low in (0.7, 0.9)
+    ]
+    assert [each.verdict for each in told] == ["good", "good"]
+    assert "down to 0.70, which would be poor" in told[0].text
+    assert "poor" not in told[1].text
 
 
 def test_unmeasured() -> None:

@@ -47,6 +47,20 @@ def test_extremes_are_not_shown() -> None:
     assert distribution(column, real[:19], real) is None
 
 
+@pytest.mark.parametrize("kind", [Kind.NUMBER, Kind.DATE])
+@pytest.mark.parametrize("whole", [False, True])
+def test_nobody_stands_alone(kind: Kind, whole: bool) -> None:
+    """One row between two crowds isn't drawn where it is, nor is any bin with fewer than five training rows."""
+    draws = np.random.default_rng(0)
+    crowds = np.concatenate([draws.normal(20, 3, 150), [60.0], draws.normal(100, 3, 150)])
+    real = crowds.round() if whole else crowds
+    found = drawn(Column("age", kind), real, np.full(40, 60.0))
+    assert min(share for share in found.real if share) >= 5 / len(real)
+    middle = int(np.searchsorted(found.edges, 60.0, side="right")) - 1
+    assert found.real[middle] == 0
+    assert found.synthetic[middle] == 1
+
+
 @pytest.mark.parametrize(
     "values",
     [

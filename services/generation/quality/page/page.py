@@ -8,6 +8,7 @@ from markupsafe import Markup
 from services.generation.quality.page import plots, words
 from services.generation.quality.page.facts import Facts
 from services.generation.quality.report import Detail, Figure, Metric, PartName, QualityReport
+from services.generation.quality.titles import PART_TITLES, metric_title
 
 # Details of a metric that are told; of more than these, the worst.
 _MOST_DETAILS = 30
@@ -26,7 +27,7 @@ def render(report: QualityReport, facts: Facts) -> Iterator[str]:
         number=words.number,
         interval=words.interval,
         count=words.count,
-        metric_title=words.metric_title,
+        metric_title=metric_title,
         worst=worst,
         distribution=lambda shown, index: Markup(plots.distribution(shown, f"column{index}")),  # noqa: S704 - drawn here
         distances=lambda shown: Markup(plots.distances(shown, "distances")),  # noqa: S704
@@ -38,7 +39,7 @@ def render(report: QualityReport, facts: Facts) -> Iterator[str]:
         facts=facts,
         parts=[part for part in report.parts if part.name != PartName.PRIVACY]
         + [part for part in report.parts if part.name == PartName.PRIVACY],
-        titles=words.PART_TITLES,
+        titles=PART_TITLES,
         questions=words.PART_QUESTIONS,
         verdicts=words.VERDICTS,
         scores=_column_scores(report),

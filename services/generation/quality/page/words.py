@@ -2,12 +2,6 @@
 
 from services.generation.quality.report import Figure, PartName
 
-PART_TITLES = {
-    PartName.STATISTICAL_SIMILARITY: "Statistical similarity",
-    PartName.CORRELATION_PRESERVATION: "Correlation preservation",
-    PartName.ML_EFFICACY: "Usefulness for machine learning",
-    PartName.PRIVACY: "Privacy",
-}
 PART_QUESTIONS = {
     PartName.STATISTICAL_SIMILARITY: "Does each column by itself look like the real one?",
     PartName.CORRELATION_PRESERVATION: "Do columns hang together as they do in the real table?",
@@ -16,7 +10,8 @@ PART_QUESTIONS = {
 }
 VERDICTS = {"good": "Good", "fair": "Fair", "poor": "Poor", "unknown": "Not measured"}
 
-_AS_WRITTEN = {"ks": "KS", "auc": "AUC", "mae": "MAE", "r2": "R²", "p5": "(5th percentile)"}
+# Numbers from here on are told by their powers of ten.
+_LARGE = 1e9
 
 
 def number(value: float | None) -> str:
@@ -25,6 +20,8 @@ def number(value: float | None) -> str:
         return "–"
     if value == 0 or 0.001 <= abs(value) < 1000:
         return f"{value:.3f}"
+    if 1000 <= abs(value) < _LARGE:
+        return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
@@ -38,10 +35,3 @@ def interval(figure: Figure) -> str:
 def count(value: int) -> str:
     """A number of rows."""
     return f"{value:,}"
-
-
-def metric_title(name: str) -> str:
-    """A metric's name as a title."""
-    words = [_AS_WRITTEN.get(word, word) for word in name.split("_")]
-    title = " ".join(words)
-    return title[0].upper() + title[1:]

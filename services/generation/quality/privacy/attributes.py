@@ -74,20 +74,21 @@ def attributes(
                 for guesses, risk, draws_of in zip(known, risks, replicates, strict=True)
             ),
         ),
-        _success(known),
+        _success(known, generator),
     ]
 
 
-def _success(known: list[_Guesses]) -> Measure:
+def _success(known: list[_Guesses], generator: np.random.Generator) -> Measure:
     rates = [(float(guesses.members.mean()), float(guesses.others.mean())) for guesses in known]
     members, others = (float(np.mean(each)) for each in zip(*rates, strict=True))
+    drawn = [shares(own, len(guesses.members), generator) for guesses, (own, _) in zip(known, rates, strict=True)]
     return measure(
         "attribute_guesses",
         "How often those guesses are right of people trained on; the ceiling is how often they are of others.",
-        interval(members, np.empty(0), others),
+        interval(members, np.mean(drawn, axis=0), others),
         details=tuple(
-            Detail(columns=(guesses.column,), figure=interval(own, np.empty(0), their))
-            for guesses, (own, their) in zip(known, rates, strict=True)
+            Detail(columns=(guesses.column,), figure=interval(own, draws_of, their))
+            for guesses, (own, their), draws_of in zip(known, rates, drawn, strict=True)
         ),
     )
 
