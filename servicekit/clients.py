@@ -51,7 +51,9 @@ class PeerError(ServiceError):
 def peer_error(error: grpc.aio.AioRpcError, peer: str) -> Exception:
     """What to raise when a call to another service failed: its own error if it gave one, else that it is unavailable.
 
-    An error that tells the caller nothing (an unknown one inside the other service) is returned as it came.
+    Where the other service can't reach a part that it needs, such as its database, that is Unavailable too: whoever
+    waits for a service waits for what it hangs on. An error that tells the caller nothing (an unknown one inside the
+    other service) is returned as it came.
     """
     status = rpc_status.from_call(error)
     if status is not None:
@@ -60,6 +62,8 @@ def peer_error(error: grpc.aio.AioRpcError, peer: str) -> Exception:
         for detail in status.details:
             detail.Unpack(info)
             detail.Unpack(bad_request)
+        if info.reason == Unavailable.reason:
+            return Unavailable(info.metadata.get("part") or peer)
         if info.reason and error.code() is not grpc.StatusCode.INTERNAL:
             translated = PeerError(error.code(), info, status.message)
             translated.with_violations(bad_request)

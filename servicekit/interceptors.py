@@ -14,8 +14,6 @@ from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from servicekit import tickets
 from servicekit.access import AccessRules
@@ -36,6 +34,7 @@ from servicekit.errors import (
 from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
 from servicekit.origin import address_of, set_client_address
+from servicekit.patience import is_database_gone
 from servicekit.security import SecurityEvent, report
 
 log = structlog.get_logger(__name__)
@@ -97,7 +96,7 @@ class ErrorStatus:
         except ServiceError as error:
             await _abort(context, error)
         except Exception as error:  # the last line of defence: nothing of it may reach the caller
-            if _is_database_gone(error):
+            if is_database_gone(error):
                 log.warning("database_unavailable", method=call.method, error=type(error).__name__)
                 await _abort(context, Unavailable("database"))
             if is_disk_full(error):
@@ -302,10 +301,3 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
     status = status_of(error)
     trailers = (("grpc-status-details-bin", status.SerializeToString()),)
     await context.abort(error.code, status.message, trailing_metadata=trailers)
-
-
-def _is_database_gone(error: BaseException) -> bool:
-    """Whether the database could not be reached, as opposed to refusing a statement."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError)
-    return isinstance(error, PoolTimeoutError | ConnectionError)

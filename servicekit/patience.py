@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -13,6 +13,13 @@ DATABASE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, PoolTimeoutError, OS
 """What says that the database can't be reached."""
 
 _PATIENCE_S = 120.0
+
+
+def is_database_gone(error: BaseException) -> bool:
+    """Whether the database could not be reached, as opposed to refusing a statement."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return isinstance(error, PoolTimeoutError | ConnectionError)
 
 
 async def patiently(do: Callable[[], Awaitable[T]], *passing: type[Exception], for_s: float = _PATIENCE_S) -> T:

@@ -74,7 +74,10 @@ async def order(session: AsyncSession, attempt: Attempt, suggestions: Sequence[S
         Superseded: the attempt counts no more.
     """
     study = await _lock(session, attempt)
+    known = {trial.number for trial in await repository.trials_of(session, study.id)}
     for suggestion in suggestions:
+        if suggestion.number in known:  # said before, by words of which nobody heard that they were taken down
+            continue
         trial = Trial(
             study_id=study.id,
             number=suggestion.number,

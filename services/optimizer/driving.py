@@ -17,7 +17,7 @@ from servicekit.attending import Attendant, Piece, Superseded
 from servicekit.errors import ServiceError, Unavailable
 from servicekit.failures import Failure
 from servicekit.listen import Listener
-from servicekit.patience import DATABASE_ERRORS, patiently
+from servicekit.patience import DATABASE_ERRORS, is_database_gone, patiently
 from services.optimizer import attempts, events, repository
 from services.optimizer.attempts import UNEXPECTED, Attempt, Ended, Progress
 from services.optimizer.models import Study, Trial
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 _HOPELESS_AFTER = 10
 # Whoever waits has the best by then; only trials of no use are left behind.
 _PUT_AWAY_PATIENCE_S = 3600.0
+# While the study isn't over for those who watch it.
+_CALL_OFF_PATIENCE_S = 30.0
+_KEEP_PATIENCE_S = 120.0
 # What runs then isn't waited for.
 _AT_ONCE = frozenset({EndReason.TIMEOUT, EndReason.PATIENCE})
 # Announcements can be lost, so whether a study was stopped is looked at as well.
@@ -86,6 +89,10 @@ class StudyDriver:
         )  # fmt: skip
 
         async def fail(session: AsyncSession, error: Exception) -> None:
+            if isinstance(error, Unavailable) or is_database_gone(error):
+                await attempts.give_back(session, attempt)  # whatever is away comes back; the study goes on then
+                log.warning("study_given_back", error=type(error).__name__)
+                return
             failure = _failure_of(error)
             await attempts.fail(session, attempt, failure)
             log.warning("study_failed", reason=failure.reason)
@@ -150,9 +157,9 @@ class Drive:
         try:
             reason = await self._until_over(stopped)
             if reason is not None:
-                with suppress(Unavailable):  # what still runs is called off again at the end
-                    await self._free()
-                await self._keep_best()
+                await self._free()
+                with suppress(Unavailable):  # it is tried again at the end, for longer
+                    await self._keep_best(_KEEP_PATIENCE_S)
                 await self._say(lambda session: attempts.conclude(session, self._attempt, reason))
         except Ended:
             log.info("study_stopped")
@@ -334,21 +341,31 @@ class Drive:
     async def _put_away(self) -> None:
         """Keeps the best model if that wasn't done yet, and leaves no other trial behind. Twice is once."""
         await self._free()
-        await self._keep_best()
+        await self._keep_best(_PUT_AWAY_PATIENCE_S)
         await patiently(lambda: self._trials.delete(self._study.id), Unavailable, for_s=_PUT_AWAY_PATIENCE_S)
         await self._say(lambda session: attempts.put_away(session, self._attempt))
 
     async def _free(self) -> None:
-        """Frees the processors of trials that still run."""
+        """Frees the processors of trials that still run; what can't be called off now is when it is deleted."""
         for task in self._running.values():
             task.cancel()
         doomed = [trial.number for trial in await self._read_trials() if _may_run(trial)]
         await asyncio.gather(*(self._cancel(number) for number in doomed))
 
     async def _cancel(self, number: int) -> None:
-        await patiently(lambda: self._runner.cancel(self._study.id, number), Unavailable)
+        try:
+            await patiently(
+                lambda: self._runner.cancel(self._study.id, number), Unavailable, for_s=_CALL_OFF_PATIENCE_S
+            )
+        except (ServiceError, grpc.RpcError) as error:
+            log.warning("trial_not_called_off", number=number, reason=_failure_of(error).reason)
 
-    async def _keep_best(self) -> None:
+    async def _keep_best(self, patience_s: float) -> None:
+        """Makes the best trial's model its owner's.
+
+        Raises:
+            Unavailable: the generation service is away for longer than `patience_s`.
+        """
         async with self._sessions() as session:
             study = await repository.find_any_study(session, self._study.id)
             best = (
@@ -358,7 +375,11 @@ class Drive:
             return
         number = best.number
         try:
-            model_id = await patiently(lambda: self._trials.keep_model(self._study.id, number), Unavailable)
+            model_id = await patiently(
+                lambda: self._trials.keep_model(self._study.id, number), Unavailable, for_s=patience_s
+            )
+        except Unavailable:
+            raise
         except (ServiceError, grpc.RpcError) as error:  # the search has come to something all the same
             failure = _failure_of(error)
             note = f"The model of the best trial could not be kept: {failure.message}"

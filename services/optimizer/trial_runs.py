@@ -3,26 +3,33 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 from uuid import UUID
 
+import grpc
 import structlog
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
 from mirage.generation.v1 import job_pb2, quality_pb2, trial_pb2
 from servicekit.clients import PeerError
-from servicekit.errors import Unavailable
+from servicekit.errors import ServiceError, Unavailable
 from servicekit.failures import Failure
-from services.optimizer.attempts import Progress, Scores
+from servicekit.patience import patiently
+from services.optimizer.attempts import UNEXPECTED, Progress, Scores
 from services.optimizer.trial_client import TrialClient, TrialOrder
 
 log = structlog.get_logger(__name__)
 
 # For so long the generation service may be away before a trial fails for it.
 _PATIENCE_S = 600.0
+# For so long it may answer with errors that nobody foresaw; one that it tells twice in a row it mostly tells for ever.
+_FAULTS_BORNE_S = 30.0
 _PAUSE_S = 0.5
+
+# A token that was refused is replaced by a new one.
+_PASSING = frozenset({StatusCode.UNAVAILABLE, StatusCode.UNAUTHENTICATED})
 
 _WAITS = frozenset({job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_AWAITING_APPROVAL})
 _ENDED = frozenset(
@@ -70,42 +77,31 @@ class TrialRunner:
         while True:
             try:
                 trial = await self._trials.start(order)
-                lost_since = None
                 times_run = trial.job.attempts
                 await on_progress(_is_at_work(trial.job.state), times_run, _progress(trial.job))
                 async with aclosing(self._trials.watch(order.study_id, order.number, resume)) as events:
                     async for event in events:
-                        resume = event.resume_token or resume
+                        resume, lost_since = event.resume_token or resume, None
                         if event.kind == "heartbeat" or not _is_after(event, trial.job):
                             continue
                         times_run += event.kind == "state" and event.state == job_pb2.JOB_STATE_PREPARING
                         await on_progress(_is_at_work(event.state), times_run, _progress(event))
                         if event.scores and not await on_scores(event.epoch, event.scores):
-                            await self.cancel(order.study_id, order.number)
+                            await patiently(lambda: self.cancel(order.study_id, order.number), Unavailable)
                             return Scores(dict(event.scores), tuple(trial.job.adjustments), pruned=True)
                 trial = await self._trials.get(order.study_id, order.number)
                 if trial.job.state in _ENDED:
                     return _scores_of(trial)
-            except PeerError as error:
-                if error.code is not StatusCode.UNAVAILABLE:
-                    raise TrialFailed(Failure(error.code, error.reason, error.message)) from error
-                lost_since = self._lost(lost_since, error)
-            except Unavailable as error:
-                lost_since = self._lost(lost_since, error)
+            except (ServiceError, grpc.RpcError) as error:
+                now = time.monotonic()
+                lost_since = now if lost_since is None else lost_since
+                if now - lost_since >= _borne_s(error):
+                    # Whatever it is, the trial may run all the same.
+                    with suppress(ServiceError, grpc.RpcError):
+                        await self.cancel(order.study_id, order.number)
+                    raise TrialFailed(_told(error)) from error
+                log.info("trial_out_of_sight", number=order.number, seconds=round(now - lost_since, 1))
             await asyncio.sleep(_PAUSE_S)
-
-    def _lost(self, since: float | None, error: PeerError | Unavailable) -> float:
-        """Since when the generation service has been away.
-
-        Raises:
-            TrialFailed: for too long.
-        """
-        now = time.monotonic()
-        since = now if since is None else since
-        if now - since > _PATIENCE_S:
-            raise TrialFailed(Failure(error.code, error.reason, error.message)) from error
-        log.info("generation_away", seconds=round(now - since, 1))
-        return since
 
     async def cancel(self, study_id: UUID, number: int) -> None:
         """Calls a trial off; one that isn't there, or has ended, is left as it is."""
@@ -114,6 +110,17 @@ class TrialRunner:
         except PeerError as error:
             if error.code is not StatusCode.NOT_FOUND:
                 raise
+
+
+def _borne_s(error: ServiceError | grpc.RpcError) -> float:
+    """For how many seconds an error of a call may come again and again before the trial fails of it."""
+    if not isinstance(error, ServiceError):
+        return _FAULTS_BORNE_S
+    return _PATIENCE_S if error.code in _PASSING else 0.0
+
+
+def _told(error: ServiceError | grpc.RpcError) -> Failure:
+    return Failure(error.code, error.reason, error.message) if isinstance(error, ServiceError) else UNEXPECTED
 
 
 def _is_after(event: job_pb2.JobEvent, job: job_pb2.Job) -> bool:

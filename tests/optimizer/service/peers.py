@@ -123,6 +123,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         self.cancelled: list[int] = []
         self.kept: list[tuple[str, int]] = []
         self.deleted: list[str] = []
+        self.trips: dict[str, list[Exception]] = {}  # what the next calls of a method raise
 
     def add_dataset(self, owner_id: object) -> str:
         """A dataset of somebody's."""
@@ -169,6 +170,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
 
     async def StartTrial(self, request: trial_pb2.StartTrialRequest, context: Any) -> trial_pb2.Trial:
         """Begins a trial, or finds it."""
+        self._trip("StartTrial")
         key = (request.study_id, request.number)
         self.starts.append(key)
         if key not in self.trials:
@@ -184,6 +186,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
 
     async def WatchTrial(self, request: trial_pb2.WatchTrialRequest, context: Any) -> AsyncIterator[job_pb2.JobEvent]:
         """A trial's events, to its last."""
+        self._trip("WatchTrial")
         assert caller().subject == "optimizer"
         trial = self.trials[self._key(request)]
         after = int(request.resume_token or 0)
@@ -198,12 +201,14 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
 
     async def CancelTrial(self, request: trial_pb2.CancelTrialRequest, context: Any) -> trial_pb2.Trial:
         """Calls a trial off."""
+        self._trip("CancelTrial")
         key = self._key(request)
         self._call_off(self.trials[key])
         return self._proto(key)
 
     async def KeepTrialModel(self, request: trial_pb2.KeepTrialModelRequest, context: Any) -> trial_pb2.Trial:
         """Keeps a trial's model."""
+        self._trip("KeepTrialModel")
         key = self._key(request)
         self.kept.append(key)
         self.trials[key].job.model_id = self.trials[key].job.model_id or str(new_id())
@@ -213,6 +218,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         self, request: trial_pb2.DeleteTrialsRequest, context: Any
     ) -> trial_pb2.DeleteTrialsResponse:
         """Forgets a study's trials but the one whose model is kept."""
+        self._trip("DeleteTrials")
         self.deleted.append(request.study_id)
         doomed = [key for key in self.trials if key[0] == request.study_id and key not in self.kept]
         for key in doomed:
@@ -248,6 +254,10 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
             trial.move(job_pb2.JOB_STATE_CANCELLED)
         if trial.work:
             trial.work.cancel()
+
+    def _trip(self, method: str) -> None:
+        if waiting := self.trips.get(method):
+            raise waiting.pop(0)
 
     def _key(self, request: Any) -> tuple[str, int]:
         key = (request.study_id, request.number)
