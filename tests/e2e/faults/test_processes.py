@@ -41,7 +41,7 @@ def test_worker_killed_in_mid_training(parts: Parts, client: Client, people: pd.
     states = [event.state for event in events if event.kind == "state"]
     assert states == [
         *("queued", "preparing", "training"),
-        *("queued", "preparing", "training", "sampling", "succeeded"),
+        *("queued", "preparing", "training", "sampling", "evaluating", "succeeded"),
     ]
     said = [event.message for event in events if event.message]
     assert said == ["The worker was lost; another starts over", "Attempt 2"]
