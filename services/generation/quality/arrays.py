@@ -28,7 +28,7 @@ class Unreadable(Exception):
 def kind_of(type_: pa.DataType, taken_for: ColumnType) -> Kind | None:
     """How a column of this type is compared; None if it can't be."""
     type_ = _value_type(type_)
-    if pa.types.is_nested(type_) or pa.types.is_union(type_) or _is_binary(type_):
+    if _is_no_value(type_):
         return None
     if taken_for in _CATEGORICAL or pa.types.is_boolean(type_):
         return Kind.CATEGORY
@@ -70,7 +70,7 @@ def as_seconds(column: pa.ChunkedArray) -> Numbers:
     type_ = array.type
     if pa.types.is_null(type_):
         return np.full(len(array), np.nan)
-    if not pa.types.is_temporal(type_) or pa.types.is_duration(type_):
+    if not pa.types.is_temporal(type_) or pa.types.is_duration(type_) or _is_no_value(type_):
         raise Unreadable(f"holds {type_}, where the real column holds dates")
     if pa.types.is_date32(type_):
         return _floats(array.cast(pa.int32())) * _SECONDS_A_DAY
@@ -88,7 +88,7 @@ def as_labels(column: pa.ChunkedArray, real: pa.DataType) -> pa.Array:
     """
     array = plain(column)
     real, type_ = _value_type(real), array.type
-    if pa.types.is_nested(type_) or pa.types.is_union(type_) or _is_binary(type_):
+    if _is_no_value(type_):
         raise Unreadable(f"holds {type_}, where the real column holds single values")
     labels = array.cast(pa.string())
     if _is_number(type_) or (_is_number(real) and _is_text(type_)):
@@ -106,7 +106,9 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
     """A column in one piece, values instead of references to a dictionary."""
     array = column.combine_chunks()
     array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    # Arrow looks up no numbers of half precision.
+    return array.cast(pa.float32()) if pa.types.is_float16(array.type) else array
 
 
 def _floats(array: pa.Array) -> Numbers:
@@ -163,6 +165,13 @@ def _is_number(type_: pa.DataType) -> bool:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
+
+
+def _is_no_value(type_: pa.DataType) -> bool:
+    """Whether values of a type are none that could be compared: nested, binary, or months, days and times together."""
+    return bool(
+        pa.types.is_nested(type_) or pa.types.is_union(type_) or _is_binary(type_) or pa.types.is_interval(type_)
+    )
 
 
 def _is_binary(type_: pa.DataType) -> bool:

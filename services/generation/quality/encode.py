@@ -32,6 +32,7 @@ def encode(
     target: str = "",
     sensitive: Sequence[str] = (),
     seed: int = 0,
+    stratified_by: str = "",
 ) -> Comparison:
     """Makes tables comparable.
 
@@ -40,7 +41,8 @@ def encode(
     came from a CSV file, say) is read as what the training table holds.
 
     Without a `target` it is the column of that role, else the one that the others tell most about; without
-    `sensitive` columns those are the three that the others tell most about.
+    `sensitive` columns those are the three that the others tell most about. `stratified_by` is the column by whose
+    values the holdout was drawn in strata.
 
     Raises Failure: `TABLE_NOT_COMPARABLE`, naming every column whose values can't be read as the training table's, or
     if no column can be compared; `COLUMN_NOT_COMPARED` for a target or sensitive columns that aren't among those.
@@ -68,6 +70,7 @@ def encode(
         seed=seed,
         target_chosen=is_chosen,
         notes=tuple(notes),
+        stratified_by=stratified_by if stratified_by in names else "",
     )
 
 

@@ -2,7 +2,8 @@
 
 Distances between two samples depend on how many rows they have. So that a score and its ceiling can be compared, the
 synthetic rows are judged in groups of as many rows as the holdout has; a figure is the mean over the groups, the
-ceiling the same figure of the holdout, all against the same training rows.
+ceiling the same figure of the holdout, all against the same training rows. A holdout that was drawn in strata is nearer
+to the table that it comes from than rows drawn at random are, so the groups are drawn from theirs in the same way.
 
 For the intervals, the training rows and every group are cut at random into blocks, and blocks are drawn with
 replacement. Rows are independent of one another, so a block is a random sample of them, and drawing blocks gives the
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.quality.parts import RESAMPLES, Floats, judged
-from services.generation.quality.tables import Codes, Comparison, Table
+from services.generation.quality.tables import Codes, Comparison, Kind, Table
 
 # Groups of synthetic rows at most: so many times fewer rows than the synthetic rows may the holdout have for all of
 # them to be judged.
@@ -84,7 +85,7 @@ def judging(comparison: Comparison) -> Judging:
     groups, rows = grouping(drawn)
     return Judging(
         training=sample(drawn.training, 1, len(drawn.training), draws),
-        synthetic=sample(drawn.synthetic, groups, rows, draws),
+        synthetic=sample(drawn.synthetic, groups, rows, draws, "" if holdout is None else comparison.stratified_by),
         holdout=None if holdout is None else sample(holdout, 1, rows, draws),
     )
 
@@ -103,10 +104,13 @@ def grouping(drawn: Comparison) -> tuple[int, int]:
     return min(MOST_GROUPS, synthetic // rows), rows
 
 
-def sample(table: Table, groups: int, rows: int, draws: np.random.Generator) -> Sample:
-    """Draws groups of so many rows, no row twice."""
+def sample(table: Table, groups: int, rows: int, draws: np.random.Generator, stratified_by: str = "") -> Sample:
+    """Draws groups of so many rows, no row twice; by a column's values, each has its share of every stratum."""
     blocks = min(BLOCKS, rows)
-    chosen = draws.permutation(len(table))[: groups * rows]
+    chosen = draws.permutation(len(table))
+    if stratified_by:
+        chosen = _dealt(chosen[np.argsort(_strata(table, stratified_by)[chosen], kind="stable")], groups, rows, draws)
+    chosen = chosen[: groups * rows]
     block = np.sort(np.arange(rows) % blocks)
     times = draws.multinomial(blocks, np.full(blocks, 1 / blocks), size=(groups, RESAMPLES))
     return Sample(
@@ -116,6 +120,28 @@ def sample(table: Table, groups: int, rows: int, draws: np.random.Generator) -> 
         block=(np.arange(groups)[:, None] * blocks + block).ravel(),
         draws=times.astype(np.float64),
     )
+
+
+def _dealt(ordered: npt.NDArray[np.int64], groups: int, rows: int, draws: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Groups of so many rows, one after the other, each a systematic sample of rows in the order of their strata.
+
+    As the holdout is drawn (Cochran 1977, section 8.1); within a group rows are in random order.
+    """
+    count = groups * rows
+    places = np.floor((np.arange(count) + draws.random()) * (len(ordered) / count)).astype(np.int64)
+    hands = ordered[np.minimum(places, len(ordered) - 1)].reshape(rows, groups).T
+    return draws.permuted(hands, axis=1).ravel()
+
+
+def _strata(table: Table, column: str) -> npt.NDArray[np.int64]:
+    """For each row its stratum: a category, or the tenth of all present values in which a number is."""
+    place = next(place for place, each in enumerate(table.columns) if each.name == column)
+    values = table.values[place]
+    if table.columns[place].kind is Kind.CATEGORY:
+        return values.astype(np.int64)
+    present = np.sort(values[~np.isnan(values)])
+    tenths = np.searchsorted(present, values, side="left") * 10 // max(1, len(present))
+    return np.where(np.isnan(values), 10, tenths)
 
 
 def unrelated(table: Table, groups: int, rows: int, draws: np.random.Generator) -> Sample:

@@ -53,8 +53,9 @@ class Comparison:
     `holdout` is None where there are none. All have the same columns; those that nobody compares (personal data,
     identifiers, primary keys, free texts, nested values) are not among them. `target` is the column that a model would
     predict, given or chosen, None if no column will do; `sensitive` are those that the attribute inference goes for.
-    All rows are there; `parts.judged` draws as many as most metrics take. `notes` say what a reader should know of how
-    the tables were read.
+    `stratified_by` is the column by whose values the holdout was drawn in strata, empty if it wasn't, or if nobody
+    compares it. All rows are there; `parts.judged` draws as many as most metrics take. `notes` say what a reader
+    should know of how the tables were read.
     """
 
     training: Table
@@ -65,3 +66,4 @@ class Comparison:
     seed: int
     target_chosen: bool = False
     notes: tuple[str, ...] = ()
+    stratified_by: str = ""

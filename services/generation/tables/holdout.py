@@ -26,7 +26,14 @@ _MOST_CLASSES = 20
 _TENTHS = 10
 
 Mask = npt.NDArray[np.bool_]
-Strata = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int64]
+
+
+class Strata(NamedTuple):
+    """The column by whose values rows are put into strata, empty if there is none, and each row's stratum."""
+
+    column: str
+    codes: Codes
 
 
 def holdout_row_count(rows: int, fraction: float) -> int:
@@ -52,51 +59,46 @@ def held_out(table: pa.Table, columns: Sequence[ColumnSpec], fraction: float, se
     draws = np.random.default_rng([seed, rows])
     # Rows in random order within their strata, of which every so many-th is taken from a random start on: systematic
     # sampling of an ordered list, which gives each stratum its share (Cochran 1977, section 8.1).
-    order = np.lexsort((draws.permutation(rows), strata(table, columns)))
+    order = np.lexsort((draws.permutation(rows), strata(table, columns).codes))
     places = np.floor((np.arange(count) + draws.random()) * (rows / count)).astype(np.int64)
     chosen[order[np.minimum(places, rows - 1)]] = True
     return chosen
 
 
 def strata(table: pa.Table, columns: Sequence[ColumnSpec]) -> Strata:
-    """For each row the number of its stratum, shape (rows,); missing values are one of their own."""
+    """The strata of a table's rows; missing values are one of their own."""
     usable = [spec for spec in columns if spec.personal_data is None and table.column_names.count(spec.name) == 1]
-    best = _Classes(np.zeros(len(table), dtype=np.int64), _MOST_CLASSES + 1)
+    best, fewest = Strata("", np.zeros(len(table), dtype=np.int64)), _MOST_CLASSES + 1
     for spec in usable:
         column = table[spec.name]
         try:
             if spec.role == ColumnRole.TARGET and spec.type in _RANGES:
-                return _tenths(column)
+                return Strata(spec.name, _tenths(column))
             if spec.type not in _CLASSES or spec.role == ColumnRole.PRIMARY_KEY:
                 continue
-            classes = _classes(column)
+            codes, values = _classes(column)
         except pa.ArrowNotImplementedError:
             continue  # values that have no order, or nested ones
         if spec.role == ColumnRole.TARGET:
-            return classes.codes
-        if 2 <= classes.values < best.values:
-            best = classes
-    return best.codes
+            return Strata(spec.name, codes)
+        if 2 <= values < fewest:
+            best, fewest = Strata(spec.name, codes), values
+    return best
 
 
-class _Classes(NamedTuple):
-    codes: Strata
-    values: int  # distinct ones, missing aside
-
-
-def _tenths(column: pa.ChunkedArray) -> Strata:
+def _tenths(column: pa.ChunkedArray) -> Codes:
     """For each value the tenth of all, in order, in which it is."""
     ranks = pc.rank(column, sort_keys="ascending", tiebreaker="min").to_numpy().astype(np.int64)
-    tenths: Strata = (ranks - 1) * _TENTHS // max(1, len(column) - column.null_count)
+    tenths: Codes = (ranks - 1) * _TENTHS // max(1, len(column) - column.null_count)
     tenths[column.is_null().to_numpy()] = _TENTHS
     return tenths
 
 
-def _classes(column: pa.ChunkedArray) -> _Classes:
-    """A number for each value, in the order in which they come."""
+def _classes(column: pa.ChunkedArray) -> tuple[Codes, int]:
+    """A number for each value, in the order in which they come, and how many there are, missing aside."""
     array = column.combine_chunks()
     array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     known = pc.unique(array.drop_null())
     codes = pc.index_in(array, value_set=known).fill_null(-1)
-    return _Classes(codes.to_numpy(zero_copy_only=False).astype(np.int64), len(known))
+    return codes.to_numpy(zero_copy_only=False).astype(np.int64), len(known)

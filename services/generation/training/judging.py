@@ -15,7 +15,7 @@ from services.generation.quality.report import QualityReport
 from services.generation.quality.tables import Comparison
 from services.generation.quality.unseen import share_seen
 from services.generation.tables.columns import ColumnSpec
-from services.generation.tables.holdout import LEAST_ROWS, held_out, holdout_row_count
+from services.generation.tables.holdout import LEAST_ROWS, held_out, holdout_row_count, strata
 from services.generation.tables.values import parse_value
 from services.generation.training.events import Evaluated, Event, Progressed
 from services.generation.training.spec import EvaluationSpec, Split
@@ -33,12 +33,13 @@ def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Calla
     names = [column.name for column in (*spec.columns, *(spec.split.columns if spec.split else ()))]
     training = _read(spec.training, names)
     holdout = None if spec.holdout is None else _read(spec.holdout, names)
-    notes = list[str]()
+    notes, stratified_by = list[str](), ""
     if spec.split is not None:
         if holdout is None:
             notes.extend(_about_split(len(training), spec.split))
         held = held_out(training, spec.split.columns, spec.split.fraction, spec.split.seed)
-        holdout = training.filter(pa.array(held)) if holdout is None else holdout
+        if holdout is None:
+            holdout, stratified_by = training.filter(pa.array(held)), strata(training, spec.split.columns).column
         training = training.filter(pa.array(~held))
     synthetic = _read(spec.synthetic, names)
     rows = len(synthetic)
@@ -62,6 +63,7 @@ def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Calla
         target=spec.target,
         sensitive=[name for name in spec.sensitive if name not in spec.conditions],
         seed=spec.seed,
+        stratified_by=stratified_by,
     )
     del training, holdout, synthetic
     if spec.holdout is not None:

@@ -103,6 +103,8 @@ def test_table_from_a_csv_file() -> None:
         (pa.array([1.5, 2.0]), pa.array(["1.50", "2"]), ColumnType.CATEGORICAL),
         (pa.array(["a", "b"]), pa.array(["a", "b"]).dictionary_encode(), ColumnType.CATEGORICAL),
         (pa.array([1, 2]), pa.array(["1", " 2 "]), ColumnType.INTEGER),
+        (pa.array([1.5, 2.0]), pa.array([1.5, 2.0], pa.float16()), ColumnType.CATEGORICAL),
+        (pa.array([1.5, 2.0], pa.float16()), pa.array(["1.50", "2"]), ColumnType.CATEGORICAL),
     ],
     ids=str,
 )
@@ -110,6 +112,16 @@ def test_same_values_of_other_types(real: pa.Array, made: pa.Array, taken_for: C
     """The same values in other types are the same."""
     found = encode(pa.table({"x": real}), None, pa.table({"x": made}), [ColumnSpec(name="x", type=taken_for)])
     assert np.array_equal(found.training.values[0], found.synthetic.values[0])
+
+
+@pytest.mark.parametrize("taken_for", [ColumnType.INTEGER, ColumnType.CATEGORICAL, ColumnType.DATETIME])
+def test_values_that_cannot_be_compared(taken_for: ColumnType) -> None:
+    """Months, days and times in one value are refused in the table to judge, and not compared in the real one."""
+    spans, days = pa.array([(1, 2, 3)] * 2, pa.month_day_nano_interval()), pa.array([dt.date(2020, 1, 1)] * 2)
+    with pytest.raises(Failure, match="'x' holds month_day_nano_interval"):
+        encode(pa.table({"x": days}), None, pa.table({"x": spans}), [ColumnSpec(name="x", type=taken_for)])
+    with pytest.raises(Failure, match="no column in common"):
+        encode(pa.table({"x": spans}), None, pa.table({"x": spans}), [ColumnSpec(name="x", type=taken_for)])
 
 
 def test_unreadable_columns_are_named_together() -> None:

@@ -10,9 +10,10 @@ import pytest
 from services.generation.quality import correlation_preservation, statistical_similarity
 from services.generation.quality.bins import bins_for, bins_of
 from services.generation.quality.correlation_preservation import combinations, products
-from services.generation.quality.groups import Sample, grouping, judging
+from services.generation.quality.groups import Sample, grouping, judging, sample
 from services.generation.quality.parts import never
 from services.generation.quality.report import Figure, Part
+from services.generation.quality.tables import Kind
 from tests.generation.quality.comparisons import comparison, table
 
 
@@ -115,6 +116,24 @@ def test_groups(holdout: int | None, synthetic: int, groups: tuple[int, int]) ->
     """Synthetic rows are judged in groups as large as the holdout, ten at most; too small a holdout sets nothing."""
     unseen = None if holdout is None else table(holdout, 3)
     assert grouping(comparison(table(50, 1), table(synthetic, 2), unseen)) == groups
+
+
+@pytest.mark.parametrize("column", ["active", "income", "city"])
+def test_groups_in_strata(column: str) -> None:
+    """By a column's values, every group has its share of each category or tenth to within a row, and no row twice."""
+    made = table(450, 2)
+    place = next(place for place, each in enumerate(made.columns) if each.name == column)
+    rows = sample(made, 4, 100, np.random.default_rng(0), column)
+    values, whole = rows.table.values[place], made.values[place]
+    if made.columns[place].kind is Kind.NUMBER:
+        edges = np.quantile(whole[~np.isnan(whole)], np.linspace(0.1, 0.9, 9))
+        values, whole = (np.where(np.isnan(each), -1, np.searchsorted(edges, each)) for each in (values, whole))
+    for stratum in np.unique(whole):
+        share = 100 * np.mean(whole == stratum)
+        assert np.all(np.abs((values.reshape(4, 100) == stratum).sum(axis=1) - share) <= 1.5)
+    noise = np.asarray(rows.table.values[2])
+    assert len(np.unique(noise[~np.isnan(noise)])) == np.count_nonzero(~np.isnan(noise))
+    assert np.corrcoef(np.arange(100), values[:100])[0, 1] < 0.5, "rows of a group are in random order, for the blocks"
 
 
 def test_resampled_counts() -> None:

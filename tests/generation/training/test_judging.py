@@ -30,9 +30,15 @@ def people(rows: int, seed: int) -> pa.Table:
     )
 
 
-def report_on(folder: Path, real: pa.Table, fraction: float | None, holdout: pa.Table | None = None) -> QualityReport:
-    """The report on a table of 60 rows that was made of a real one, some of which may have been kept from training."""
-    tables = {"real": real, "made": people(60, seed=9)} | ({"unseen": holdout} if holdout else {})
+def report_on(
+    folder: Path,
+    real: pa.Table,
+    fraction: float | None,
+    holdout: pa.Table | None = None,
+    made: pa.Table | None = None,
+) -> QualityReport:
+    """The report on a table that was made of a real one, of which some rows may have been kept from training."""
+    tables = {"real": real, "made": made or people(60, seed=9)} | ({"unseen": holdout} if holdout else {})
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
     spec = EvaluationSpec(
@@ -68,6 +74,17 @@ def test_rows_kept_need_no_excuse(tmp_path: Path) -> None:
     report = report_on(tmp_path, people(250, 1), 0.2)
     assert report.rows.holdout == 50
     assert not any("kept from training" in note for note in report.notes)
+
+
+def test_groups_are_drawn_as_the_rows_kept(tmp_path: Path) -> None:
+    """Rows kept are like all others in what they were stratified by; so are groups of rows that are judged by them."""
+    real = people(250, 1)
+    report = report_on(tmp_path, real, 0.2, made=real)
+    shares = next(each for each in report.parts[0].metrics if each.name == "total_variation_complement")
+    (ill,) = shares.details
+    assert ill.figure.ceiling is not None
+    assert ill.figure.ceiling > 0.98
+    assert ill.figure.value > ill.figure.ceiling - 0.02
 
 
 def test_rows_that_are_no_strangers(tmp_path: Path) -> None:
