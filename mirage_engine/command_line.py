@@ -18,8 +18,9 @@ from mirage_engine.autoregressive.model import AutoregressiveModel
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
 from mirage_engine.codec import CodecSettings
 from mirage_engine.conditions import parsed, resolve
-from mirage_engine.errors import ConditionsRefused, EngineError, TableRefused
+from mirage_engine.errors import Cancelled, ConditionsRefused, EngineError, TableRefused
 from mirage_engine.gaussian_copula.settings import GaussianCopulaSettings
+from mirage_engine.interrupts import interruptible
 from mirage_engine.models import Model
 from mirage_engine.progress_bar import fitting_bar, sampling_bar
 
@@ -88,7 +89,7 @@ def fit(
         rare_levels=rare_levels.value,
     )
     source = files.read_table(table)
-    with fitting_bar(_messages) as listener:
+    with fitting_bar(_messages) as bar, interruptible(bar) as listener:
         if model == ModelChoice.GAUSSIAN_COPULA:
             fitted: Model = mirage_engine.fit(source, GaussianCopulaSettings(), codec, seed=seed, listener=listener)
         else:
@@ -149,7 +150,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _messages.print("Interrupted.")
+    except (Cancelled, KeyboardInterrupt, click.Abort):
+        _messages.print("Interrupted. With --checkpoint the same command goes on from where it was.")
         return INTERRUPTED
     return 0

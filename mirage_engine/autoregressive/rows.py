@@ -53,7 +53,7 @@ class Rows:
         """Some of the rows."""
         return Rows(self.shape, self.values[places])
 
-    def tensors(self, places: NDArray[np.int64] | slice) -> tuple[Tensor, Tensor]:
+    def tensors(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Tokens and values of some rows, each of shape (rows, digits)."""
         values = self.values[places].astype(np.int64)
         return torch.from_numpy(self.shape.tokens(values)), torch.from_numpy(values)

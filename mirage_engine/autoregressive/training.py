@@ -18,7 +18,7 @@ from mirage_engine.autoregressive.network import AutoregressiveNetwork, Dropout
 from mirage_engine.autoregressive.orders import random_ranks
 from mirage_engine.autoregressive.rows import Rows
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
-from mirage_engine.errors import TrainingDiverged
+from mirage_engine.errors import Cancelled, TrainingDiverged
 from mirage_engine.progress import Epoch, Listener, Step
 from mirage_engine.randomness import generator_for
 
@@ -81,7 +81,9 @@ class Trainer:
         )
 
     def run(self, listener: Listener, save: Callable[["Trainer"], None] | None = None) -> None:
-        """Trains to the end. `save` is called after every epoch and when the listener calls the work off.
+        """Trains to the end. `save` is called after every epoch, and when the listener calls the work off by Cancelled.
+
+        Whatever else ends the work may have struck in the middle of a step, which no checkpoint can tell.
 
         Raises TrainingDiverged if a loss stops being a number, and whatever the listener raises.
         """
@@ -90,7 +92,7 @@ class Trainer:
         while not self.state.finished:
             try:
                 self._epoch(listener)
-            except BaseException:
+            except Cancelled:
                 if save is not None:
                     save(self)
                 raise
@@ -104,17 +106,15 @@ class Trainer:
         """
         generator = generator_for(self._seed, "held-out orders")
         repeats = math.ceil(HELD_OUT_ORDERS / len(self._held_out))
+        places = np.tile(np.arange(len(self._held_out)), repeats)
         total = 0.0
         with torch.no_grad(), _weights(self.network, self.averaged):
-            for _ in range(repeats):
-                for start in range(0, len(self._held_out), EVALUATION_ROWS):
-                    tokens, values = self._held_out.tensors(slice(start, start + EVALUATION_ROWS))
-                    share = self._settings.home_order_share
-                    ranks = random_ranks(self.network.shape, len(tokens), share, generator)
-                    total += float(
-                        self.network.losses(tokens, values, torch.from_numpy(ranks)).sum(dtype=torch.float64)
-                    )
-        return total / (repeats * len(self._held_out))
+            for start in range(0, len(places), EVALUATION_ROWS):
+                tokens, values = self._held_out.tensors(places[start : start + EVALUATION_ROWS])
+                share = self._settings.home_order_share
+                ranks = random_ranks(self.network.shape, len(tokens), share, generator)
+                total += float(self.network.losses(tokens, values, torch.from_numpy(ranks)).sum(dtype=torch.float64))
+        return total / len(places)
 
     def _epoch(self, listener: Listener) -> None:
         state = self.state

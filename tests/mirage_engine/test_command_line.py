@@ -1,6 +1,10 @@
 """The command line: from a file to a model to a file."""
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from mirage_engine import files
-from mirage_engine.command_line import REFUSED, run
+from mirage_engine.command_line import INTERRUPTED, REFUSED, run
 from tests.mirage_engine.tables import people
 
 
@@ -88,3 +92,28 @@ def test_a_file_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         files.write_batches(tmp_path / "x.parquet", schema, broken())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_fit_goes_on(table: Path, tmp_path: Path) -> None:
+    """Ctrl-C ends a fit with a status of its own; the same command goes on, to the very file of an unbroken fit."""
+    whole, resumed, checkpoint = tmp_path / "whole.mirage", tmp_path / "resumed.mirage", tmp_path / "state"
+    assert run(["fit", str(table), "--out", str(whole), "--epochs", "12"]) == 0
+    fitting = ["fit", str(table), "--out", str(resumed), "--epochs", "12", "--checkpoint", str(checkpoint)]
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 60
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    assert run(fitting) == INTERRUPTED
+    interrupter.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert checkpoint.exists()
+    assert not resumed.exists()
+    assert run(fitting) == 0
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert not checkpoint.exists()

@@ -99,7 +99,7 @@ def test_gaps_are_filled_and_nothing_else_changes(peoples: AutoregressiveModel) 
     assert made["note"].equals(gappy["note"])
     assert made["city"].filter(pa.array(~holes)).equals(table["city"].filter(pa.array(~holes)))
     right = np.mean(made["city"].to_numpy()[holes] == table["city"].to_numpy()[holes])
-    assert right > 0.85
+    assert right > 0.8
     assert model.impute(gappy, seed=2).equals(made)
     assert model.impute(gappy.slice(0, 700), seed=2)["city"].to_pylist() == made["city"].to_pylist()[:700]
 
