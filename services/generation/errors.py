@@ -100,6 +100,19 @@ class QualityExpired(ServiceError):
         )
 
 
+class TooManySearches(ServiceError):
+    """Parameters are searched for, for as many of the user's jobs as one user may have at once."""
+
+    code, reason = StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SEARCHES"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} of your jobs are searching for parameters, and one user may have no more at once. Start this one "
+            "without optimization_config, or wait for one of them.",
+            limit=str(limit),
+        )
+
+
 class TrialNotFound(ServiceError):
     """The study has no such trial."""
 

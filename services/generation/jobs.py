@@ -28,6 +28,7 @@ from services.generation.errors import (
     QualityNotReady,
     TableExpired,
     TableNotReady,
+    TooManySearches,
 )
 from services.generation.events import EventKind
 from services.generation.models import Job, JobEvent, StoredReport
@@ -36,6 +37,8 @@ from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.study_requests import to_document
 from services.generation.transitions import move
 
+# One user's searches must not keep everybody else's from being followed.
+MOST_SEARCHES = 20
 _EVENTS_A_BATCH = 500
 
 
@@ -78,6 +81,7 @@ async def start(
 
     Raises:
         IdempotencyKeyReused: the key came with another request before.
+        TooManySearches: it begins with a search, and the owner has as many of these as one user may have.
     """
     waits = approval.holds_for(plan.sample_size)
     job = new_job(owner_id, plan, JobState.AWAITING_APPROVAL if waits else JobState.QUEUED)
@@ -91,6 +95,8 @@ async def start(
         await dispatcher.queue(session, job)
     await events.record(session, job, EventKind.STATE)
     if job.state is JobState.QUEUED and searched:
+        if await repository.count_searches(session, owner_id) >= MOST_SEARCHES:
+            raise TooManySearches(MOST_SEARCHES)
         await move(session, dispatcher, job, JobState.OPTIMIZING)
     return job
 

@@ -206,6 +206,14 @@ async def jobs_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
     return (await session.scalars(query)).all()
 
 
+async def count_searches(session: AsyncSession, owner_id: UUID) -> int:
+    """How many of the owner's jobs are searched for; the owner's transactions that ask take turns to their commit."""
+    key = func.hashtextextended(f"generation.searches:{owner_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+    query = select(func.count()).where(Job.owner_id == owner_id, Job.state == JobState.OPTIMIZING)
+    return await session.scalar(query) or 0
+
+
 async def searches_lost_by_queue(session: AsyncSession) -> Sequence[UUID]:
     """Jobs that are searched for and name no row of the queue that is there."""
     there = exists().where(queue.ROWS.c.id == Job.search_queue_id)

@@ -28,7 +28,7 @@ from services.generation.models import Job
 from services.generation.searches import Turn
 from services.generation.states import ENDED
 from services.generation.study_client import StudyClient
-from services.generation.study_requests import from_document
+from services.generation.study_requests import from_document, parameters_of_trial
 from services.generation.tables.holdout import training_row_count
 
 log = structlog.get_logger(__name__)
@@ -219,7 +219,7 @@ class _Following:
 
     def _best_model(self, study: study_pb2.Study) -> CheckedModel:
         """The model with the best trial's parameters, checked like any other."""
-        given = {**from_struct(self._request.model_config), **from_struct(study.best_trial.parameters)}
+        given = parameters_of_trial(self._request, from_struct(study.best_trial.parameters))
         try:
             return check_model(
                 {"model_type": self._job.model_type, **given},

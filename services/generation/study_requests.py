@@ -1,11 +1,12 @@
 """Pure: from what a job asks of a search to the study that the optimizer is asked for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from mirage.optimizer.v1 import study_pb2
-from servicekit.structs import to_struct
+from servicekit.structs import from_struct, to_struct
 from services.generation.requests import JobRequest
 
 Document = dict[str, Any]  # JSON
@@ -13,6 +14,8 @@ Document = dict[str, Any]  # JSON
 _INT32 = 2**31
 # As a study names what a job names otherwise.
 _NAMES = {"method": "optimization_method", "metric": "optimization_metric"}
+# One way to set a GAN's learning rates replaces the other.
+_BOTH_RATES, _EACH_RATE = "learning_rate", frozenset({"generator_lr", "discriminator_lr"})
 _STRUCTS = frozenset({"search_space", "caps"})
 
 
@@ -42,6 +45,16 @@ def study_request(request: JobRequest, dataset_version: int, seed: int) -> study
             # What doesn't fit the field is still beyond any limit, and the optimizer says which.
             setattr(study, field, max(-_INT32, min(_INT32 - 1, value)) if isinstance(value, int) else value)
     return study
+
+
+def parameters_of_trial(study: study_pb2.StartStudyRequest, searched: Mapping[str, Any]) -> Document:
+    """The parameters that a trial was trained with: those that all have, and over them the ones that were searched."""
+    fixed: Document = from_struct(study.model_config)
+    if _BOTH_RATES in searched:
+        fixed = {name: value for name, value in fixed.items() if name not in _EACH_RATE}
+    if _EACH_RATE & searched.keys():
+        fixed.pop(_BOTH_RATES, None)
+    return {**fixed, **searched}
 
 
 def to_document(study: study_pb2.StartStudyRequest) -> Document:

@@ -87,7 +87,9 @@ async def page_studies(session: AsyncSession, wanted: StudyFilter, before: UUID 
 
 
 async def count_studies_at_work(session: AsyncSession, owner_id: UUID) -> int:
-    """How many of an owner's studies wait or run."""
+    """How many of an owner's studies wait or run; the owner's transactions that ask take turns to their commit."""
+    key = func.hashtextextended(f"optimizer.studies:{owner_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
     query = select(func.count()).where(
         Study.owner_id == owner_id, Study.queue_id.is_not(None), Study.state.not_in(STUDY_ENDED)
     )

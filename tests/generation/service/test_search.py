@@ -13,7 +13,7 @@ from mirage.generation.v1 import job_pb2
 from mirage.optimizer.v1 import study_pb2
 from servicekit.errors import Violation
 from servicekit.structs import from_struct, to_struct
-from services.generation import housekeeping
+from services.generation import housekeeping, jobs
 from tests.generation.service.hand import Hand, a_hand
 from tests.generation.service.peers import StudyPeer, serving_studies
 from tests.generation.service.platform import Client, Platform, open_platform, request, until
@@ -139,6 +139,54 @@ async def test_a_search_that_breaks_off(platform: Platform, hand: Hand, studies:
     assert b"SEARCH_FOUND_NOTHING" in failed.error.details[0].value
     reason = "was stopped before" if state == study_pb2.STUDY_STATE_STOPPED else "The space is cursed."
     assert reason in failed.error.message
+
+
+@pytest.mark.parametrize(
+    ("fixed", "found", "rates"),
+    [
+        ({"generator_lr": 0.001}, {"learning_rate": 0.005}, (0.005, 0.005)),
+        ({"learning_rate": 0.001}, {"generator_lr": 0.005}, (0.005, 2e-4)),
+    ],
+)
+async def test_rates_that_were_searched(
+    platform: Platform,
+    studies: StudyPeer,
+    fixed: dict[str, float],
+    found: dict[str, float],
+    rates: tuple[float, float],
+) -> None:
+    """The job trains as the best trial did, where one way to set a GAN's rates has replaced the other."""
+    user = platform.user()
+    job = await searched(platform, user, studies, model_config={"model_type": "ctgan", **fixed})
+    await end(studies, job.job_id, study_pb2.STUDY_STATE_SUCCEEDED, best(2, 0.5, **found))
+
+    async def over() -> bool:
+        return (await user.get(job.job_id)).state != OPTIMIZING
+
+    await until(over)
+    done = await user.get(job.job_id)
+    assert done.state == job_pb2.JOB_STATE_QUEUED, done.error.message
+    parameters = from_struct(done.model_config)
+    assert (parameters["generator_lr"], parameters["discriminator_lr"]) == rates
+    await user.cancel(job.job_id)
+
+
+async def test_no_more_searches_at_once(
+    platform: Platform, studies: StudyPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One user's searches are bounded, also where they are asked for at once; each that ends makes room."""
+    monkeypatch.setattr(jobs, "MOST_SEARCHES", 2)
+    user = platform.user()
+    dataset_id = await platform.dataset(user)
+    asked = {"model_config": TVAE, "optimization_config": SEARCH}
+    answers = await asyncio.gather(*(user.start(dataset_id, **asked) for _ in range(4)), return_exceptions=True)
+    started = [answer for answer in answers if isinstance(answer, job_pb2.Job)]
+    assert len(started) == 2
+    async with refused("TOO_MANY_SEARCHES", StatusCode.RESOURCE_EXHAUSTED):
+        await user.start(dataset_id, **asked)
+    await user.cancel(started[0].job_id)
+    await user.cancel((await user.start(dataset_id, **asked)).job_id)
+    await user.cancel(started[1].job_id)
 
 
 @pytest.mark.parametrize("how", ["cancel", "purge", "dataset"])
