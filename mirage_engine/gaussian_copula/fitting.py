@@ -11,7 +11,7 @@ from mirage_engine.gaussian_copula.correlations import correlations_of, moments_
 from mirage_engine.gaussian_copula.latents import latents_of
 from mirage_engine.gaussian_copula.learnt import Learnt
 from mirage_engine.gaussian_copula.model import GaussianCopulaModel, Record
-from mirage_engine.gaussian_copula.ordering import orders_by_association, orders_by_frequency
+from mirage_engine.gaussian_copula.ordering import orders_by_association, orders_by_frequency, rows_needed
 from mirage_engine.gaussian_copula.settings import GaussianCopulaSettings
 from mirage_engine.progress import Listener, Prepared, nobody
 from mirage_engine.provenance import hash_of, processor, versions
@@ -39,7 +39,8 @@ def fit(
     ]
     orders = orders_by_frequency(codec, counts)
     if settings.ordering_rows:
-        orders = orders_by_association(codec, counts, leaves[_some_rows(len(leaves), settings.ordering_rows, seed)])
+        chosen = _some_rows(len(leaves), rows_needed(orders, settings.ordering_rows), seed)
+        orders = orders_by_association(codec, counts, leaves[chosen], settings.ordering_rows)
     latents = latents_of(codec, counts, orders)
     correlations = np.zeros((0, 0))
     if latents:
@@ -66,7 +67,5 @@ def _encoded(codec: TableCodec, table: pa.Table, listener: Listener) -> Leaves:
 
 
 def _some_rows(rows: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Places of rows, all of them or as many as may be, in order."""
-    if rows <= most:
-        return np.arange(rows)
-    return np.sort(generator_for(seed, "ordering").choice(rows, most, replace=False))
+    """Places of rows, all of them or as many as may be, in an order drawn at random."""
+    return generator_for(seed, "ordering").choice(rows, min(rows, most), replace=False)

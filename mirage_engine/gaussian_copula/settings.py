@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class GaussianCopulaSettings:
     """The defaults suit any table.
 
-    `ordering_rows` is how many rows, drawn at random, the order of categories is found on; with 0 they are ordered by
-    frequency. `least_eigenvalue` is what the correlations' eigenvalues are raised to, so that no column is wholly a
-    function of the others.
+    `ordering_rows` is how many rows, drawn at random, the order of a category's levels is found on, or more where it
+    has many levels; with 0 they are ordered by frequency. `least_eigenvalue` is what the correlations' eigenvalues are
+    raised to, so that no column is wholly a function of the others.
     """
 
     ordering_rows: int = 20_000

@@ -91,6 +91,8 @@ class SmallPlatform:
     """The resume tokens of the watches so far."""
     watching: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody watches."""
+    wanted: list[job_pb2.StartJobRequest] = field(default_factory=list)
+    """The jobs that were asked for."""
     uploads: list["ReceivedUpload"] = field(default_factory=list)
     receiving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an upload called `wait` arrives."""
@@ -323,6 +325,7 @@ class Jobs(job_pb2_grpc.JobServiceServicer):
 
     async def StartJob(self, request: job_pb2.StartJobRequest, context: Any) -> job_pb2.Job:
         """Refuses the parameters."""
+        self._platform.wanted.append(request)
         raise InvalidRequest([Violation("model_config.epochs", "must be 1 to 500")])
 
     ValidateJob = ListJobs = CancelJob = GetTableDownloadUrl = GetJobMetadata = GetConfiguration = NOT_NEEDED
@@ -375,7 +378,11 @@ class Datasets(dataset_pb2_grpc.DatasetServiceServicer):
             datasets=list(_numbered(start, end)), next_page_token=str(end) if end < 450 else ""
         )
 
-    GetDataset = WatchDataset = UpdateDataset = DeleteDataset = ListRows = GetDatasetProfile = NOT_NEEDED
+    async def GetDataset(self, request: dataset_pb2.GetDatasetRequest, context: Any) -> dataset_pb2.Dataset:
+        """Returns a dataset of whatever id."""
+        return dataset_pb2.Dataset(dataset_id=request.dataset_id, name=request.dataset_id)
+
+    WatchDataset = UpdateDataset = DeleteDataset = ListRows = GetDatasetProfile = NOT_NEEDED
     CreateDatasetVersion = ListDatasetVersions = ExportDataset = GetDatasetDownloadUrl = NOT_NEEDED
 
 

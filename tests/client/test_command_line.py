@@ -163,6 +163,15 @@ async def test_what_nobody_thought_of(signed_in: Mirage, monkeypatch: pytest.Mon
     assert "Traceback" in (await signed_in("whoami")).messages
 
 
+async def test_a_job_asks_for_what_was_typed(platform: SmallPlatform, signed_in: Mirage) -> None:
+    """Model, engine and parameters reach the platform, and what it refuses is told by name."""
+    typed = ("--model", "gaussian_copula", "--engine", "mirage", "-p", "ordering_rows=500", "--rows", "30")
+    outcome = await signed_in("generate", "table 0", *typed)
+    assert "epochs: must be 1 to 500" in outcome.messages
+    assert (platform.wanted[-1].engine, platform.wanted[-1].sample_size) == ("mirage", 30)
+    assert dict(platform.wanted[-1].model_config) == {"model_type": "gaussian_copula", "ordering_rows": 500}
+
+
 async def test_watching_as_json(platform: SmallPlatform, signed_in: Mirage) -> None:
     """For programs a watch is one event a line, each with its resume token."""
     platform.add_events(3, last=True)

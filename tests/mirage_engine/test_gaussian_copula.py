@@ -88,6 +88,22 @@ def test_categories_keep_what_they_go_with() -> None:
     assert means == pytest.approx(expected, abs=0.8)
 
 
+def test_many_levels_go_with_nothing_by_chance() -> None:
+    """Levels of few rows, which differ by chance, aren't ordered until they seem to go with something; others are."""
+    random = np.random.default_rng(5)
+    kind = random.integers(0, 500, 5_000)
+    table = pa.table(
+        {
+            "kind": [f"k{code}" for code in kind],
+            "other": [f"o{code}" for code in random.integers(0, 400, 5_000)],
+            "size": kind / 100 + random.normal(size=5_000),
+        }
+    )
+    found = mirage_engine.fit(table, COPULA)._learnt.correlations
+    assert abs(found[0, 2]) > 0.75
+    assert np.abs(found[1, [0, 2]]).max() < 0.06
+
+
 def test_equal_seeds_give_equal_rows(model: GaussianCopulaModel) -> None:
     """The same seed gives the same bytes in one go or in shards, on one thread or two, with conditions or without."""
     rows = BLOCK_ROWS + 100
