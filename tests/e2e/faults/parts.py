@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 import psutil
 
 from mirage import Client
+from mirage.errors import Unavailable
 from tests.e2e.conftest import PASSWORD
 from tests.support.platform import PlatformForTests
+
+AnswerT = TypeVar("AnswerT")
 
 _DEADLINE_S = 90
 
@@ -71,6 +74,19 @@ def until(condition: Callable[[], Any], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)
+
+
+def answer_to(ask: Callable[[], AnswerT]) -> AnswerT:
+    """What the platform answers; while it says that a part is away, it is asked again."""
+    answers: list[AnswerT] = []
+
+    def is_answered() -> bool:
+        with suppress(Unavailable):
+            answers.append(ask())
+        return bool(answers)
+
+    until(is_answered, "an answer")
+    return answers[0]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from mirage import Client
-from mirage.errors import Unavailable
 from mirage.records.generation import JobEvent
-from tests.e2e.faults.parts import Parts, assert_unavailable, fresh_key, until, web_client
+from tests.e2e.faults.parts import Parts, answer_to, assert_unavailable, fresh_key, until, web_client
 from tests.support.platform import PlatformForTests
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
@@ -78,13 +77,7 @@ def test_library_while_a_service_is_killed(parts: Parts, client: Client, people:
     """The client library tries reads again by itself; what it can't wait for is an error of its own kind."""
     dataset = client.datasets.upload(people)
     parts.kill("dataset")
-
-    def found() -> bool:
-        with suppress(Unavailable):
-            return client.datasets.get(dataset.id).id == dataset.id
-        return False
-
-    until(found, "an answer")
+    assert answer_to(lambda: client.datasets.get(dataset.id)).id == dataset.id
 
 
 def test_service_killed_in_mid_upload(
@@ -105,7 +98,7 @@ def test_service_killed_in_mid_upload(
     with web_client(platform, client) as web:
         assert_unavailable(web.post("/datasets/upload?name=cut", content=cut_in_the_middle(), headers=headers))
         until(parts.healthy, "the service to be back")
-        assert [dataset.name for dataset in client.datasets.list()] != ["cut"]
+        assert "cut" not in [dataset.name for dataset in answer_to(client.datasets.list)]
         again = [web.post("/datasets/upload?name=cut", content=content, headers=headers) for _ in range(2)]
         assert [answer.status_code for answer in again] == [200, 200], again[0].text
     assert again[0].json()["data"]["dataset_id"] == again[1].json()["data"]["dataset_id"]

@@ -7,7 +7,7 @@ import pytest
 
 from mirage import Client
 from mirage.records.generation import JobEvent
-from tests.e2e.faults.parts import Parts, until
+from tests.e2e.faults.parts import Parts, answer_to, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
@@ -52,5 +52,5 @@ def test_a_job_cancelled_while_nobody_follows(parts: Parts, client: Client, peop
     job.cancel()
     assert job.state == "cancelled"
     parts.start("optimizer")
-    until(lambda: client.studies.get(study_id).state == "stopped", "the study to be stopped")
+    until(lambda: answer_to(lambda: client.studies.get(study_id)).state == "stopped", "the study to be stopped")
     until(lambda: not parts.work_in_progress(), "the training to end")
