@@ -159,6 +159,25 @@ def test_conditions_hold_exactly(model: GaussianCopulaModel, conditions: dict[st
         assert pc.mean(pc.greater_equal(made["age"], 48)).as_py() > 0.9
 
 
+def test_columns_that_hardly_vary() -> None:
+    """One value only, nothing at all, and what is no finite number are drawn, asked for and scored as others are."""
+    numbers = pa.array([1.5, float("nan"), None, float("inf"), 2.5] * 6)
+    table = pa.table({"one": [5] * 30, "none": pa.nulls(30, pa.float64()), "kind": ["a", "b", None] * 10, "n": numbers})
+    model = mirage_engine.fit(table, COPULA)
+    assert model.sample_table(0).equals(table.slice(0, 0))
+    asked: list[dict[str, object]] = [
+        {"one": 5, "none": None},
+        {"kind": ["a", None], "n": float("inf")},
+        {"kind": None, "n": None, "one": Range(0, 9)},
+    ]
+    for conditions in asked:
+        for row in model.sample_table(20, conditions=conditions).to_pylist():
+            assert (row["one"], row["none"]) == (5, None)
+            assert "kind" not in conditions or row["kind"] in {"a", None}
+            assert "n" not in conditions or row["n"] == conditions["n"]
+    assert model.log_probability(table) == pytest.approx(np.full(30, -np.log(15)), abs=1e-6)
+
+
 def test_every_condition_that_cannot_be_met_is_named(model: GaussianCopulaModel) -> None:
     """Unknown columns, values that no row of the source had, and ranges beyond it are refused all at once."""
     wrong = {"nope": 1, "city": "Atlantis", "age": Range(200, 300), "member": Range(0, 1), "weight": "heavy"}
