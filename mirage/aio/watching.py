@@ -6,12 +6,22 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from mirage.errors import ConnectionLost, LimitExceeded, MirageError, NotSignedIn, TimedOut, Unavailable
+from mirage.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    LimitExceeded,
+    MirageError,
+    NotSignedIn,
+    TimedOut,
+    Unavailable,
+)
 
 # The platform sends a heartbeat into an idle stream several times in this while; a longer silence is a dead connection.
 SILENCE_S = 90.0
 # How long a connection that is gone is tried again before giving up.
 PATIENCE_S = 120.0
+# How long a first one is, where the platform is there and says that a part of it isn't ready.
+FIRST_PATIENCE_S = 15.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
@@ -51,10 +61,12 @@ async def follow(
     nothing will follow, to get what came between.
 
     Raises:
-        MirageError: if the first connection fails, or a lost one doesn't come back within two minutes.
+        MirageError: if the first connection fails (a part that is just being restarted has 15 seconds to come back),
+            or a lost one doesn't come back within two minutes.
         TimedOut: if the last event hasn't come `timeout_s` seconds after the call.
     """
-    deadline = anyio.current_time() + (float("inf") if timeout_s is None else timeout_s)
+    began = anyio.current_time()
+    deadline = began + (float("inf") if timeout_s is None else timeout_s)
     latest = 0
     connected_at: float | None = None
     pause_s = FIRST_PAUSE_S
@@ -75,12 +87,20 @@ async def follow(
             if over or heard:
                 continue
         except MirageError as error:
-            lost_for_s = None if connected_at is None else anyio.current_time() - connected_at
-            if not _passes(error, heard) or lost_for_s is None or lost_for_s > PATIENCE_S:
+            if connected_at is None:
+                waits = _restarts(error) and anyio.current_time() - began < FIRST_PATIENCE_S
+            else:
+                waits = _passes(error, heard) and anyio.current_time() - connected_at <= PATIENCE_S
+            if not waits:
                 raise
             pause_s = max(pause_s, error.retry_after_s or 0.0)
         await anyio.sleep(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _restarts(error: MirageError) -> bool:
+    """Whether the platform is there, and only a part of it isn't."""
+    return isinstance(error, Unavailable) and not isinstance(error, ConnectionFailed)
 
 
 def _passes(error: MirageError, heard: bool) -> bool:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from mirage.cli import exit_codes, output
 from mirage.cli.session import Limit, Session, Yes, command
 from mirage.cli.values import parsed
+from mirage.cli.waiting import when_ready
 from mirage.errors import InvalidRequest, NotFound
 from mirage.progress import duration, size
 
@@ -160,7 +161,7 @@ def show(session: Session, job: Job) -> None:
 @command
 def watch(session: Session, job: Job) -> None:
     """Show progress until the job ends. Ctrl-C stops the watching, not the job. With --json: one event a line."""
-    found = find(session.client, job)
+    found = when_ready(lambda: find(session.client, job))
     if session.output.as_json:
         for event in found.watch():
             session.output.event(event.to_dict())

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from mirage.cli import exit_codes, output
 from mirage.cli.session import Limit, Session, command
 from mirage.cli.values import parsed
+from mirage.cli.waiting import when_ready
 from mirage.errors import InvalidRequest, NotFound
 from mirage.study_progress import trials_table
 
@@ -151,7 +152,8 @@ def best(session: Session, study: Study) -> None:
 @command
 def watch(session: Session, study: Study) -> None:
     """Show trials until the study ends. Ctrl-C stops the watching, not the study. With --json: one event a line."""
-    _follow(session, _find(session.client, study), stop_when_interrupted=False)
+    found = when_ready(lambda: _find(session.client, study))
+    _follow(session, found, stop_when_interrupted=False)
 
 
 @app.command()

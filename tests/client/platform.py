@@ -64,6 +64,8 @@ class Faults:
     """After the event of this number the stream ends as if nothing were wrong; each once."""
     refuse_watch_after: list[int] = field(default_factory=list)
     """After the event of this number the token is no longer good; each once."""
+    watch_unavailable: int = 0
+    """How many times WatchJob can't be answered."""
     get_me_unavailable: int = 0
     """How many times GetMe can't be answered."""
     slow_refresh: asyncio.Event | None = None
@@ -289,6 +291,9 @@ class Jobs(job_pb2_grpc.JobServiceServicer):
     async def WatchJob(self, request: job_pb2.WatchJobRequest, context: Any) -> AsyncIterator[job_pb2.JobEvent]:
         """Yields events after the token, a heartbeat before each, and breaks where it is told to."""
         platform = self._platform
+        if platform.faults.watch_unavailable > 0:
+            platform.faults.watch_unavailable -= 1
+            raise Unavailable("database")
         platform.watches.append(request.resume_token)
         platform.watching.set()
         if request.job_id == "failed":

@@ -94,6 +94,13 @@ async def test_time_given_is_over(platform: SmallPlatform, client: AsyncClient) 
     assert not (await job.refresh()).ended
 
 
+async def test_a_part_that_is_just_restarted(platform: SmallPlatform, client: AsyncClient) -> None:
+    """Where the platform is there and says that it isn't ready, a first connection is tried for a little while."""
+    platform.faults.watch_unavailable = 2
+    platform.add_events(20, last=True)
+    assert await watch(client) == EVERYTHING
+
+
 async def test_nobody_there_from_the_start(platform: SmallPlatform, client: AsyncClient) -> None:
     """A first connection that fails is told at once, not tried for minutes."""
     platform.add_events(1, last=False)
