@@ -1,5 +1,7 @@
 """`mirage optimize` and `studies …`."""
 
+import json
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -252,8 +254,6 @@ def _details(study: "StudyFields") -> RenderableType:
 def _best(study: "StudyFields", best: "BestTrial") -> RenderableType:
     if best.trial is None:
         return f"{study.id} has no best trial{f': {study.error}' if study.error else ' yet'}."
-    options = [f"--param {name}={value}" for name, value in best.model_config.items() if name != "model_type"]
-    model = best.model_config.get("model_type", study.model_type)
     return output.facts(
         [
             ("trial", best.trial.number),
@@ -263,9 +263,18 @@ def _best(study: "StudyFields", best: "BestTrial") -> RenderableType:
             ("importance", _assignments(best.importances)),
             ("Pareto set", ", ".join(str(trial.number) for trial in best.pareto)),
             ("model", best.trial.model_id),
-            ("generate", f"mirage generate {study.dataset_id} --model {model} {' '.join(options)}"),
+            ("generate", generate_command(study, best)),
         ]
     )
+
+
+def generate_command(study: "StudyFields", best: "BestTrial") -> str:
+    """The command that generates with the best trial's parameters, as a shell reads it."""
+    parameters = dict(best.model_config)
+    words = ["mirage", "generate", study.dataset_id, "--model", parameters.pop("model_type", study.model_type)]
+    for name, value in parameters.items():
+        words += ["--param", f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
+    return shlex.join(words)
 
 
 def _assignments(values: dict[str, Any]) -> str | None:
