@@ -78,8 +78,8 @@ def test_rows_kept_need_no_excuse(tmp_path: Path) -> None:
 
 def test_groups_are_drawn_as_the_rows_kept(tmp_path: Path) -> None:
     """Rows kept are like all others in what they were stratified by; so are groups of rows that are judged by them."""
-    real = people(250, 1)
-    report = report_on(tmp_path, real, 0.2, made=real)
+    real = people(400, 1)
+    report = report_on(tmp_path, real, 0.1, made=real)
     shares = next(each for each in report.parts[0].metrics if each.name == "total_variation_complement")
     (ill,) = shares.details
     assert ill.figure.ceiling is not None
