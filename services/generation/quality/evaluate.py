@@ -32,6 +32,9 @@ WEIGHTS = {
     PartName.PRIVACY: 0.25,
 }
 
+# Of fewer rows never seen, ceilings differ from draw to draw by as much as tables do that are worth telling apart.
+_ROUGH_BELOW = 200
+
 Progress = Callable[[float], None]
 
 # How each part is measured, and how much of the work is done by then.
@@ -147,4 +150,9 @@ def _about_rows(comparison: Comparison) -> list[str]:
         notes.append(
             f"Columns and pairs of columns were compared in {told}, so that scores and ceilings come from as many rows."
         )
+        if rows.holdout < _ROUGH_BELOW:
+            notes.append(
+                f"The ceilings come from {rows.holdout} real rows that the generator has never seen. Others would give "
+                "others: with so few, a score near its ceiling is as good as it."
+            )
     return notes

@@ -74,6 +74,7 @@ def test_rows_kept_need_no_excuse(tmp_path: Path) -> None:
     report = report_on(tmp_path, people(250, 1), 0.2)
     assert report.rows.holdout == 50
     assert not any("kept from training" in note for note in report.notes)
+    assert any("ceilings come from 50 real rows" in note for note in report.notes)
 
 
 def test_groups_are_drawn_as_the_rows_kept(tmp_path: Path) -> None:

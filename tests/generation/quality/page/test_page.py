@@ -6,7 +6,9 @@ import pytest
 
 from services.generation.quality.page.__main__ import Drawing
 from services.generation.quality.page.page import render
+from services.generation.quality.page.words import number
 from services.generation.quality.report import QualityReport
+from services.generation.quality.titles import metric_title
 from tests.generation.quality.page.reports import COLUMNS, HOSTILE, empty_report, facts, whole_report
 
 _VOID = {"meta", "br", "link", "img", "hr"}
@@ -73,6 +75,30 @@ def test_shows_everything(page: _Page) -> None:
         assert shown in page.text
     for column in COLUMNS:
         assert column in page.text
+    assert "alike 0.900, real rows 0.970" in page.text
+    assert "taken off before it counts" in page.text
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0, "0.000"), (0.97, "0.970"), (12_345.6, "12,346"), (-1_500, "-1,500"), (2.5e12, "2.5e+12"), (1e-5, "1e-05")],
+)
+def test_numbers(value: float, told: str) -> None:
+    """Numbers are written as people write them, and by powers of ten where nobody could count their digits."""
+    assert number(value) == told
+
+
+def test_titles() -> None:
+    """Metrics are called as people call them."""
+    titles = {
+        "ks_complement": "KS complement",
+        "distance_p5": "Distance (5th percentile)",
+        "membership_auc": "Membership AUC",
+        "r2": "R²",
+        "three_way_marginals": "Three-way marginals",
+        "nearest_neighbour_ratio": "Nearest-neighbour ratio",
+    }
+    assert {name: metric_title(name) for name in titles} == titles
 
 
 def test_colours_are_the_pages(page: _Page) -> None:
