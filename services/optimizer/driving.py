@@ -19,7 +19,7 @@ from servicekit.failures import Failure
 from servicekit.listen import Listener
 from servicekit.patience import DATABASE_ERRORS, is_database_gone, patiently
 from services.optimizer import attempts, events, repository
-from services.optimizer.attempts import UNEXPECTED, Attempt, Ended, Progress
+from services.optimizer.attempts import UNEXPECTED, Attempt, Ended, Progress, Scores
 from services.optimizer.models import Study, Trial
 from services.optimizer.problem import model_config_of, problem_of, record_of
 from services.optimizer.search import Suggestion
@@ -28,7 +28,7 @@ from services.optimizer.states import STUDY_ENDED, TRIAL_ENDED, EndReason, Trial
 from services.optimizer.strategist import Strategist, StrategyError
 from services.optimizer.strategy import Asked, Problem
 from services.optimizer.trial_client import TrialClient, TrialOrder
-from services.optimizer.trial_runs import TrialFailed, TrialRunner
+from services.optimizer.trial_runs import CALLED_OFF, TrialFailed, TrialRunner
 
 log = structlog.get_logger(__name__)
 
@@ -272,6 +272,14 @@ class Drive:
             scores = await self._runner.run(self._order(trial), on_progress, on_scores)
         except TrialFailed as error:
             failure = error.failure
+            if failure.reason == CALLED_OFF and trial.reports:  # at a rung, by a process that didn't come to say so
+                last = trial.reports[max(trial.reports, key=int)]
+                await self._say(
+                    lambda session: attempts.score(
+                        session, self._attempt, self._problem, number, Scores(last, (), pruned=True)
+                    )
+                )
+                return
             log.info("trial_failed", number=number, reason=failure.reason)
             await self._say(lambda session: attempts.fail_trial(session, self._attempt, number, failure))
         else:

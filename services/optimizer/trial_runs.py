@@ -41,6 +41,9 @@ _ENDED = frozenset(
     }
 )
 
+CALLED_OFF = "TRIAL_CANCELLED"
+"""Why a trial has failed that was called off, and not by whoever follows it."""
+
 OnProgress = Callable[[bool, int, Progress], Awaitable[None]]
 """Told whether a worker has the trial, how often one has taken it up, and how far it is."""
 
@@ -175,5 +178,5 @@ def _failure_of(job: job_pb2.Job) -> Failure:
             reason = info.reason
     codes: dict[Any, StatusCode] = {code.value[0]: code for code in StatusCode}
     if not job.HasField("error"):
-        return Failure(StatusCode.CANCELLED, "TRIAL_CANCELLED", "The trial was called off by somebody else.")
+        return Failure(StatusCode.CANCELLED, CALLED_OFF, "The trial was called off by somebody else.")
     return Failure(codes.get(job.error.code, StatusCode.UNKNOWN), reason or "TRIAL_FAILED", job.error.message)

@@ -203,7 +203,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         """Calls a trial off."""
         self._trip("CancelTrial")
         key = self._key(request)
-        self._call_off(self.trials[key])
+        self.call_off(self.trials[key])
         return self._proto(key)
 
     async def KeepTrialModel(self, request: trial_pb2.KeepTrialModelRequest, context: Any) -> trial_pb2.Trial:
@@ -222,7 +222,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         self.deleted.append(request.study_id)
         doomed = [key for key in self.trials if key[0] == request.study_id and key not in self.kept]
         for key in doomed:
-            self._call_off(self.trials.pop(key))
+            self.call_off(self.trials.pop(key))
         return trial_pb2.DeleteTrialsResponse(deleted=len(doomed))
 
     def close(self) -> None:
@@ -248,7 +248,8 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         else:
             trial.move(job_pb2.JOB_STATE_SUCCEEDED, EPOCHS)
 
-    def _call_off(self, trial: RunTrial) -> None:
+    def call_off(self, trial: RunTrial) -> None:
+        """Calls a trial off, whoever wants it."""
         if not trial.ended:
             self.cancelled.append(trial.request.number)
             trial.move(job_pb2.JOB_STATE_CANCELLED)

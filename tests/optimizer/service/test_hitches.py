@@ -8,10 +8,10 @@ from sqlalchemy.exc import OperationalError
 
 from mirage.optimizer.v1 import study_pb2
 from servicekit.errors import ServiceError
-from services.optimizer import attempts, driving, repository, trial_runs
+from services.optimizer import attempts, driving, repository, trial_runs, work_queue
 from services.optimizer.attempts import Attempt
 from services.optimizer.search import Suggestion
-from tests.optimizer.service.platform import Platform, until
+from tests.optimizer.service.platform import SPACE, Platform, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -108,6 +108,30 @@ async def test_the_generation_service_is_away_at_the_end(platform: Platform, mon
     assert study.best_trial.model_id
     assert not study.notes
     assert list(platform.peer.of(started.study_id)) == [study.best_trial.number]
+
+
+async def test_a_pruned_trial_of_which_nobody_said_so(platform: Platform) -> None:
+    """A trial that was called off at a rung by a process that died then has the scores that it had there."""
+    user = platform.user()
+    platform.peer.held = lambda number: number == 1
+    asked = {"optimization_method": "hyperband", "n_trials": 4, "search_space": {**SPACE, "epochs": [10, 90]}}
+    started = await user.start(platform.peer.add_dataset(user.user_id), **asked)
+
+    async def running() -> bool:
+        return bool(await user.trials(started.study_id, state=study_pb2.TRIAL_STATE_RUNNING))
+
+    await until(running)
+    async with platform.database.sessions.begin() as session:
+        study = await repository.lock_any_study(session, UUID(started.study_id))
+        assert study is not None
+        (await repository.fresh_trial(session, study.id, 1)).reports = {"10": {"quality_score": 0.25}}
+        study.attempts += 1  # whoever drives it has no more to say
+        await work_queue.enqueue(session, study)
+        platform.peer.call_off(platform.peer.of(started.study_id)[1])
+    platform.peer.released.set()
+    await user.ended(started.study_id)
+    first = (await user.trials(started.study_id))[0]
+    assert (first.state, first.score) == (study_pb2.TRIAL_STATE_PRUNED, 0.25)
 
 
 async def test_words_that_are_said_twice(platform: Platform) -> None:
