@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _MODULE = "services.optimizer.strategy"
 _TRIES = 3
+# No answer takes a tenth of it; everybody's studies would wait for ever for a process that hangs.
+_LONGEST_S = 300.0
 _NICE = 5  # answering comes first
 
 
@@ -93,7 +95,8 @@ class Strategist:
         async with self._lock:
             for attempt in range(_TRIES):
                 try:
-                    return await self._exchange(question)
+                    async with asyncio.timeout(_LONGEST_S):
+                        return await self._exchange(question)
                 except (OSError, asyncio.IncompleteReadError):
                     log.warning("strategist_lost", attempt=attempt + 1)
                     await self.close()

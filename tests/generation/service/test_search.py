@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from grpc import StatusCode
@@ -13,7 +14,7 @@ from mirage.generation.v1 import job_pb2
 from mirage.optimizer.v1 import study_pb2
 from servicekit.errors import Violation
 from servicekit.structs import from_struct, to_struct
-from services.generation import housekeeping, jobs
+from services.generation import dispatch, housekeeping, jobs
 from tests.generation.service.hand import Hand, a_hand
 from tests.generation.service.peers import StudyPeer, serving_studies
 from tests.generation.service.platform import Client, Platform, open_platform, request, until
@@ -207,6 +208,18 @@ async def test_the_study_goes_with_its_job(platform: Platform, studies: StudyPee
 
     await until(stopped)
     assert await rows(platform, "generate") == 0
+
+
+async def test_studies_are_stopped_first(platform: Platform) -> None:
+    """A study that nobody wants is stopped before others are followed, however many wait for that."""
+    async with platform.database.sessions() as session:  # never committed
+        await dispatch.SEARCHES.enqueue(session, b"a job")
+        await dispatch.enqueue_stop(session, uuid4())
+        found = await session.execute(text("SELECT payload FROM pgqueuer ORDER BY priority DESC, id"))
+        first = found.scalars().first()
+        await session.rollback()
+    assert first is not None
+    assert dispatch.study_to_stop(first.decode())
 
 
 async def test_a_job_cancelled_while_its_study_is_ordered(platform: Platform, studies: StudyPeer) -> None:
