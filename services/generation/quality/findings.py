@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from services.generation.quality.report import Figure, Finding, Part, PartName
-from services.generation.quality.titles import metric_title
+from services.generation.quality.titles import PART_TITLES, metric_title
 
 Verdict = Literal["good", "fair", "poor", "unknown"]
 
@@ -26,10 +26,17 @@ _TELLING = {
     "mixed_similarity",
 }
 
+_OVERALL_UNKNOWN = "Rows never seen are too few to tell how good the synthetic table is altogether."
 _OVERALL = {
     "good": "Altogether the synthetic table is about as good as other real rows would be.",
     "fair": "Altogether the synthetic table is usable, with differences that are worth knowing.",
     "poor": "Altogether the synthetic table falls far short of what real rows would do.",
+}
+# Where nothing says how far real rows get, nothing is said of them.
+_OVERALL_ALONE = {
+    "good": "In what could be measured, the synthetic table is much like the real one.",
+    "fair": "In what could be measured, the synthetic table differs from the real one in ways that are worth knowing.",
+    "poor": "In what could be measured, the synthetic table differs clearly from the real one.",
 }
 _WORDS: dict[PartName, dict[str, str]] = {
     PartName.STATISTICAL_SIMILARITY: {
@@ -62,7 +69,7 @@ def findings(score: Figure | None, parts: Sequence[Part]) -> tuple[Finding, ...]
     overall = _verdict(score)
     if verdicts.get(PartName.PRIVACY) == "poor":
         overall = "poor"
-    altogether = [_altogether(score, overall, verdicts)]
+    altogether = [_altogether(score, overall, verdicts, [part.name for part in parts if part.score is None])]
     alarm = [finding for finding in by_part if finding.part == PartName.PRIVACY and finding.verdict == "poor"]
     return (*alarm, *altogether, *(finding for finding in by_part if finding not in alarm))
 
@@ -76,21 +83,26 @@ def _verdict(score: Figure | None, of: PartName | None = None) -> Verdict:
 def _verdict_of(value: float, score: Figure, of: PartName | None) -> Verdict:
     """The verdict on a value of a score, which needn't be the one that was measured."""
     ceiling = 1.0 if score.ceiling is None else score.ceiling
-    if ceiling < _LEAST_CEILING:
+    # A leak is none the less one where chance alone could look as bad.
+    if ceiling < _LEAST_CEILING and of is not PartName.PRIVACY:
         return "unknown"
-    share = value / ceiling
+    share = value / max(ceiling, _LEAST_CEILING)
     good, fair = (_GOOD_TOGETHER, _FAIR_TOGETHER) if of is PartName.CORRELATION_PRESERVATION else (_GOOD, _FAIR)
     return "good" if share >= good else "fair" if share >= fair else "poor"
 
 
-def _altogether(score: Figure | None, verdict: Verdict, verdicts: dict[PartName, Verdict]) -> Finding:
+def _altogether(
+    score: Figure | None, verdict: Verdict, verdicts: dict[PartName, Verdict], missing: Sequence[PartName]
+) -> Finding:
     if score is None:
         return Finding(verdict="unknown", part="quality_score", text="Nothing could be measured; the parts say why.")
-    text = f"{_OVERALL[verdict]} {_read(score)}"
+    words = _OVERALL_ALONE if score.ceiling is None else _OVERALL
+    text = f"{words.get(verdict, _OVERALL_UNKNOWN)} {_read(score)}"
     if verdicts.get(PartName.PRIVACY) == "poor":
         text = f"However faithful it is, the table isn't fit to be shared, since privacy is poor. {_read(score)}"
-    elif verdicts.get(PartName.PRIVACY, "unknown") == "unknown":
-        text += " Privacy couldn't be measured: the score says nothing of it."
+    elif missing:
+        told = " and ".join([PART_TITLES[missing[0]], *(PART_TITLES[name].lower() for name in missing[1:])])
+        text += f" {told} couldn't be measured: the score says nothing of {'them' if len(missing) > 1 else 'it'}."
     return Finding(verdict=verdict, part="quality_score", text=text)
 
 

@@ -62,6 +62,12 @@ def test_where_real_rows_reach_nothing() -> None:
         assert f"real rows reach {ceiling:.2f}" in found.text
 
 
+def test_a_leak_is_told_in_any_case() -> None:
+    """Poor privacy is poor where chance alone could look nearly as bad."""
+    found = findings(Figure(value=0.9), [part(PartName.PRIVACY, 0.01, 0.02)])
+    assert [(each.part, each.verdict) for each in found] == [("privacy", "poor"), ("quality_score", "poor")]
+
+
 def test_blunt_attacks() -> None:
     """Where attacks found nothing, but so few rows were there that they could have missed much, that is told."""
     told = [
@@ -77,7 +83,11 @@ def test_unmeasured() -> None:
     """What couldn't be measured is said to be unknown, with the reason, and privacy is missed in the whole."""
     found = findings(Figure(value=0.97), [*GOOD[:2], part(PartName.ML_EFFICACY, None), part(PartName.PRIVACY, None)])
     assert [each.verdict for each in found] == ["good", "good", "good", "unknown", "unknown"]
-    assert "Privacy couldn't be measured" in found[0].text
+    assert found[0].text.endswith(
+        "Usefulness for machine learning and privacy couldn't be measured: the score says nothing of them."
+    )
+    assert "In what could be measured" in found[0].text
+    assert "real rows would be" not in found[0].text, "nobody knows what real rows would reach"
     assert found[3].text == "Not measured. There is no target."
     assert findings(None, [part(PartName.PRIVACY, None)])[0].verdict == "unknown"
 
