@@ -178,7 +178,8 @@ def _adjusted(request: StudyRequest, settings: SearchSettings) -> Iterable[str]:
 def _refused(refusal: PeerError) -> Iterable[Violation]:
     """What the generation service found wrong, by the names that the fields have here."""
     if not refusal.violations:
-        yield Violation("dataset_id", refusal.message)
+        field = "dataset_version" if refusal.reason == "DATASET_VERSION_NOT_FOUND" else "dataset_id"
+        yield Violation(field, refusal.message)
     for field, description in refusal.violations:
         yield Violation("model_type" if field == "model_config.model_type" else field, description)
 

@@ -34,7 +34,7 @@ class StudyRequest(BaseModel):
 
     dataset_id: Annotated[str, limited(StartStudyRequest, "dataset_id")]
     dataset_version: int = Field(0, ge=0)
-    model_type: str = ""
+    model_type: str = Field("", validate_default=True)
     engine: str = ""
     optimization_method: str = "bayesian"
     n_trials: int | None = None

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from services.generation.engines.estimate import Estimate, TableShape
@@ -40,6 +40,7 @@ DRAWS_PER_ROW = 200
 LEAST_DRAWS = 100_000
 # A row meets a condition on a number when it is so near, in standard deviations of the training rows.
 NEARNESS = 0.1
+TVAE_LEARNING_RATE = 1e-3
 TABLE = "table"
 MODULES = (
     "ctgan.synthesizers.ctgan",
@@ -57,12 +58,19 @@ ColumnKind = Literal["number", "category"]
 
 
 class SdvTvaeParameters(TvaeParameters):
-    """Parameters of SDV's TVAE, whose learning rate is fixed."""
+    """Parameters of SDV's TVAE, whose learning rate is fixed: the limits tell, so that no search tries another."""
 
-    @field_validator("learning_rate")
+    learning_rate: float = Field(
+        TVAE_LEARNING_RATE,
+        ge=TVAE_LEARNING_RATE,
+        le=TVAE_LEARNING_RATE,
+        description="Learning rate of encoder and decoder; SDV's TVAE has this one only.",
+    )
+
+    @field_validator("learning_rate", mode="before")
     @classmethod
-    def _only_the_default(cls, rate: float) -> float:
-        if rate != cls.model_fields["learning_rate"].default:
+    def _only_the_default(cls, rate: object) -> object:
+        if isinstance(rate, int | float) and rate != TVAE_LEARNING_RATE:
             raise PydanticCustomError(
                 "fixed_learning_rate", "SDV's TVAE takes no learning rate: leave it out, or give 0.001, the one it has"
             )

@@ -162,6 +162,13 @@ def test_tvae_takes_the_learning_rate_it_has() -> None:
     assert check_model({"model_type": "tvae", "learning_rate": 0.001}, engine="sdv").parameters == TVAE_DEFAULTS
 
 
+def test_a_search_has_no_other_learning_rate_for_tvae() -> None:
+    """The limits of TVAE's learning rate are the one that it has, so that a search leaves it alone."""
+    described = describe_model(check_model({"model_type": "tvae"})).parameters
+    [rate] = [each for each in described if each.name == "learning_rate"]
+    assert rate.minimum == rate.maximum == rate.default == 0.001
+
+
 def test_learning_rate_sets_both() -> None:
     """`learning_rate` sets both of CTGAN's rates, and isn't mixed with either."""
     rates = {"generator_lr": 0.01, "discriminator_lr": 0.01}

@@ -138,6 +138,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
     async def DescribeTable(self, request: trial_pb2.DescribeTableRequest, context: Any) -> trial_pb2.TableDescription:
         """A table of a thousand rows, for a model with three parameters."""
         assert caller().subject == "optimizer"
+        self._trip("DescribeTable")
         if self.datasets.get(request.dataset_id) != request.owner_id:
             raise DatasetNotFound(request.dataset_id)
         config = from_struct(request.model_config)

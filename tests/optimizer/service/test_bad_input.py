@@ -6,11 +6,19 @@ import grpc
 import pytest
 
 from mirage.optimizer.v1 import study_pb2
+from servicekit.errors import ServiceError
 from services.optimizer.studies import MOST_STUDIES_AT_WORK
 from tests.optimizer.service.platform import Platform, request
 from tests.support.errors import refused
 
 LARGE = {name: {"choices": list(range(100, 200))} for name in ("epochs", "batch_size")}
+
+
+class _NoVersion(ServiceError):
+    """As the generation service passes it on."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "DATASET_VERSION_NOT_FOUND"
+
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,6 +56,7 @@ async def test_everything_wrong_at_once(platform: Platform) -> None:
         ({"search_space": {"epochs": {"choices": [50]}}}, "search_space", "only one point"),
         ({"optimization_metric": "ml_efficacy"}, "optimization_metric", "no column to predict"),
         ({"model_type": "gan9000"}, "model_type", "no such model type"),
+        ({"model_type": ""}, "model_type", "is required"),
         ({"model_config": {"depth": 3}}, "model_config.depth", "No such parameter"),
         ({"objectives": ["quality_score", "quality_score"]}, "objectives", "twice"),
     ],
@@ -59,6 +68,15 @@ async def test_what_is_wrong_is_told(platform: Platform, fields: dict[str, Any],
     async with refused("INVALID_REQUEST") as refusal:
         await user.start(platform.peer.add_dataset(user.user_id), **fields)
     assert words in refusal.violations[field]
+
+
+async def test_a_version_that_there_is_not(platform: Platform) -> None:
+    """Where something else is wrong too, a version that the dataset doesn't have is told of the version."""
+    user = platform.user()
+    platform.peer.trips = {"DescribeTable": [_NoVersion("There is no version 9.")]}
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(platform.peer.add_dataset(user.user_id), dataset_version=9, n_trials=0)
+    assert set(refusal.violations) == {"dataset_version", "n_trials"}
 
 
 async def test_a_part_that_cannot_be_measured(platform: Platform) -> None:
