@@ -151,16 +151,6 @@ def test_wrong_settings_are_all_named(environment: dict[str, str]) -> None:
     assert "mysql://nothing" not in process.stderr
 
 
-@pytest.mark.parametrize("module", ["services.generation.worker", "services.generation.__main__"])
-def test_what_the_main_processes_never_import(module: str) -> None:
-    """Neither the service nor the worker's main process imports torch, SDV or what they build on."""
-    program = (
-        f"import sys, {module}; print([name for name in ('torch', 'sdv', 'pandas', 'sklearn') if name in sys.modules])"
-    )
-    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert process.stdout.strip() == "[]"
-
-
 async def _seen(user: Client, job_id: str) -> list[job_pb2.JobEvent]:
     """What a watcher of a job that goes on has seen by the first heartbeat."""
     events: list[job_pb2.JobEvent] = []
