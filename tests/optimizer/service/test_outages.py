@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -20,13 +20,20 @@ from services.optimizer.settings import Settings
 from tests.optimizer.service.peers import TrialPeer, serving_trials
 from tests.optimizer.service.platform import Client, settings_for, until
 from tests.support.auth_peer import serving_auth
-from tests.support.postgres import PostgresForTests
+from tests.support.postgres import PostgresForTests, running_postgres
 from tests.support.tokens import Tokens
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Far longer than any test: whoever takes a dead process's study over knows of the death by something else.
 _SILENCE_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresForTests]:
+    """A server of its own: on the one that all share, the service that other tests share would take studies up too."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @asynccontextmanager
