@@ -86,11 +86,15 @@ class Lines:
 
 
 def trials_table(trials: "list[StudyTrial]", best: int) -> "RenderableType":
-    """Returns trials as a table; the best is marked."""
+    """Returns trials as a table; the best is marked. Several objectives have a column each."""
     from rich.table import Table
     from rich.text import Text
 
     names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+    objectives = list(dict.fromkeys(name for trial in trials for name in trial.objectives))
+    if len(objectives) < 2:
+        objectives = []
+    capped = any(trial.broken_caps for trial in trials)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", justify="right")
     for name in names:
@@ -98,7 +102,10 @@ def trials_table(trials: "list[StudyTrial]", best: int) -> "RenderableType":
     table.add_column("state")
     table.add_column("epoch", justify="right")
     table.add_column("time", justify="right")
-    table.add_column("score", justify="right")
+    for name in objectives or ["score"]:
+        table.add_column(name, justify="right")
+    if capped:
+        table.add_column("breaks")
     for trial in trials:
         table.add_row(
             f"{'★ ' if trial.number == best else ''}{trial.number}",
@@ -106,10 +113,16 @@ def trials_table(trials: "list[StudyTrial]", best: int) -> "RenderableType":
             Text(trial.state, style=_STYLES.get(trial.state, "")),
             f"{trial.epoch}/{trial.epochs}" if trial.epochs else "",
             "" if trial.seconds is None else duration(trial.seconds),
-            "" if trial.score is None else f"{trial.score:.4f}",
+            *(_score(trial.objectives.get(name)) for name in objectives),
+            *([] if objectives else [_score(trial.score)]),
+            *([", ".join(trial.broken_caps)] if capped else []),
             style="bold" if trial.number == best else "",
         )
     return table
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from mirage.study_progress import trials_table
 if TYPE_CHECKING:
     from mirage.plain.client import Client
     from mirage.plain.studies import Study as PlainStudy
-    from mirage.records.optimizer import BestTrial, StudyFields
+    from mirage.records.optimizer import BestTrial, StudyFields, StudyTrial
 
 app = typer.Typer(help="Searches for the parameters that suit a table.", no_args_is_help=True)
 
@@ -147,7 +148,7 @@ def best(session: Session, study: Study) -> None:
     """Show the best trial so far, and how to generate with it."""
     found = _find(session.client, study)
     winner = found.best()
-    session.output.result(winner.to_dict(), lambda: _best(found, winner))
+    session.output.result(winner.to_dict(), lambda: best_facts(found, winner))
 
 
 @app.command()
@@ -194,7 +195,7 @@ def _follow(session: Session, study: "PlainStudy", *, stop_when_interrupted: boo
             )
         raise typer.Exit(exit_codes.INTERRUPTED) from None
     winner = study.best()
-    session.output.result(study.to_dict(), lambda: _best(study, winner))
+    session.output.result(study.to_dict(), lambda: best_facts(study, winner))
 
 
 def _caps(given: list[str] | None) -> dict[str, Any]:
@@ -251,21 +252,39 @@ def _details(study: "StudyFields") -> RenderableType:
     )
 
 
-def _best(study: "StudyFields", best: "BestTrial") -> RenderableType:
+def best_facts(study: "StudyFields", best: "BestTrial") -> RenderableType:
+    """The best of a study and how to generate with it, or why there is none."""
     if best.trial is None:
-        return f"{study.id} has no best trial{f': {study.error}' if study.error else ' yet'}."
+        return _no_best(study)
     return output.facts(
         [
             ("trial", best.trial.number),
             ("score", f"{best.trial.score:.4f}" if best.trial.score is not None else None),
             ("parameters", _assignments(best.trial.parameters)),
-            ("metrics", _assignments({name: round(value, 4) for name, value in sorted(best.trial.metrics.items())})),
+            ("metrics", _assignments({name: round(value, 4) for name, value in _told(study, best.trial)})),
             ("importance", _assignments(best.importances)),
             ("Pareto set", ", ".join(str(trial.number) for trial in best.pareto)),
             ("model", best.trial.model_id),
             ("generate", generate_command(study, best)),
         ]
     )
+
+
+def _no_best(study: "StudyFields") -> str:
+    if study.error:
+        return f"{study.id} has no best trial: {study.error}"
+    if not study.ended:
+        return f"{study.id} has no best trial yet."
+    return (
+        f"{study.id} has no best trial: each failed, breaks a cap, or has no {study.metric}.\n"
+        f"See them: mirage studies trials {study.id}"
+    )
+
+
+def _told(study: "StudyFields", trial: "StudyTrial") -> Iterable[tuple[str, float]]:
+    """The score, its parts, and whatever else was sought or capped; --json has every metric."""
+    sought = {study.metric, *study.objectives, *study.caps}
+    return sorted((name, value) for name, value in trial.metrics.items() if "." not in name or name in sought)
 
 
 def generate_command(study: "StudyFields", best: "BestTrial") -> str:

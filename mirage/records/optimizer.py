@@ -61,6 +61,7 @@ class StudyFields(Record[study_pb2.Study]):
     method = Field("optimization_method", str, "How it searches.")
     metric = Field("optimization_metric", str, "What it optimises.")
     objectives = Field("objectives", texts, "Metrics that are optimised at once; empty for one alone.")
+    caps = Field("caps", from_struct, "By metric the most or the least that the best may have.")
     search_space = Field("search_space", from_struct, "By parameter its range or choices.")
     seed = Field("random_state", int, "The seed in force, given or drawn.")
     n_trials = Field("n_trials", int, "Trials to run.")

@@ -102,7 +102,7 @@ class Planner:
         faults: list[Fault] = []
         goal = _checked(faults, lambda: _goal(request, facts.unmeasurable)) or Goal()
         parameters = parameter_table(facts.parameters)
-        raw = dict(request.search_space) or suitable_space(facts)
+        raw = dict(request.search_space) or suitable_space(facts, given=request.model)
         space = _checked(
             faults, lambda: parse_space(raw, parameters, rows=facts.training_rows, fixed=dict(request.model))
         )

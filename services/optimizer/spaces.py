@@ -1,6 +1,6 @@
 """A search space for those who name none: what matters most of a model type, around its defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from services.optimizer.trial_client import TableFacts
@@ -13,8 +13,11 @@ _NETWORKS = ([128, 128], [256, 256], [512, 512])
 _DIMENSIONS = frozenset({"generator_dim", "discriminator_dim", "compress_dims", "decompress_dims"})
 
 
-def suitable_space(facts: TableFacts) -> dict[str, Any]:
-    """The search space of a model type: epochs, batch size, learning rate, layers, and every choice between words."""
+def suitable_space(facts: TableFacts, given: Collection[str] = ()) -> dict[str, Any]:
+    """The search space of a model type: epochs, batch size, learning rate, layers, and every choice between words.
+
+    Parameters that are `given` beside the search are not searched: every trial has them.
+    """
     table = {parameter["name"]: parameter for parameter in facts.parameters}
     rates = {_BOTH_RATES} if _BOTH_RATES in table else _GAN_RATES
     space: dict[str, Any] = {}
@@ -29,7 +32,8 @@ def suitable_space(facts: TableFacts) -> dict[str, Any]:
             space[name] = {"choices": list(parameter["choices"])}
         elif parameter["type"] == "boolean":
             space[name] = {"choices": [False, True]}
-    return {name: entry for name, entry in space.items() if entry is not None}
+    fixed = {*given, *(_GAN_RATES if _BOTH_RATES in given else ()), *((_BOTH_RATES,) if _GAN_RATES & {*given} else ())}
+    return {name: entry for name, entry in space.items() if entry is not None and name not in fixed}
 
 
 def _around(parameter: Mapping[str, Any], factor: int, *, whole: bool) -> list[float] | None:

@@ -1,8 +1,11 @@
 """What the command line says of studies."""
 
+import io
 import shlex
 
-from mirage.cli.studies import generate_command
+from rich.console import Console
+
+from mirage.cli.studies import best_facts, generate_command
 from mirage.cli.values import parsed
 from mirage.optimizer.v1 import study_pb2 as pb
 from mirage.records.optimizer import BestTrial, StudyFields
@@ -19,3 +22,28 @@ def test_the_command_that_generates_with_the_best() -> None:
     assert words[:5] == ["mirage", "generate", "0190d6f0", "--model", "copulagan"]
     assert words[5::2] == ["--param"] * 5
     assert parsed("--param", words[6::2]) == {**parameters, "default_distribution": "gaussian_kde"}
+
+
+def test_an_ended_study_without_a_best() -> None:
+    """Of a study that has ended it isn't said that a best may come yet."""
+    caps = to_struct({"privacy.membership_auc": {"max": 0.01}})
+    study = pb.Study(study_id="1", optimization_metric="quality_score", state=pb.STUDY_STATE_RUNNING, caps=caps)
+    assert "has no best trial yet." in _said(study, pb.BestTrial())
+    study.state = pb.STUDY_STATE_SUCCEEDED
+    assert "each failed, breaks a cap, or has no quality_score." in _said(study, pb.BestTrial())
+
+
+def test_metrics_that_matter() -> None:
+    """The best is told with its parts and with what was sought or capped, not with every figure that there is."""
+    metrics = {"quality_score": 0.5, "privacy": 1.0, "privacy.membership_auc": 0.25, "privacy.new_rows": 0.125}
+    study = pb.Study(optimization_metric="quality_score", caps=to_struct({"privacy.membership_auc": {"max": 0.6}}))
+    said = _said(study, pb.BestTrial(trial=pb.StudyTrial(number=1, metrics=metrics)))
+    assert "privacy=1.0, privacy.membership_auc=0.25, quality_score=0.5" in said
+    assert "new_rows" not in said
+
+
+def _said(study: pb.Study, best: pb.BestTrial) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(best_facts(StudyFields(study), BestTrial(best)))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

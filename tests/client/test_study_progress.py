@@ -68,6 +68,18 @@ def test_a_table_of_trials() -> None:
     assert row.split() == ["★", "1", "31", "0.000123", "succeeded", "3/3", "1", "min", "01", "s", "0.5000"]
 
 
+def test_objectives_and_broken_caps() -> None:
+    """Of several objectives each has a column, and caps that a trial breaks are named."""
+    trials = [
+        pb.StudyTrial(number=1, score=1, objectives={"privacy": 1.0, "ml_efficacy": 0.25}),
+        pb.StudyTrial(number=2, objectives={"privacy": 0.5}, broken_caps=["privacy.membership_auc"]),
+    ]
+    heading, first, second = drawn(trials_table([StudyTrial(each) for each in trials], best=1)).splitlines()[:3]
+    assert heading.split()[-3:] == ["privacy", "ml_efficacy", "breaks"]
+    assert first.split()[-2:] == ["1.0000", "0.2500"]
+    assert second.split()[-2:] == ["0.5000", "privacy.membership_auc"]
+
+
 def test_lines_for_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     """Where nobody looks on a trial that ends is a line; asked not to, nothing is said."""
     console = Console(file=io.StringIO(), width=200)

@@ -72,4 +72,13 @@ def direction(metric: str) -> Direction:
         return Direction.MINIMIZE
     if metric in _MORE_IS_BETTER:
         return Direction.MAXIMIZE
-    raise LookupError(f"There is no such metric{nearest(metric, METRICS)}")
+    raise LookupError(_unknown(metric))
+
+
+def _unknown(metric: str) -> str:
+    """What is said of a metric that there isn't: short, since a request may name several."""
+    part = metric.partition(".")[0]
+    if part in PARTS:
+        return f"There is no such metric{nearest(metric, [name for name in METRICS if name.startswith(part)])}"
+    whole = f"There is no such metric{nearest(metric, [name for name in METRICS if '.' not in name])}"
+    return f"{whole}, and the figures of a part, such as privacy.membership_auc"
