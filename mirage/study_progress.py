@@ -90,8 +90,9 @@ def trials_table(trials: "list[StudyTrial]", best: int) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
-    objectives = list(dict.fromkeys(name for trial in trials for name in trial.objectives))
+    # What is told by name has no order of its own.
+    names = sorted({name for trial in trials for name in trial.parameters})
+    objectives = sorted({name for trial in trials for name in trial.objectives})
     if len(objectives) < 2:
         objectives = []
     capped = any(trial.broken_caps for trial in trials)

@@ -168,7 +168,8 @@ class Postgres:
                 check=False,
             )
         if result.returncode != 0:
-            raise PostgresFailed(f"PostgreSQL could not be set up in {self.data}:\n{result.stdout}{result.stderr}")
+            said = f"{result.stdout}{result.stderr}" or f"initdb ended with {result.returncode} and said nothing"
+            raise PostgresFailed(f"PostgreSQL could not be set up in {self.data}:\n{said}")
         fresh.rename(self.data)
 
     def _hand_over(self, path: Path) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -312,7 +313,8 @@ class AsyncClient:
 
         Args:
             dataset: the real table: a dataset, its id or its name, or a table, which is uploaded first.
-            table: the synthetic one: a job, for the table that it made, or whatever `dataset` may be.
+            table: the synthetic one: a job, for the table that it made, or whatever `dataset` may be. What is uploaded
+                is deleted again when it is judged.
             holdout: real rows that whoever made the table has never seen, likewise; without any, what needs them is
                 left out. A job that learned this version of the dataset has its own.
             target_column: the column that a model would predict; as set in the dataset if empty, and else chosen.
@@ -327,22 +329,23 @@ class AsyncClient:
             MirageError: if the tables can't be compared.
         """
         request = quality_pb2.EvaluateTableRequest(
-            dataset_id=await self._dataset_id(dataset, progress),
             dataset_version=dataset_version,
             target_column=target_column,
             sensitive_columns=sensitive_columns,
             seed=seed,
             columns=columns,
         )
-        if isinstance(table, JobFields):
-            request.job_id = table.id
-        else:
-            request.table_dataset_id = await self._dataset_id(table, progress)
-        if holdout is not None:
-            request.holdout_dataset_id = await self._dataset_id(holdout, progress)
-        # However long it takes: the platform has a limit of its own.
-        call = self._connection.call(self._connection.quality.EvaluateTable, request, timeout_s=None)
-        return QualityReport(await call)
+        async with AsyncExitStack() as uploads:
+            request.dataset_id = await self._dataset_for_now(uploads, dataset, progress)
+            if isinstance(table, JobFields):
+                request.job_id = table.id
+            else:
+                request.table_dataset_id = await self._dataset_for_now(uploads, table, progress)
+            if holdout is not None:
+                request.holdout_dataset_id = await self._dataset_for_now(uploads, holdout, progress)
+            # However long it takes: the platform has a limit of its own.
+            call = self._connection.call(self._connection.quality.EvaluateTable, request, timeout_s=None)
+            return QualityReport(await call)
 
     async def validate(
         self, /, dataset: DatasetFields | str, model: str = "ctgan", rows: int | None = None, **request: Any
@@ -371,6 +374,14 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _dataset_for_now(self, uploads: AsyncExitStack, dataset: Any, progress: bool | None) -> str:
+        """A dataset's id; one that is uploaded for it is deleted again when `uploads` closes."""
+        if isinstance(dataset, DatasetFields | str):
+            return await self._dataset_id(dataset, progress)
+        uploaded: AsyncDataset = await self.datasets.upload(dataset, progress=progress)
+        uploads.push_async_callback(uploaded.delete)
+        return uploaded.id
 
     async def _dataset_id(self, dataset: Any, progress: bool | None) -> str:
         if isinstance(dataset, DatasetFields):

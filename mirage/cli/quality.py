@@ -11,10 +11,13 @@ from mirage.cli import output
 from mirage.cli.jobs import Job, find
 from mirage.cli.session import Session, command
 from mirage.errors import InvalidRequest
+from mirage.tables import FORMATS
 
 if TYPE_CHECKING:
     from mirage.records.quality import Figure, QualityReport
 
+# What is called so is meant as a file.
+_ENDINGS = {*(f".{each}" for each in FORMATS), ".ndjson", ".gz", ".zst"}
 _VERDICTS = {"good": "green", "fair": "yellow", "poor": "red", "unknown": "dim"}
 
 
@@ -55,7 +58,7 @@ def evaluate(
     seed: Annotated[int | None, typer.Option("--seed", help="Governs every random choice; 0 if absent.")] = None,
     details: Annotated[bool, typer.Option("--details", help="Every metric, not the parts alone.")] = False,
 ) -> None:
-    """Judge any table against a dataset; a file is uploaded first, as a dataset."""
+    """Judge any table against a dataset; a file is uploaded for as long as it takes."""
     if bool(table) == bool(job):
         raise InvalidRequest("Give --table or --job: one of the two says what to judge.", reason="INVALID_OPTION")
     client = session.client
@@ -74,7 +77,9 @@ def evaluate(
 
 def _table(name: str) -> str | Path:
     """A file where there is one of this name, else a dataset's id or name."""
-    path = Path(name)
+    path = Path(name).expanduser()
+    if not path.is_file() and ("/" in name or path.suffix.lower() in _ENDINGS):
+        raise InvalidRequest(f"There is no file {name}.", reason="NO_SUCH_FILE", hint="A dataset goes by id or name.")
     return path if path.is_file() else name
 
 

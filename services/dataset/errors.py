@@ -55,7 +55,7 @@ class DatasetInUse(ServiceError):
     def __init__(self, dataset_id: object, jobs: int, models: int, studies: int) -> None:
         super().__init__(
             f"{jobs} jobs, {models} models and {studies} studies hang on dataset {dataset_id}. "
-            "Delete them first, or delete all with cascade=true.",
+            "With cascade=true they are deleted too.",
             dataset_id=str(dataset_id),
             jobs=str(jobs),
             models=str(models),

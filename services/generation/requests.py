@@ -1,9 +1,18 @@
 """What users ask for, as far as it can be judged without the dataset and the model."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mirage.generation.v1.job_pb2 import StartJobRequest
 from servicekit.limits import fault, limited
@@ -48,6 +57,12 @@ class OptimizationRequest(BaseModel):
     timeout_seconds: float | None = None
     patience: int | None = None
     caps: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _meant(self) -> Self:
+        if self.model_fields_set and "enabled" not in self.model_fields_set:
+            raise ValueError('says how to search, but not whether: it must have "enabled", true or false')
+        return self
 
 
 class JobRequest(BaseModel):

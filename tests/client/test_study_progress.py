@@ -75,8 +75,8 @@ def test_objectives_and_broken_caps() -> None:
         pb.StudyTrial(number=2, objectives={"privacy": 0.5}, broken_caps=["privacy.membership_auc"]),
     ]
     heading, first, second = drawn(trials_table([StudyTrial(each) for each in trials], best=1)).splitlines()[:3]
-    assert heading.split()[-3:] == ["privacy", "ml_efficacy", "breaks"]
-    assert first.split()[-2:] == ["1.0000", "0.2500"]
+    assert heading.split()[-3:] == ["ml_efficacy", "privacy", "breaks"]
+    assert first.split()[-2:] == ["0.2500", "1.0000"]
     assert second.split()[-2:] == ["0.5000", "privacy.membership_auc"]
 
 

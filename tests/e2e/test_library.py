@@ -66,6 +66,8 @@ def test_from_a_table_to_synthetic_rows(client: Client, flights: pd.DataFrame, t
     assert set(report.parts) == {"statistical_similarity", "correlation_preservation", "ml_efficacy", "privacy"}
     judged = client.evaluate(dataset, job, seed=job.seed)
     assert judged.score == report.score
+    assert client.evaluate(dataset, synthetic, columns=["carrier", "distance"]).rows.synthetic == ROWS
+    assert [kept.id for kept in client.datasets.list()] == [dataset.id]  # what was uploaded to be judged is gone
 
     again = job.model.sample(40, seed=3)
     pd.testing.assert_frame_equal(again.dataframe(), job.model.sample(40, seed=3).dataframe())

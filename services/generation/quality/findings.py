@@ -33,11 +33,7 @@ _OVERALL = {
     "poor": "Altogether the synthetic table falls far short of what real rows would do.",
 }
 # Where nothing says how far real rows get, nothing is said of them.
-_OVERALL_ALONE = {
-    "good": "In what could be measured, the synthetic table is much like the real one.",
-    "fair": "In what could be measured, the synthetic table differs from the real one in ways that are worth knowing.",
-    "poor": "In what could be measured, the synthetic table differs clearly from the real one.",
-}
+_OVERALL_ALONE = {"good": "In what could be measured, the synthetic table is much like the real one."}
 _WORDS: dict[PartName, dict[str, str]] = {
     PartName.STATISTICAL_SIMILARITY: {
         "good": "Column by column, the synthetic table looks like the real one.",
@@ -88,7 +84,12 @@ def _verdict_of(value: float, score: Figure, of: PartName | None) -> Verdict:
         return "unknown"
     share = value / max(ceiling, _LEAST_CEILING)
     good, fair = (_GOOD_TOGETHER, _FAIR_TOGETHER) if of is PartName.CORRELATION_PRESERVATION else (_GOOD, _FAIR)
-    return "good" if share >= good else "fair" if share >= fair else "poor"
+    if share >= good:
+        return "good"
+    # Real rows stay far below 1 here where they are few, so that without theirs a low score tells nothing.
+    if score.ceiling is None and of in {None, PartName.CORRELATION_PRESERVATION}:
+        return "unknown"
+    return "fair" if share >= fair else "poor"
 
 
 def _altogether(
@@ -110,7 +111,9 @@ def _of_part(part: Part, verdict: Verdict) -> Finding:
     if part.score is None:
         return Finding(verdict="unknown", part=part.name, text=f"Not measured. {part.reason}")
     if verdict == "unknown":
-        text = f"Rows never seen are too few to tell: even they come to next to nothing here. {_read(part.score)}"
+        few = "Rows never seen are too few to tell: even they come to next to nothing here."
+        none = "Without enough rows never seen nobody can tell whether columns hang together as they should."
+        text = f"{none if part.score.ceiling is None else few} {_read(part.score)}"
         return Finding(verdict=verdict, part=part.name, text=text)
     text = f"{_WORDS[part.name][verdict]} {_read(part.score)}"
     if part.name is PartName.PRIVACY and verdict == "good":

@@ -50,7 +50,16 @@ def test_verdicts_are_relative_to_the_ceiling() -> None:
         for name in (PartName.STATISTICAL_SIMILARITY, PartName.CORRELATION_PRESERVATION)
         for ceiling in (0.82, 0.9, 0.99, None)
     ]
-    assert verdicts == ["good", "fair", "poor", "poor", "good", "fair", "fair", "fair"]
+    assert verdicts == ["good", "fair", "poor", "poor", "good", "fair", "fair", "unknown"]
+
+
+def test_without_rows_never_seen() -> None:
+    """Where nobody knows what real rows reach, a high score is good and a low one says nothing, but of privacy."""
+    found = findings(Figure(value=0.6), [part(PartName.CORRELATION_PRESERVATION, 0.4, None), *GOOD[2:]])
+    assert [each.verdict for each in found] == ["unknown", "unknown", "good", "good"]
+    assert "nobody can tell" in found[1].text
+    assert findings(Figure(value=0.97), GOOD)[0].verdict == "good"
+    assert findings(Figure(value=0.97), [part(PartName.PRIVACY, 0.4, None)])[0].verdict == "poor"
 
 
 def test_where_real_rows_reach_nothing() -> None:

@@ -297,6 +297,10 @@ async def test_wrong_searches(platform: Platform, studies: StudyPeer) -> None:
     verdict = await user.jobs.ValidateJob(job_pb2.ValidateJobRequest(request=request(dataset_id, **wrong)))
     assert {violation.field for violation in verdict.violations} == set(refusal.violations)
     studies.refusals = []
+    undecided = {"optimization_config": {"n_trials": 3}, "model_config": TVAE}
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(dataset_id, **undecided)
+    assert "enabled" in refusal.violations["optimization_config"]
     right = {"optimization_config": SEARCH, "model_config": TVAE}
     with_search = await user.jobs.ValidateJob(job_pb2.ValidateJobRequest(request=request(dataset_id, **right)))
     without = await user.jobs.ValidateJob(job_pb2.ValidateJobRequest(request=request(dataset_id, model_config=TVAE)))
