@@ -80,6 +80,7 @@ def target(platform: PlatformForTests, furnished: Furnished) -> Iterator[Target]
                 "administrator": lambda: login(administrator, secret),
             },
         )
+        client.login(furnished.email, PASSWORD)  # requests may have ended the session
         end_what_runs(client)
     assert httpx.get(f"{platform.url}/health").status_code == 200
 
