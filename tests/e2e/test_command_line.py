@@ -105,7 +105,8 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     judged = shell.json("evaluate", "--dataset", "flights", "--table", "made.parquet", "--target", "carrier")
     assert (judged["rows"]["synthetic"], judged["target_column"]) == (60, "carrier")
     shell.run("evaluate", "--dataset", "flights", code=exit_codes.USAGE)
-    shell.run("datasets", "rm", "made", "--yes")
+    shell.run("evaluate", "--dataset", "flights", "--table", "nothing.csv", code=exit_codes.USAGE)
+    assert [kept["name"] for kept in shell.json("datasets", "list")] == ["flights"]  # the judged one is gone again
 
     (model,) = shell.json("models", "list")
     for name in ("first", "second"):
