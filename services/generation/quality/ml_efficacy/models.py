@@ -1,5 +1,7 @@
 """Gradient boosting, on whatever rows there are."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -34,15 +36,7 @@ def class_shares(
         likely[:, seen] = 1.0
         return likely
     trees = max(LEAST_TREES, 2 * MOST_TREES // len(seen))
-    model = HistGradientBoostingClassifier(
-        max_iter=min(trees, MOST_TREES),
-        learning_rate=LEARNING_RATE,
-        max_leaf_nodes=MOST_LEAVES,
-        min_samples_leaf=_least_of_leaf(rows),
-        categorical_features=categorical,
-        early_stopping=False,
-        random_state=seed,
-    )
+    model = HistGradientBoostingClassifier(max_iter=min(trees, MOST_TREES), **_boosting(rows, categorical, seed))
     rows, asked = _with_something_known(rows, asked)
     with threadpool_limits(1, "openmp"):
         likely[:, seen] = model.fit(rows, classes).predict_proba(asked)
@@ -56,15 +50,7 @@ def numbers(rows: Floats, values: Floats, asked: Floats, categorical: Categorica
     """
     if len(values) == 0:
         return np.zeros(len(asked))
-    model = HistGradientBoostingRegressor(
-        max_iter=MOST_TREES,
-        learning_rate=LEARNING_RATE,
-        max_leaf_nodes=MOST_LEAVES,
-        min_samples_leaf=_least_of_leaf(rows),
-        categorical_features=categorical,
-        early_stopping=False,
-        random_state=seed,
-    )
+    model = HistGradientBoostingRegressor(max_iter=MOST_TREES, **_boosting(rows, categorical, seed))
     rows, asked = _with_something_known(rows, asked)
     with threadpool_limits(1, "openmp"):
         foreseen: Floats = model.fit(rows, values).predict(asked)
@@ -75,6 +61,18 @@ def _with_something_known(rows: Floats, asked: Floats) -> tuple[Floats, Floats]:
     """The same with nought in columns that hold no value at all to learn from, which scikit-learn can't bin."""
     unknown = np.isnan(rows).all(axis=0)
     return np.where(unknown, 0.0, rows), np.where(unknown, 0.0, asked)
+
+
+def _boosting(rows: Floats, categorical: Categorical, seed: int) -> dict[str, Any]:
+    """What every boosted model is made with, but for the number of its trees."""
+    return {
+        "learning_rate": LEARNING_RATE,
+        "max_leaf_nodes": MOST_LEAVES,
+        "min_samples_leaf": _least_of_leaf(rows),
+        "categorical_features": categorical,
+        "early_stopping": False,
+        "random_state": seed,
+    }
 
 
 def _least_of_leaf(rows: Floats) -> int:
