@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -147,6 +147,24 @@ def open_channel(address: str, tls: InternalTls | None) -> grpc.aio.Channel:
 def peer_channel(address: str, tls: InternalTls | None, identity: ServiceIdentity) -> grpc.aio.Channel:
     """A channel to another service on which unary calls are made in this service's own name."""
     return _channel(address, tls, [_OwnName(identity)])
+
+
+async def own_stream(identity: ServiceIdentity, method: Any, request: Any) -> AsyncGenerator[Any, None]:
+    """What another service streams to this one, asked for in this service's own name; closing this ends the call.
+
+    `method` is a stub's. Raises what gRPC raises (see `peer_error`); a token that was refused isn't used again.
+    """
+    token = await identity.token()
+    call = method(request, metadata=(("authorization", f"Bearer {token}"),))
+    try:
+        async for message in call:
+            yield message
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+            identity.discard(token)
+        raise
+    finally:
+        call.cancel()
 
 
 def _channel(

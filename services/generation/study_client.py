@@ -1,13 +1,14 @@
 """The optimizer service, as this service needs it: studies checked, ordered, followed and stopped."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from uuid import UUID
 
 import grpc
 import grpc.aio
 
 from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
-from servicekit.clients import PeerError, ServiceIdentity, peer_error
+from servicekit.clients import PeerError, ServiceIdentity, own_stream, peer_error
 from servicekit.errors import Unavailable
 
 _PEER = "optimizer service"
@@ -44,17 +45,12 @@ class StudyClient:
     async def watch(self, study_id: UUID, resume_token: str) -> AsyncGenerator[study_pb2.StudyEvent, None]:
         """What happens in a study from a point on, to its last event."""
         request = study_pb2.WatchOrderedStudyRequest(study_id=str(study_id), resume_token=resume_token)
-        token = await self._identity.token()
-        call = self._stub.WatchOrderedStudy(request, metadata=(("authorization", f"Bearer {token}"),))
         try:
-            async for event in call:
-                yield event
+            async with aclosing(own_stream(self._identity, self._stub.WatchOrderedStudy, request)) as events:
+                async for event in events:
+                    yield event
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                self._identity.discard(token)
             raise _told(error) from error
-        finally:
-            call.cancel()
 
     async def stop(self, study_id: UUID) -> study_pb2.Study:
         """Stops a study, with the best so far; one that has ended stays as it is. Twice is once."""

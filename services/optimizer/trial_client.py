@@ -1,6 +1,7 @@
 """The generation service, as this service needs it: tables described, trials run, models kept."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ import grpc.aio
 from google.protobuf.json_format import MessageToDict
 
 from mirage.generation.v1 import job_pb2, trial_pb2, trial_pb2_grpc
-from servicekit.clients import ServiceIdentity, peer_error
+from servicekit.clients import ServiceIdentity, own_stream, peer_error
 from servicekit.structs import to_struct
 
 _PEER = "generation service"
@@ -134,17 +135,12 @@ class TrialClient:
     async def watch(self, study_id: UUID, number: int, resume_token: str) -> AsyncGenerator[job_pb2.JobEvent, None]:
         """What happens in a trial from a point on, to its last event."""
         request = trial_pb2.WatchTrialRequest(study_id=str(study_id), number=number, resume_token=resume_token)
-        token = await self._identity.token()
-        call = self._stub.WatchTrial(request, metadata=(("authorization", f"Bearer {token}"),))
         try:
-            async for event in call:
-                yield event
+            async with aclosing(own_stream(self._identity, self._stub.WatchTrial, request)) as events:
+                async for event in events:
+                    yield event
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                self._identity.discard(token)
             raise peer_error(error, _PEER) from error
-        finally:
-            call.cancel()
 
     async def cancel(self, study_id: UUID, number: int) -> None:
         """Calls a trial off; one that has ended stays as it is."""
