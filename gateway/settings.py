@@ -47,6 +47,7 @@ class GatewaySettings(InternalTlsSettings):
         0, ge=0, le=10, description="proxies in front that append to X-Forwarded-For", examples=["1"]
     )
 
+    activity_address: Address = Field(examples=["localhost:50055"])
     auth_address: Address = Field(examples=["localhost:50051"])
     dataset_address: Address = Field(examples=["localhost:50052"])
     generation_address: Address = Field(examples=["localhost:50053"])

@@ -66,7 +66,8 @@ def test_it_serves(platform: PlatformForTests) -> None:
     """Every part becomes ready, each in one line, the gateway last; the health check and the documentation answer."""
     ready = [line.split("  ")[1] for line in platform.lines if " ready " in line]
     assert set(ready) == {
-        *("PostgreSQL", "object store", "auth", "dataset", "generation", "generation worker", "optimizer", "gateway"),
+        *("PostgreSQL", "object store", "gateway"),
+        *("activity", "auth", "dataset", "generation", "generation worker", "optimizer"),
     }
     assert ready[-1] == "gateway"
     assert status_of(f"{platform.url}/health") == 200

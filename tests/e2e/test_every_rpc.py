@@ -13,6 +13,7 @@ import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
+from deploy.local.services import SERVICES
 from mirage import Client
 from mirage.auth.v1 import api_key_pb2, api_key_pb2_grpc, session_pb2, session_pb2_grpc, token_pb2, token_pb2_grpc
 from mirage.options.v1 import access_pb2
@@ -25,7 +26,6 @@ from tests.support.walk import walk, walk_scopes
 
 pytestmark = pytest.mark.xdist_group("platform")
 
-SERVICES = ("auth", "dataset", "generation", "optimizer")
 # Ids by which a request names something of its owner's.
 OWNED = ("dataset_id", "job_id", "key_id", "model_id", "session_id", "study_id")
 

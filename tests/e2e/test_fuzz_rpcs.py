@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from deploy.local.services import SERVICES
 from mirage import Client
 from mirage.auth.v1 import session_pb2, session_pb2_grpc, token_pb2, token_pb2_grpc
 from mirage.options.v1 import access_pb2
@@ -25,7 +26,6 @@ from tests.support.walk import WELCOME
 
 pytestmark = pytest.mark.xdist_group("platform")
 
-SERVICES = ("auth", "dataset", "generation", "optimizer")
 FEW, MANY = 8, 60  # messages for each RPC
 _TIMEOUT_SECONDS = 120.0
 _STREAM_SECONDS = 1.0

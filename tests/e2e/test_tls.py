@@ -74,7 +74,7 @@ def test_command_line(secure_platform: PlatformForTests, outer: Authority, email
     assert email in shell.run("whoami")
 
 
-@pytest.mark.parametrize("service", ["auth", "dataset", "generation", "optimizer"])
+@pytest.mark.parametrize("service", ["activity", "auth", "dataset", "generation", "optimizer"])
 def test_services_let_in_their_own_only(
     secure_platform: PlatformForTests, outer: Authority, inner: Authority, service: str
 ) -> None:

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from google.api import httpbody_pb2
 
+from deploy.local.services import SERVICES
 from gateway.settings import GatewaySettings
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
 from tests.gateway.rpcs import KEY_SET
@@ -50,9 +51,7 @@ def settings_for() -> Callable[..., GatewaySettings]:
     """Settings with one upstream for all services; a test may name others."""
 
     def make(upstream: Upstream, **others: Any) -> GatewaySettings:
-        addresses = dict.fromkeys(
-            ("auth_address", "dataset_address", "generation_address", "optimizer_address"), upstream.address
-        )
+        addresses = dict.fromkeys((f"{service}_address" for service in SERVICES), upstream.address)
         return GatewaySettings(**{"max_request_size_mb": 2, "max_file_size_mb": 8, **addresses, **others})
 
     return make

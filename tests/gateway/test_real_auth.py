@@ -13,6 +13,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
+from deploy.local.services import SERVICES
 from gateway.settings import GatewaySettings
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
 from servicekit.server import running
@@ -51,9 +52,7 @@ def settings(postgres: PostgresForTests, tmp_path: Path) -> Settings:
 async def envoy(settings: Settings, tmp_path: Path) -> AsyncIterator[RunningEnvoy]:
     """An Envoy in front of a running auth service."""
     async with running(settings, application(settings)) as address:
-        addresses = dict.fromkeys(
-            ("auth_address", "dataset_address", "generation_address", "optimizer_address"), address
-        )
+        addresses = dict.fromkeys((f"{service}_address" for service in SERVICES), address)
         gateway = GatewaySettings(**addresses, signing_keys_cache_seconds=1)  # type: ignore[arg-type]  # a mix of types
         async with _in_a_thread(tmp_path, gateway) as envoy:
             yield envoy

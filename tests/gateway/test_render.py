@@ -21,6 +21,7 @@ ADDRESSES: dict[str, Any] = {
     "dataset_address": "dataset.mirage.svc:2",
     "generation_address": "[::1]:3",
     "optimizer_address": "optimizer:4",
+    "activity_address": "activity:5",
 }
 
 

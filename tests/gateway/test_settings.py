@@ -15,6 +15,7 @@ ADDRESSES = {
     "DATASET_ADDRESS": "10.0.0.2:2",
     "GENERATION_ADDRESS": "[::1]:3",
     "OPTIMIZER_ADDRESS": "optimizer:4",
+    "ACTIVITY_ADDRESS": "activity:5",
 }
 
 
@@ -40,6 +41,7 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "dataset": ("10.0.0.2", 2),
         "generation": ("::1", 3),
         "optimizer": ("optimizer", 4),
+        "activity": ("activity", 5),
     }
 
 

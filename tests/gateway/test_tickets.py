@@ -10,6 +10,7 @@ import httpx
 import pytest
 from google.api import httpbody_pb2
 
+from deploy.local.services import SERVICES
 from gateway.settings import GatewaySettings
 from mirage.auth.v1 import account_pb2
 from mirage.dataset.v1 import dataset_pb2, dataset_pb2_grpc
@@ -137,9 +138,8 @@ def test_tickets_over_grpc(gateway: RunningEnvoy, ticket: str) -> None:
 def test_the_edge_and_the_services_mean_the_same_audience() -> None:
     """What Envoy asks of a ticket is what auth puts into it."""
     address = "127.0.0.1:1"
-    settings = GatewaySettings(
-        auth_address=address, dataset_address=address, generation_address=address, optimizer_address=address
-    )
+    addresses: dict[str, Any] = dict.fromkeys((f"{service}_address" for service in SERVICES), address)
+    settings = GatewaySettings(**addresses)
     assert settings.ticket_audience == ticket_audience(settings.token_audience)
     assert settings.token_audience == AUDIENCE
 

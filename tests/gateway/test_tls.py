@@ -12,6 +12,7 @@ import grpc
 import httpx
 import pytest
 
+from deploy.local.services import SERVICES
 from gateway.settings import GatewaySettings
 from mirage import AsyncClient, errors
 from mirage.auth.v1 import account_pb2, account_pb2_grpc
@@ -177,9 +178,7 @@ def test_services_by_name(
     with running_upstream(credentials) as upstream:
         upstream.reset({KEY_SET: key_set})
         address = upstream.address.replace("127.0.0.1", "auth.localhost")
-        addresses = dict.fromkeys(
-            ("auth_address", "dataset_address", "generation_address", "optimizer_address"), address
-        )
+        addresses = dict.fromkeys((f"{service}_address" for service in SERVICES), address)
         settings = settings_for(upstream, **internal_tls(authority, "gateway.example"), **addresses)
         with running_envoy(tmp_path, settings) as envoy:
             until(lambda: httpx.get(f"{envoy.url}/health").status_code == 200, "the health checks")
@@ -233,7 +232,7 @@ def test_services_that_are_not_trusted(
     }[wrong]
     if wrong == "name":  # the certificate's is 127.0.0.1
         address = secure_upstream.address.replace("127.0.0.1", "localhost")
-        given |= dict.fromkeys(("auth_address", "dataset_address", "generation_address", "optimizer_address"), address)
+        given |= dict.fromkeys((f"{service}_address" for service in SERVICES), address)
     with running_envoy(tmp_path, settings_for(secure_upstream, **given)) as envoy:
         until(lambda: statistic(envoy, f"cluster.{seen or 'auth.health_check.failure'}"), "the health checks")
         assert httpx.get(f"{envoy.url}/health").status_code == 503

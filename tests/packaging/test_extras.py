@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What each process imports at its start; the extra it is installed with.
 PROCESSES = {
     "mirage.cli.app": "client",
+    "services.activity.__main__": "activity",
     "services.auth.__main__": "auth",
     "services.dataset.__main__": "dataset",
     "services.generation.__main__": "generation",
@@ -131,7 +132,9 @@ def test_no_process_loads_a_model_library(module: str) -> None:
 def test_the_auth_image_holds_no_torch() -> None:
     """Only what trains models installs torch."""
     holders = {
-        extra for extra in ("", "auth", "dataset", "generation", "optimizer") if "torch" in distributions_of(extra)
+        extra
+        for extra in ("", "activity", "auth", "dataset", "generation", "optimizer")
+        if "torch" in distributions_of(extra)
     }
     assert holders == {"generation"}
 

@@ -1,0 +1,6 @@
+"""Alembic's entry: runs the activity service's migrations."""
+
+from servicekit.migrate import run_migrations
+from services.activity.models import Base
+
+run_migrations(Base.metadata)

@@ -1,0 +1,60 @@
+"""The activity service's rows."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Float, Index, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from servicekit import database
+
+Document = dict[str, Any]  # JSON
+
+
+class Base(DeclarativeBase):
+    """Every table of the activity service."""
+
+    metadata = database.metadata()
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+        datetime: DateTime(timezone=True),
+        str: Text,
+        float: Float(53),
+        bytes: LargeBinary,
+        Document: JSONB,
+        dict[str, str]: JSONB,
+    }
+
+
+class Record(Base):
+    """What happened, in the order in which the log took it. Rows are added, never changed but for what names people.
+
+    Who deletes their account takes `actor_id`, `owner_id` and `personal` with them wherever those are theirs.
+    """
+
+    __tablename__ = "records"
+    __table_args__ = (
+        Index("ix_records_owner_id_seq", "owner_id", "seq"),
+        Index("ix_records_actor_id_seq", "actor_id", "seq"),
+        Index("ix_records_object_id_seq", "object_id", "seq"),
+        Index("ix_records_kind_seq", "kind", "seq"),
+    )
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # from 1, without gaps
+    event_id: Mapped[UUID] = mapped_column(unique=True)
+    service: Mapped[str]  # the source, by its identity
+    kind: Mapped[str]
+    occurred_time: Mapped[datetime]  # by the source's clock
+    recorded_time: Mapped[datetime]  # by this service's clock; never less than the record's before
+    clock_offset_seconds: Mapped[float | None]  # how far the source's clock is ahead, where that is more than a little
+    actor_id: Mapped[UUID | None]
+    actor_role: Mapped[str]
+    owner_id: Mapped[UUID | None]
+    object_type: Mapped[str]
+    object_id: Mapped[str]
+    related: Mapped[dict[str, str]]  # other objects' ids
+    attributes: Mapped[Document]  # what names nobody
+    personal: Mapped[Document]  # what may name somebody
+    request_id: Mapped[str]
+    trace_id: Mapped[str]
