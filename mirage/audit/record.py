@@ -35,9 +35,10 @@ class Record:
     seq: int  # 1 for the first; no number is left out
     event_id: str
     kind: str  # such as job.succeeded
-    source: str  # the service that told
+    service: str  # the source: the service that told
     occurred_time: datetime  # the source's clock; aware
     recorded_time: datetime  # the log's clock; aware
+    clock_offset_seconds: float | None = None  # how far the source's clock is ahead, where that is more than a little
     actor_id: str = ""  # empty: the platform itself
     actor_role: str = ""
     owner_id: str = ""
@@ -106,9 +107,10 @@ def content(record: Record, keys: Mapping[str, bytes]) -> dict[str, Any]:
         "seq": record.seq,
         "event_id": record.event_id,
         "kind": record.kind,
-        "source": record.source,
+        "service": record.service,
         "occurred_time": moment(record.occurred_time),
         "recorded_time": moment(record.recorded_time),
+        "clock_offset_seconds": normalised(record.clock_offset_seconds),
         "actor_id": named("actor_id", record.actor_id),
         "actor_role": record.actor_role,
         "owner_id": named("owner_id", record.owner_id),

@@ -16,7 +16,7 @@ RECORD = Record(
     seq=1,
     event_id="0199a0aa-0000-7000-8000-000000000001",
     kind="account.role_changed",
-    source="auth",
+    service="auth",
     occurred_time=datetime(2026, 1, 31, 12, 0, 0, 120, tzinfo=UTC),
     recorded_time=datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC),
     actor_id=ADA,
@@ -42,8 +42,9 @@ def test_text() -> None:
         "seq": 1,
         "event_id": RECORD.event_id,
         "kind": "account.role_changed",
-        "source": "auth",
+        "service": "auth",
         "occurred_time": "2026-01-31T12:00:00.000120Z",
+        "clock_offset_seconds": None,
         "recorded_time": "2026-01-31T12:00:01.000000Z",
         "actor_role": "administrator",
         "object_type": "account",
@@ -54,7 +55,7 @@ def test_text() -> None:
         "trace_id": "t",
     }
     assert made.hash == hashlib.sha256(b"mirage.audit.record.v1\0" + bytes(32) + made.text.encode()).digest()
-    assert made.hash.hex() == "d77152907315d7d5de46f74a0bbf88dc796470329fa714f765cabc8dff117d9b"
+    assert made.hash.hex() == "ea3d55d34ac4151b66e4f4627bdbc096e131c410fa2e5e26c8859709606fe0b1"
 
 
 def test_nobody_in_it() -> None:
