@@ -24,8 +24,8 @@ GENESIS = bytes(32)
 _TAG = b"mirage.audit.record.v1\0"
 _VERSION = 1
 _ACCOUNT = "account"
-# Members of `related` that name a person.
-_RELATED_PEOPLE = frozenset({"account_id", "actor_id", "administrator_id", "owner_id", "user_id"})
+RELATED_PEOPLE = frozenset({"account_id", "actor_id", "administrator_id", "owner_id", "user_id"})
+"""Members of `related` that name a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def people_of(
     actor_id: str, owner_id: str, object_type: str, object_id: str, related: Mapping[str, str]
 ) -> frozenset[str]:
     """The ids of the people whom an event names: a record of it needs the key of each."""
-    people = {actor_id, owner_id, *(person for name, person in related.items() if name in _RELATED_PEOPLE)}
+    people = {actor_id, owner_id, *(person for name, person in related.items() if name in RELATED_PEOPLE)}
     if object_type == _ACCOUNT:
         people.add(object_id)
     return frozenset(people - {""})

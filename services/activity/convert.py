@@ -1,6 +1,5 @@
 """Events as they are sent, and as the log takes them. Pure."""
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from mirage.activity.v1 import event_pb2
+from mirage.audit.canonical import normalised
+from mirage.audit.record import RELATED_PEOPLE, people_of
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.structs import from_struct
 from servicekit.timestamps import from_timestamp
@@ -19,19 +20,19 @@ _KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _LONGEST_TEXT = 200  # characters
 _TEXTS = ("kind", "actor_role", "object_type", "object_id", "request_id", "trace_id")
-_LARGEST_INTEGER = 2**53 - 1  # what every reader of JSON can tell from its neighbours
+_ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event that can be stored."""
+    """An event that can be stored; ids are as the log spells them, JSON values as it keeps them."""
 
     event_id: UUID
     kind: str
     occurred_time: datetime
-    actor_id: UUID | None
+    actor_id: str
     actor_role: str
-    owner_id: UUID | None
+    owner_id: str
     object_type: str
     object_id: str
     related: dict[str, str]
@@ -40,54 +41,53 @@ class Happening:
     request_id: str
     trace_id: str
 
+    @property
+    def people(self) -> frozenset[str]:
+        """The ids of the people whom it names."""
+        return people_of(self.actor_id, self.owner_id, self.object_type, self.object_id, self.related)
+
+    @property
+    def person(self) -> str:
+        """The id of the person whom what is personal belongs to; empty where nobody is known."""
+        return self.owner_id or (self.object_id if self.object_type == _ACCOUNT else "") or self.actor_id
+
 
 def happening_of(event: event_pb2.Event) -> Happening:
-    """The event in a message.
+    """The event in a message. What JSON or PostgreSQL have no spelling for, in its free-form facts, is told as text.
 
     Raises:
         InvalidRequest: with every wrong field.
     """
-    violations = list(_violations(event))
-    attributes, personal = from_struct(event.attributes), from_struct(event.personal)
-    related = dict(event.related)
-    for name, values in (("attributes", attributes), ("personal", personal), ("related", related)):
-        violations += [Violation(name, fault) for fault in dict.fromkeys(_faults(values))]
-    if violations:
+    if violations := list(_violations(event)):
         raise InvalidRequest(violations)
     return Happening(
         event_id=UUID(event.event_id),
         kind=event.kind,
         occurred_time=from_timestamp(event.occurred_time, "occurred_time"),
-        actor_id=UUID(event.actor_id) if event.actor_id else None,
+        actor_id=event.actor_id.lower(),
         actor_role=event.actor_role,
-        owner_id=UUID(event.owner_id) if event.owner_id else None,
+        owner_id=event.owner_id.lower(),
         object_type=event.object_type,
-        object_id=event.object_id,
-        related=related,
-        attributes=_exact(attributes),
-        personal=_exact(personal),
+        object_id=event.object_id.lower() if event.object_type == _ACCOUNT else event.object_id,
+        related=normalised(_related(event)),
+        attributes=normalised(from_struct(event.attributes)),
+        personal=normalised(from_struct(event.personal)),
         request_id=event.request_id,
         trace_id=event.trace_id,
     )
 
 
+def _related(event: event_pb2.Event) -> dict[str, str]:
+    return {name: text.lower() if name in RELATED_PEOPLE else text for name, text in event.related.items()}
+
+
 def _violations(event: event_pb2.Event) -> Iterator[Violation]:
-    """What is wrong with the fields that are no free-form objects."""
-    if not _ID.fullmatch(event.event_id):
-        yield Violation("event_id", "must be an id")
     if not _KIND.fullmatch(event.kind):
         yield Violation("kind", "must be a noun and a verb in lower case, such as job.succeeded")
-    if not event.HasField("occurred_time"):
-        yield Violation("occurred_time", "must be given")
-    else:
-        try:
-            from_timestamp(event.occurred_time, "occurred_time")
-        except InvalidRequest as error:
-            yield from error.violations
-    for name in ("actor_id", "owner_id"):
-        text = getattr(event, name)
-        if text and not _ID.fullmatch(text):
-            yield Violation(name, "must be a user's id, or empty")
+    for name, text in _ids(event):
+        if not _ID.fullmatch(text):
+            yield Violation(name, "must be an id")
+    yield from _violations_of_time(event)
     for name in _TEXTS:
         text = getattr(event, name)
         if len(text) > _LONGEST_TEXT or "\0" in text:
@@ -96,29 +96,25 @@ def _violations(event: event_pb2.Event) -> Iterator[Violation]:
         yield Violation("event", f"must be of at most {LARGEST_EVENT_BYTES} bytes")
 
 
-def _faults(value: Any) -> Iterator[str]:
-    """What JSON or PostgreSQL could not hold."""
-    if isinstance(value, str):
-        if "\0" in value:
-            yield "must hold no null character"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield "must hold no number that is not finite"
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _faults(name)
-            yield from _faults(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _faults(inner)
+def _ids(event: event_pb2.Event) -> Iterator[tuple[str, str]]:
+    """The texts that must be ids, by where they are."""
+    yield "event_id", event.event_id
+    if event.actor_id:
+        yield "actor_id", event.actor_id
+    if event.owner_id:
+        yield "owner_id", event.owner_id
+    if event.object_type == _ACCOUNT:
+        yield "object_id", event.object_id
+    for name in event.related:
+        if name in RELATED_PEOPLE:
+            yield f"related.{name}", event.related[name]
 
 
-def _exact(value: Any) -> Any:
-    """The value with whole numbers as numbers of JSON: those beyond what a double tells apart stay doubles."""
-    if isinstance(value, dict):
-        return {name: _exact(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_exact(inner) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INTEGER:
-        return float(value)
-    return value
+def _violations_of_time(event: event_pb2.Event) -> Iterator[Violation]:
+    if not event.HasField("occurred_time"):
+        yield Violation("occurred_time", "must be given")
+        return
+    try:
+        from_timestamp(event.occurred_time, "occurred_time")
+    except InvalidRequest as error:
+        yield from error.violations

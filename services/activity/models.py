@@ -30,7 +30,8 @@ class Base(DeclarativeBase):
 class Record(Base):
     """What happened, in the order in which the log took it. Rows are added, never changed but for what names people.
 
-    Who deletes their account takes `actor_id`, `owner_id` and `personal` with them wherever those are theirs.
+    Who deletes their account takes their key with them. The ids are then emptied, or hold the commitment that the text
+    holds; the text and the hashes stay as they are.
     """
 
     __tablename__ = "records"
@@ -43,7 +44,7 @@ class Record(Base):
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # from 1, without gaps
     event_id: Mapped[UUID] = mapped_column(unique=True)
-    service: Mapped[str]  # the source, by its identity
+    source: Mapped[str]  # the service that told, by its identity
     kind: Mapped[str]
     occurred_time: Mapped[datetime]  # by the source's clock
     recorded_time: Mapped[datetime]  # by this service's clock; never less than the record's before
@@ -55,6 +56,23 @@ class Record(Base):
     object_id: Mapped[str]
     related: Mapped[dict[str, str]]  # other objects' ids
     attributes: Mapped[Document]  # what names nobody
-    personal: Mapped[Document]  # what may name somebody
+    sealed: Mapped[bytes]  # what may name somebody, unreadable without their key; empty where there is nothing
     request_id: Mapped[str]
     trace_id: Mapped[str]
+    text: Mapped[str]  # the canonical text of all that, which is hashed (`mirage.audit.record`)
+    previous_hash: Mapped[bytes]
+    hash: Mapped[bytes]
+
+
+class Person(Base):
+    """Whom records name, and the key by which they are committed to and what names them is sealed.
+
+    Of who was forgotten the row stays, without a key, so that what is told of them later names nobody either. What has
+    nobody to belong to, such as a sign-in to no account, is under the key of the nil UUID.
+    """
+
+    __tablename__ = "people"
+
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[bytes | None]  # 32 random bytes
+    forgotten_time: Mapped[datetime | None]
