@@ -44,7 +44,7 @@ class Record(Base):
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # from 1, without gaps
     event_id: Mapped[UUID] = mapped_column(unique=True)
-    source: Mapped[str]  # the service that told, by its identity
+    service: Mapped[str]  # the service that told, by its identity
     kind: Mapped[str]
     occurred_time: Mapped[datetime]  # by the source's clock
     recorded_time: Mapped[datetime]  # by this service's clock; never less than the record's before

@@ -28,8 +28,17 @@ class Outcome(NamedTuple):
     known: int  # were there before
 
 
+class Place(NamedTuple):
+    """Where and how an event came into the log."""
+
+    seq: int
+    service: str  # the source
+    recorded_time: datetime
+    clock_offset_seconds: float | None
+
+
 async def record(
-    session: AsyncSession, source: str, happenings: Sequence[Happening], sent_time: datetime | None = None
+    session: AsyncSession, service: str, happenings: Sequence[Happening], sent_time: datetime | None = None
 ) -> Outcome:
     """Adds the events of a service that aren't in the log yet.
 
@@ -42,35 +51,36 @@ async def record(
     added = [happening for event_id, happening in distinct.items() if event_id not in known]
     if added:
         now = utc_now()
-        offset = _clock_offset_s(source, sent_time, now)
+        offset = _clock_offset_s(service, sent_time, now)
         if head.recorded_time:  # our own clock may have been set back
             now = max(now, head.recorded_time)
         keys = await keys_for(session, added)
         records, chain = [], []
         previous_hash = head.hash
         for seq, happening in enumerate(added, head.seq + 1):
-            made = _record(happening, keys, seq=seq, source=source, recorded_time=now)
+            made = _record(happening, keys, Place(seq, service, now, offset))
             link = chained(made, keys.of, previous_hash)
             previous_hash = link.hash
             records.append(_without_forgotten(made, keys))
             chain.append(link)
-        await repository.add_records(session, records, chain, offset)
+        await repository.add_records(session, records, chain)
         for kind in sorted({happening.kind for happening in added} - KNOWN):
-            log.warning("unknown_event_kind", kind=kind, service_name=source)
+            log.warning("unknown_event_kind", kind=kind, service_name=service)
     return Outcome(len(added), len(happenings) - len(added))
 
 
-def _record(happening: Happening, keys: Keys, *, seq: int, source: str, recorded_time: datetime) -> Record:
+def _record(happening: Happening, keys: Keys, place: Place) -> Record:
     person = happening.person or NOBODY
     event_id = str(happening.event_id)
     is_sealed = happening.personal and person not in keys.forgotten
     return Record(
-        seq=seq,
+        seq=place.seq,
         event_id=event_id,
         kind=happening.kind,
-        source=source,
+        service=place.service,
         occurred_time=happening.occurred_time,
-        recorded_time=recorded_time,
+        recorded_time=place.recorded_time,
+        clock_offset_seconds=place.clock_offset_seconds,
         actor_id=happening.actor_id,
         actor_role=happening.actor_role,
         owner_id=happening.owner_id,
@@ -102,10 +112,10 @@ def _without_forgotten(made: Record, keys: Keys) -> Record:
     )
 
 
-def _clock_offset_s(source: str, sent_time: datetime | None, now: datetime) -> float | None:
+def _clock_offset_s(service: str, sent_time: datetime | None, now: datetime) -> float | None:
     """How many seconds a source's clock is ahead of ours; None where that is within the tolerance, or not known."""
     offset = (sent_time - now).total_seconds() if sent_time else 0.0
     if abs(offset) <= _CLOCK_TOLERANCE_S:
         return None
-    log.warning("clock_off", service_name=source, offset_seconds=round(offset, 1))
+    log.warning("clock_off", service_name=service, offset_seconds=round(offset, 1))
     return offset

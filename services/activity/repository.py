@@ -27,28 +27,29 @@ _ADD_PEOPLE = text("""
 # Columns as arrays: one statement, however many rows, and no row of the mapper's.
 _ADD_RECORDS = text("""
     INSERT INTO records (
-        seq, event_id, source, kind, occurred_time, recorded_time, clock_offset_seconds, actor_id, actor_role,
+        seq, event_id, service, kind, occurred_time, recorded_time, clock_offset_seconds, actor_id, actor_role,
         owner_id, object_type, object_id, related, attributes, sealed, request_id, trace_id, text, previous_hash, hash
     )
     SELECT
-        seq, event_id, source, kind, occurred_time, recorded_time, CAST(:clock_offset_seconds AS double precision),
+        seq, event_id, service, kind, occurred_time, recorded_time, clock_offset_seconds,
         actor_id, actor_role, owner_id, object_type, object_id, related, attributes, sealed, request_id, trace_id,
         text, previous_hash, hash
     FROM unnest(
-        CAST(:seq AS bigint[]), CAST(:event_id AS uuid[]), CAST(:source AS text[]), CAST(:kind AS text[]),
-        CAST(:occurred_time AS timestamptz[]), CAST(:recorded_time AS timestamptz[]), CAST(:actor_id AS uuid[]),
+        CAST(:seq AS bigint[]), CAST(:event_id AS uuid[]), CAST(:service AS text[]), CAST(:kind AS text[]),
+        CAST(:occurred_time AS timestamptz[]), CAST(:recorded_time AS timestamptz[]),
+        CAST(:clock_offset_seconds AS double precision[]), CAST(:actor_id AS uuid[]),
         CAST(:actor_role AS text[]), CAST(:owner_id AS uuid[]), CAST(:object_type AS text[]),
         CAST(:object_id AS text[]), CAST(:related AS jsonb[]), CAST(:attributes AS jsonb[]), CAST(:sealed AS bytea[]),
         CAST(:request_id AS text[]), CAST(:trace_id AS text[]), CAST(:text AS text[]),
         CAST(:previous_hash AS bytea[]), CAST(:hash AS bytea[])
     ) AS added (
-        seq, event_id, source, kind, occurred_time, recorded_time, actor_id, actor_role, owner_id, object_type,
-        object_id, related, attributes, sealed, request_id, trace_id, text, previous_hash, hash
+        seq, event_id, service, kind, occurred_time, recorded_time, clock_offset_seconds, actor_id, actor_role,
+        owner_id, object_type, object_id, related, attributes, sealed, request_id, trace_id, text, previous_hash, hash
     )
 """)
 _AS_THEY_ARE = (
-    "seq", "event_id", "source", "kind", "occurred_time", "recorded_time", "actor_role", "object_type", "object_id",
-    "sealed", "request_id", "trace_id",
+    "seq", "event_id", "service", "kind", "occurred_time", "recorded_time", "clock_offset_seconds",
+    "actor_role", "object_type", "object_id", "sealed", "request_id", "trace_id",
 )  # fmt: skip
 _PEOPLE = ("actor_id", "owner_id")  # empty where there is nobody
 _AS_JSON = ("related", "attributes")
@@ -88,16 +89,11 @@ async def add_people(session: AsyncSession, keys: Mapping[UUID, bytes]) -> None:
     await session.execute(_ADD_PEOPLE, {"person_id": list(keys.keys()), "key": list(keys.values())})
 
 
-async def add_records(
-    session: AsyncSession,
-    records: Sequence[AuditRecord],
-    chain: Sequence[Chained],
-    clock_offset_seconds: float | None,
-) -> None:
+async def add_records(session: AsyncSession, records: Sequence[AuditRecord], chain: Sequence[Chained]) -> None:
     """Adds records with their places in the chain, and announces them; the log is locked."""
     columns: dict[str, list[object]] = {name: [getattr(each, name) for each in records] for name in _AS_THEY_ARE}
     columns |= {name: [getattr(each, name) or None for each in records] for name in _PEOPLE}
     columns |= {name: [to_json(getattr(each, name)).decode() for each in records] for name in _AS_JSON}
     columns |= {name: [getattr(each, name) for each in chain] for name in _OF_THE_CHAIN}
-    await session.execute(_ADD_RECORDS, {**columns, "clock_offset_seconds": clock_offset_seconds})
+    await session.execute(_ADD_RECORDS, columns)
     await session.execute(_ANNOUNCE, {"channel": RECORDS_CHANNEL, "payload": NEW})

@@ -38,7 +38,7 @@ async def test_a_chain_of_many_writers(platform: Platform) -> None:
     for record in records:
         text = parsed(record.text)
         assert (text["seq"], text["event_id"]) == (record.seq, str(record.event_id))
-        assert (text["kind"], text["source"]) == (record.kind, record.source)
+        assert (text["kind"], text["service"]) == (record.kind, record.service)
         assert (text["attributes"], text["related"]) == (record.attributes, record.related)
 
 

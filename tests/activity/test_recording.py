@@ -22,7 +22,7 @@ async def test_an_event_is_stored_as_it_was_told(platform: Platform) -> None:
     answer = await platform.record(sent, service="dataset", sent_time=to_timestamp(utc_now()))
     assert (answer.recorded, answer.known, len(answer.refused)) == (1, 0, 0)
     [record] = await platform.records()
-    assert (record.seq, record.source, record.kind) == (1, "dataset", "job.succeeded")
+    assert (record.seq, record.service, record.kind) == (1, "dataset", "job.succeeded")
     assert (str(record.event_id), str(record.actor_id), str(record.owner_id)) == (
         sent.event_id,
         sent.actor_id,
@@ -156,7 +156,7 @@ async def test_too_many_at_once(platform: Platform) -> None:
 async def test_nobody_may_say_who_they_are(platform: Platform) -> None:
     """The source is who sends it, by their token, and people can't send any."""
     await platform.record(event(), service="optimizer")
-    assert [record.source for record in await platform.records()] == ["optimizer"]
+    assert [record.service for record in await platform.records()] == ["optimizer"]
     stub = event_pb2_grpc.EventServiceStub(platform.channel)
     bearer = (("authorization", f"Bearer {platform.tokens.administrator()}"),)
     with pytest.raises(AioRpcError) as refused:

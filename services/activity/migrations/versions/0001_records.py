@@ -17,7 +17,7 @@ def upgrade() -> None:
         "records",
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("occurred_time", MOMENT, nullable=False),
         sa.Column("recorded_time", MOMENT, nullable=False),
