@@ -58,7 +58,9 @@ class LiveTable:
         if best is not None and best not in shown:
             shown.insert(0, best)
         score = "" if event.best_score is None else f" · best {self._study.metric} {event.best_score:.4f}"
-        title = f"{self._study.name}: {event.trials_ended} of {event.n_trials} trials{score}"
+        pruned = sum(trial.state == "pruned" for trial in self._trials.values())
+        early = f", {pruned} stopped early" if pruned else ""
+        title = f"{self._study.name}: {event.trials_ended} of {event.n_trials} trials{early}{score}"
         return Group(Text(title, style="bold"), trials_table(shown, self._best))
 
 

@@ -1,8 +1,13 @@
 """What is told while a model is fitted or rows are drawn, and how the work is called off."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import pyarrow as pa
+
+Draw = Callable[[int, int], pa.Table]
+"""Draws so many rows by a seed; the same seed gives the same rows."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Epoch:
     """Until training stops at the latest; early stopping may end it before."""
     memory_bytes: int
     """The most memory that the process held so far."""
+    draw: Draw = field(compare=False, repr=False)
+    """Draws rows of the model as it would be if training ended here; what is trained stays as it is.
+
+    It is of use until the listener returns: later it draws from whatever the weights are then.
+    """
 
 
 @dataclass(frozen=True)

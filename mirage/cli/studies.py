@@ -237,7 +237,7 @@ def _details(study: "StudyFields") -> RenderableType:
             ("error", study.error),
             ("method", study.method),
             ("metric", ", ".join(study.objectives) or study.metric),
-            ("trials", f"{study.trials_ended} of {study.n_trials}"),
+            ("trials", f"{study.trials_ended} of {study.n_trials}{_pruned(study.trials_pruned)}"),
             ("best", f"trial {winner.number}, {winner.score:.4f}" if winner and winner.score is not None else None),
             ("parameters", _assignments(winner.parameters) if winner else None),
             ("importance", _assignments(study.importances)),
@@ -250,6 +250,10 @@ def _details(study: "StudyFields") -> RenderableType:
             ("ended", output.when(study.end_time) if study.end_time else None),
         ]
     )
+
+
+def _pruned(count: int) -> str:
+    return f", {count} stopped early" if count else ""
 
 
 def best_facts(study: "StudyFields", best: "BestTrial") -> RenderableType:

@@ -66,6 +66,7 @@ class StudyFields(Record[study_pb2.Study]):
     seed = Field("random_state", int, "The seed in force, given or drawn.")
     n_trials = Field("n_trials", int, "Trials to run.")
     trials_ended = Field("trials_ended", int, "Trials that have ended, whichever way.")
+    trials_pruned = Field("trials_pruned", int, "Of those that have ended the ones that were stopped early.")
     best_trial = OptionalField("best_trial", _trial, "The best trial so far; None before there is one.")
     importances = Field("importances", numbers, "Importance of each searched parameter, together 1.")
     notes = Field("notes", texts, "What was left out or weighted otherwise, in words.")

@@ -39,7 +39,7 @@ def fit(
     rows = Rows.of(network.shape, codec, table)
     trained_on, held_out = (rows.take(part) for part in held_out_places(len(rows), settings.held_out_share, seed))
     network.start_from(trained_on.frequencies())
-    trainer = Trainer(network, trained_on, held_out, settings, seed)
+    trainer = Trainer(network, codec, trained_on, held_out, settings, seed)
     record = Record(
         seed=seed,
         rows=table.num_rows,

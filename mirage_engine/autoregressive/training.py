@@ -11,15 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from mirage_engine.autoregressive.network import AutoregressiveNetwork, Dropout
 from mirage_engine.autoregressive.orders import random_ranks
 from mirage_engine.autoregressive.rows import Rows
+from mirage_engine.autoregressive.sampling import Sampler
 from mirage_engine.autoregressive.settings import AutoregressiveSettings
+from mirage_engine.codec import TableCodec
+from mirage_engine.conditions import resolve
 from mirage_engine.errors import Cancelled, TrainingDiverged
-from mirage_engine.progress import Epoch, Listener, Step
+from mirage_engine.progress import Epoch, Listener, Step, nobody
 from mirage_engine.randomness import generator_for
 
 WARM_UP_STEPS = 50
@@ -52,6 +56,7 @@ class Trainer:
     def __init__(
         self,
         network: AutoregressiveNetwork,
+        codec: TableCodec,
         rows: Rows,
         held_out: Rows,
         settings: AutoregressiveSettings,
@@ -59,6 +64,7 @@ class Trainer:
     ) -> None:
         self.network = network
         self.state = TrainingState()
+        self._codec = codec
         self._rows = rows
         self._held_out = held_out
         self._settings = settings
@@ -115,6 +121,16 @@ class Trainer:
                 ranks = random_ranks(self.network.shape, len(tokens), share, generator)
                 total += float(self.network.losses(tokens, values, torch.from_numpy(ranks)).sum(dtype=torch.float64))
         return total / len(places)
+
+    def draw(self, rows: int, seed: int) -> pa.Table:
+        """Rows of the model as it would be if training ended now.
+
+        Their chance is addressed by seed and number; training, which has its own, goes on to the same weights.
+        """
+        with _weights(self.network, self.best):
+            sampler = Sampler(self.network, self._codec, seed, resolve(self._codec, {}))
+            batches = sampler.draw(0, rows, torch.get_num_threads(), nobody)
+            return pa.Table.from_batches(batches, self._codec.schema)
 
     def _epoch(self, listener: Listener) -> None:
         state = self.state
@@ -179,6 +195,7 @@ class Trainer:
                 rows_per_second=rows_per_second,
                 seconds_left=0.0 if state.finished else seconds_left,
                 memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                draw=self.draw,
             )
         )
 

@@ -100,8 +100,8 @@ async def report(session: AsyncSession, dispatcher: Dispatcher, attempt: Attempt
         job.epoch, job.epochs, job.losses = progress.epoch, progress.epochs, dict(progress.losses)
     job.rows_sampled = progress.rows_sampled
     job.seconds_left = None if progress.seconds_left is None else round(progress.seconds_left, 1)
-    if not await _advance(session, dispatcher, job, _STATES[progress.stage]):
-        await events.record(session, job, EventKind.PROGRESS)
+    if not await _advance(session, dispatcher, job, _STATES[progress.stage]) or progress.scores:
+        await events.record(session, job, EventKind.PROGRESS, scores=progress.scores)
 
 
 async def reserve(session: AsyncSession, attempt: Attempt, keys: list[str], due_at: datetime) -> None:

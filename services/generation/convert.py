@@ -9,6 +9,7 @@ from google.protobuf.struct_pb2 import Value
 
 from mirage.generation.v1 import job_pb2, model_pb2, personal_data_pb2, quality_pb2, trial_pb2
 from servicekit.enums import EnumNames
+from servicekit.errors import InvalidRequest, Violation
 from servicekit.failures import failure_to_proto
 from servicekit.follow import encode_resume_token
 from servicekit.structs import from_struct, to_struct
@@ -17,10 +18,11 @@ from services.generation.convert_quality import report_to_proto
 from services.generation.engines.catalogue import ModelTypeDescription, ParameterDescription, describe_model_types
 from services.generation.models import Job, JobEvent, Model, Standing, StoredReport
 from services.generation.planning import Verdict
-from services.generation.quality.report import QualityReport
+from services.generation.quality.report import QUALITY_SCORE, PartName, QualityReport
 from services.generation.requests import OUTPUT_FORMATS, RequestLimits
 from services.generation.settings import Settings
 from services.generation.states import JobState
+from services.generation.training.spec import Scoring
 
 _STATES = EnumNames(JobState, job_pb2.JobState, "JOB_STATE_")
 _STRUCTS: tuple[Literal["model_config", "optimization_config", "privacy", "conditions"], ...] = (
@@ -108,6 +110,29 @@ def job_to_proto(job: Job) -> job_pb2.Job:
     )
 
 
+def scoring_of(request: trial_pb2.StartTrialRequest) -> Scoring | None:
+    """What a search wants judged while a trial trains; None where that is nothing.
+
+    Raises:
+        InvalidRequest: there is no such metric.
+    """
+    parts = set(PartName)
+    wrong = [
+        Violation(f"score_metrics.{index}", f"must be {QUALITY_SCORE}, or one of {', '.join(PartName)} or its figure")
+        for index, metric in enumerate(request.score_metrics)
+        if metric != QUALITY_SCORE and metric.split(".", maxsplit=1)[0] not in parts
+    ]
+    if wrong:
+        raise InvalidRequest(wrong)
+    if not request.score_epochs:
+        return None
+    return Scoring(
+        epochs=tuple(request.score_epochs),
+        metrics=tuple(request.score_metrics) or (QUALITY_SCORE,),
+        sensitive=tuple(request.sensitive_columns),
+    )
+
+
 def trial_to_proto(job: Job, stored: StoredReport | None) -> trial_pb2.Trial:
     """A trial, with how good its rows were once they were judged."""
     return trial_pb2.Trial(
@@ -134,6 +159,7 @@ def event_to_proto(event: JobEvent) -> job_pb2.JobEvent:
         **_standing(event),
         message=event.message,
         search=_search(event.search),
+        scores=event.scores,
         event_time=to_timestamp(event.created_at),
     )
 
@@ -245,6 +271,7 @@ def model_type_to_proto(description: ModelTypeDescription) -> job_pb2.ModelType:
             job_pb2.Recommendation(up_to_rows=advice.up_to_rows, parameters=to_struct(advice.parameters))
             for advice in description.recommendations
         ],
+        scores_while_training=description.scores_while_training,
     )
 
 

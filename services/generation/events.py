@@ -1,5 +1,6 @@
 """What happens to a job, as rows that are announced in the transaction that writes them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from sqlalchemy import func, select
@@ -21,8 +22,12 @@ class EventKind(StrEnum):
     NOTICE = "notice"
 
 
-async def record(session: AsyncSession, job: Job, kind: EventKind, message: str = "") -> None:
+async def record(
+    session: AsyncSession, job: Job, kind: EventKind, message: str = "", scores: Mapping[str, float] | None = None
+) -> None:
     """Writes how the job stands now as its next event, and announces it when the transaction commits.
+
+    `scores` are those of rows that were drawn after the epoch it has come to.
 
     The caller holds the job's row lock (or has just made the row), so that numbers have no gaps.
     """
@@ -41,6 +46,7 @@ async def record(session: AsyncSession, job: Job, kind: EventKind, message: str 
             epoch=job.epoch,
             epochs=job.epochs,
             losses=dict(job.losses),
+            scores=dict(scores or {}),
             rows_sampled=job.rows_sampled,
             seconds_left=job.seconds_left,
             quality_score=job.quality_score,

@@ -90,6 +90,7 @@ class Job(Standing, Base):
     holdout_fraction: Mapped[float]
     conditions: Mapped[Document]
     sensitive_columns: Mapped[list[str]] = mapped_column(default=list)  # empty: chosen
+    scoring: Mapped[Document | None]  # what a search wants judged while it trains: epochs and metrics; null for a job
     optimization: Mapped[Document | None]  # the search that was asked for; null where none was
 
     # What it learns, as it was when the job was started.
@@ -136,6 +137,8 @@ class JobEvent(Standing, Base):
     kind: Mapped[str]  # state, progress or notice
     message: Mapped[str]
     last: Mapped[bool]
+    # How good rows drawn after the epoch were, by metric.
+    scores: Mapped[dict[str, float]] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -9,7 +9,7 @@ class Throttle:
     """Lets through what is new enough: every change of stage, else something every half second at the most.
 
     Of a long job not more than a few hundred words are kept: between two, a two-hundredth of the work is done or ten
-    seconds have passed. The last word of a stage is never lost.
+    seconds have passed. The last word of a stage is never lost, nor are scores.
     """
 
     SHORTEST_S = 0.5
@@ -25,7 +25,7 @@ class Throttle:
     def admit(self, progress: Progress, now: float) -> Sequence[Progress]:
         """What to tell at this time (seconds of a monotonic clock): nothing, this, or what was held back and this."""
         new_stage = progress.stage is not self._stage
-        if not new_stage and not self._is_worth_telling(progress, now):
+        if not new_stage and not progress.scores and not self._is_worth_telling(progress, now):
             self._held_back = progress
             return ()
         told = [*(self.rest() if new_stage else ()), progress]

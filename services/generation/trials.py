@@ -14,6 +14,7 @@ from services.generation.jobs import ApprovalRule, new_job
 from services.generation.models import Job
 from services.generation.planning import Plan
 from services.generation.states import ENDED, JobState, Purpose
+from services.generation.training.spec import Scoring
 from services.generation.transitions import move
 
 
@@ -24,14 +25,20 @@ class TrialName(NamedTuple):
     number: int  # from 1
 
 
-async def start(session: AsyncSession, dispatcher: Dispatcher, name: TrialName, owner_id: UUID, plan: Plan) -> Job:
-    """Orders a trial, or returns the one of this name that was ordered before."""
+async def start(
+    session: AsyncSession, dispatcher: Dispatcher, name: TrialName, owner_id: UUID, plan: Plan, scoring: Scoring | None
+) -> Job:
+    """Orders a trial, or returns the one of this name that was ordered before.
+
+    `scoring` says what is to be judged while it trains; None for nothing.
+    """
     await repository.serialise_study(session, name.study_id)
     before = await repository.find_trial(session, *name)
     if before is not None:
         return before
     job = new_job(owner_id, plan, JobState.QUEUED)
     job.purpose, job.study_id, job.trial_number = Purpose.TRIAL, name.study_id, name.number
+    job.scoring = None if scoring is None else scoring.model_dump(mode="json")
     session.add(job)
     await dispatcher.queue(session, job)
     await events.record(session, job, EventKind.STATE)

@@ -33,12 +33,13 @@ from services.generation.judgement import Judgement
 from services.generation.metadata import mirage_version
 from services.generation.models import Job
 from services.generation.progress import Throttle
+from services.generation.quality.report import QUALITY_SCORE
 from services.generation.sources import SourceChanged, SourceClient, fetch_table
 from services.generation.states import Purpose
 from services.generation.tables.columns import ColumnSpec
 from services.generation.training.pace import SHARES
 from services.generation.training.runner import OnProgress, TrainingFailed, TrainingRunner
-from services.generation.training.spec import EvaluationSpec, Split, TrainingSpec, TrainingSummary
+from services.generation.training.spec import EvaluationSpec, Scoring, Split, TrainingSpec, TrainingSummary
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +128,7 @@ class JobWorker:
                 seed=job.seed,
                 holdout_fraction=job.holdout_fraction,
                 conditions=job.conditions,
+                scoring=_scoring_of(job),
                 protection_key=key.hex(),
                 time_limit_s=self._limits.time_s,
                 memory_limit_mb=self._limits.memory_mb,
@@ -212,8 +214,16 @@ class JobWorker:
         )
 
     async def _report(self, attempt: Attempt, progress: Progress) -> None:
-        """Tells the job's followers."""
-        await self._attendant.mention(lambda session: attempts.report(session, self._dispatcher, attempt, progress))
+        """Tells the job's followers; what a search decides by isn't missed while the database is away."""
+        tell = self._attendant.say if progress.scores else self._attendant.mention
+        await tell(lambda session: attempts.report(session, self._dispatcher, attempt, progress))
+
+
+def _scoring_of(job: Job) -> Scoring | None:
+    """What is judged while a job trains: of a trial what its search asks for, of a job its quality now and then."""
+    if job.purpose is Purpose.TRIAL:
+        return None if job.scoring is None else Scoring.model_validate(job.scoring)
+    return Scoring(metrics=(QUALITY_SCORE,), sensitive=tuple(job.sensitive_columns))
 
 
 def _failure_of(error: Exception) -> Failure:

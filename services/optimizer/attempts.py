@@ -125,7 +125,7 @@ async def report(
 
 
 async def note_scores(
-    session: AsyncSession, attempt: Attempt, number: int, epochs: int, scores: Mapping[str, float]
+    session: AsyncSession, attempt: Attempt, problem: Problem, number: int, epochs: int, scores: Mapping[str, float]
 ) -> None:
     """Writes down a trial's scores on the way, by which others are judged as well.
 
@@ -135,7 +135,11 @@ async def note_scores(
     """
     study = await _lock(session, attempt)
     trial = await repository.fresh_trial(session, study.id, number)
+    if trial.state in TRIAL_ENDED:
+        return
     trial.reports = {**trial.reports, str(epochs): dict(scores)}
+    trial.score = scores.get(problem.goal.objectives[0])
+    await events.record(session, study, EventKind.EPOCH, trial=trial)
 
 
 async def score(session: AsyncSession, attempt: Attempt, problem: Problem, number: int, scores: Scores) -> None:
@@ -165,6 +169,7 @@ async def score(session: AsyncSession, attempt: Attempt, problem: Problem, numbe
     better = found is not None and found.number != study.best_number
     if found is not None and better:  # before the end is told, which so counts the trial itself
         study.best_number, study.best_score = found.number, found.scores.get(goal.objectives[0])
+    study.trials_pruned += scores.pruned
     await _count(session, study, trial)
     if found is not None and better:
         winner = await repository.fresh_trial(session, study.id, found.number)

@@ -92,6 +92,7 @@ def study_to_proto(study: Study, best: Trial | None = None) -> study_pb2.Study:
         holdout_fraction=study.holdout_fraction,
         job_id=str(study.job_id or ""),
         trials_ended=study.trials_ended,
+        trials_pruned=study.trials_pruned,
         best_trial=None if best is None else trial_to_proto(best),
         importances=study.importances,
         notes=study.notes,

@@ -263,10 +263,15 @@ class Drive:
                 )
             )
 
-        rungs = Suggestion.from_record(trial.suggestion).rungs
+        # Rungs where it is still to be judged, each once, however often it is trained or its events are read. At the
+        # latest that was written down nobody may have come to judge it.
+        left = set(Suggestion.from_record(trial.suggestion).rungs) - set(sorted(map(int, trial.reports))[:-1])
 
         async def on_scores(epochs: int, scores: Mapping[str, float]) -> bool:
-            return epochs not in rungs or await self._goes_on(number, epochs, scores)
+            if epochs not in left:
+                return True
+            left.remove(epochs)
+            return await self._goes_on(number, epochs, scores)
 
         try:
             scores = await self._runner.run(self._order(trial), on_progress, on_scores)
@@ -287,7 +292,9 @@ class Drive:
 
     async def _goes_on(self, number: int, epochs: int, scores: Mapping[str, float]) -> bool:
         """Whether a trial that has come to a rung may go on from there."""
-        await self._say(lambda session: attempts.note_scores(session, self._attempt, number, epochs, scores))
+        await self._say(
+            lambda session: attempts.note_scores(session, self._attempt, self._problem, number, epochs, scores)
+        )
         records = [record_of(trial) for trial in await self._read_trials()]
         goes_on = await self._strategist.goes_on(self._problem, records, number, epochs, scores)
         log.info("trial_at_rung", number=number, epochs=epochs, goes_on=goes_on)
@@ -307,6 +314,8 @@ class Drive:
             columns=study.columns,
             target_column=study.target_column,
             holdout_fraction=study.holdout_fraction,
+            score_epochs=Suggestion.from_record(trial.suggestion).rungs,
+            score_metrics=self._problem.goal.metrics,
         )
 
     async def _weigh(self) -> None:

@@ -88,6 +88,7 @@ class Study(FailureColumns, Base):
 
     # How it stands.
     trials_ended: Mapped[int] = mapped_column(default=0)
+    trials_pruned: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # of those, stopped early
     best_number: Mapped[int | None]
     best_score: Mapped[float | None]
     importances: Mapped[dict[str, float]] = mapped_column(default=dict)

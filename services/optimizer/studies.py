@@ -114,6 +114,7 @@ def _new_study(owner_id: UUID, plan: Plan, job_id: UUID | None) -> Study:
         attempts=0,
         last_seq=0,
         trials_ended=0,
+        trials_pruned=0,
         importances={},
         created_at=now,
         updated_at=now,

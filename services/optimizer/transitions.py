@@ -55,6 +55,8 @@ def move_trial(trial: Trial, wanted: TrialState) -> None:
     if wanted not in TRIAL_STEPS[trial.state]:
         raise ValueError(f"A trial that is {trial.state} can't become {wanted}.")
     trial.state = wanted
+    if wanted in (TrialState.FAILED, TrialState.CANCELLED):
+        trial.score = None  # what it had on the way
     if not TRIAL_STEPS[wanted]:
         trial.ended_at = utc_now()
 

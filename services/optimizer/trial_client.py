@@ -52,6 +52,8 @@ class TrialOrder:
     columns: Sequence[str]
     target_column: str
     holdout_fraction: float
+    score_epochs: Sequence[int] = ()  # after which it is scored while it trains
+    score_metrics: Sequence[str] = ()  # by these
 
 
 class TrialClient:
@@ -119,6 +121,8 @@ class TrialClient:
                 target_column=order.target_column,
                 holdout_fraction=order.holdout_fraction,
             ),
+            score_epochs=order.score_epochs,
+            score_metrics=order.score_metrics,
         )
         try:
             return await self._stub.StartTrial(request, timeout=_LONG_CALL_S)

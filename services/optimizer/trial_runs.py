@@ -85,10 +85,10 @@ class TrialRunner:
                 async with aclosing(self._trials.watch(order.study_id, order.number, resume)) as events:
                     async for event in events:
                         resume, lost_since = event.resume_token or resume, None
-                        if event.kind == "heartbeat" or not _is_after(event, trial.job):
-                            continue
-                        times_run += event.kind == "state" and event.state == job_pb2.JOB_STATE_PREPARING
-                        await on_progress(_is_at_work(event.state), times_run, _progress(event))
+                        if event.kind != "heartbeat" and _is_after(event, trial.job):
+                            times_run += event.kind == "state" and event.state == job_pb2.JOB_STATE_PREPARING
+                            await on_progress(_is_at_work(event.state), times_run, _progress(event))
+                        # Also those of a time when nobody followed it: what they decide is still to be decided.
                         if event.scores and not await on_scores(event.epoch, event.scores):
                             await patiently(lambda: self.cancel(order.study_id, order.number), Unavailable)
                             return Scores(dict(event.scores), tuple(trial.job.adjustments), pruned=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 
 import mirage_engine
@@ -164,6 +165,39 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(steps: int, tmp_path: Path) -
     assert weights_of(resumed) == weights_of(whole)
     assert resumed.record == whole.record
     assert not checkpoint.exists()
+
+
+class Drawing:
+    """Draws rows after every epoch; keeps those of the best so far."""
+
+    def __init__(self) -> None:
+        self.best: pa.Table | None = None
+        self.drawn = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Epoch):
+            rows = event.draw(BLOCK_ROWS + 10, 9)
+            self.drawn += 1
+            if event.best or self.best is None:
+                self.best = rows
+            assert rows.equals(self.best), "what would be kept is the best so far"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_drawing_while_training_changes_nothing(threads: int, tmp_path: Path) -> None:
+    """Rows drawn after each epoch are those of the model as it would be then; the fit is the same, bit for bit."""
+    table, drawing = people(400), Drawing()
+    torch.set_num_threads(threads)
+    try:
+        whole = mirage_engine.fit(table, BRIEF, seed=4)
+        watched = mirage_engine.fit(table, BRIEF, seed=4, listener=drawing, checkpoint=tmp_path / "people.checkpoint")
+        assert watched.sample_table(BLOCK_ROWS + 10, seed=9).equals(drawing.best)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+    assert drawing.drawn == BRIEF.epochs
+    assert weights_of(watched) == weights_of(whole)
+    assert watched.record == whole.record
 
 
 def test_a_checkpoint_of_other_work_is_refused(tmp_path: Path) -> None:

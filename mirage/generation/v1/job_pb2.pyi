@@ -738,7 +738,10 @@ class JobEvent(_message.Message):
 
     @_builtins.property
     def scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Of a trial that is scored while it trains: figures after this epoch, by metric; empty otherwise."""
+        """How good a small sample of rows was that was drawn and judged after this epoch, by metric (`quality_score`, a part,
+        or a part's figure); empty where none was. Of a search's trial at the epochs that the search asks for, of a job now
+        and then, and only by engines that score while they train.
+        """
 
     def __init__(
         self,
@@ -1059,6 +1062,7 @@ class ModelType(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
+    SCORES_WHILE_TRAINING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in `model_type`."""
     description: _builtins.str
@@ -1075,6 +1079,12 @@ class ModelType(_message.Message):
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """Recommended values by table size."""
 
+    @_builtins.property
+    def scores_while_training(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the engines that can score it while it trains: a search by `hyperband` then stops bad trials early, and a
+        long job tells now and then how good its rows would be.
+        """
+
     def __init__(
         self,
         *,
@@ -1083,10 +1093,11 @@ class ModelType(_message.Message):
         description: _builtins.str = ...,
         parameters: _abc.Iterable[Global___Parameter] | None = ...,
         recommendations: _abc.Iterable[Global___Recommendation] | None = ...,
+        scores_while_training: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "engines", b"engines", "name", b"name", "parameters", b"parameters", "recommendations", b"recommendations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "engines", b"engines", "name", b"name", "parameters", b"parameters", "recommendations", b"recommendations", "scores_while_training", b"scores_while_training"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from mirage.generation.v1 import quality_pb2 as mirage_dot_generation_dot_v1_dot
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/trial.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1emirage/generation/v1/job.proto\x1a\"mirage/generation/v1/quality.proto\x1a\x1emirage/options/v1/access.proto\"\xf0\x01\n\x14\x44\x65scribeTableRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x03 \x01(\r\x12\x15\n\rtarget_column\x18\x04 \x01(\t\x12-\n\x0cmodel_config\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x07 \x03(\t\x12\x1d\n\x10holdout_fraction\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_holdout_fraction\"\xee\x02\n\x10TableDescription\x12\x17\n\x0f\x64\x61taset_version\x18\x01 \x01(\r\x12\x14\n\x0c\x64\x61taset_name\x18\x02 \x01(\t\x12\x15\n\rtraining_rows\x18\x03 \x01(\x01\x12\x14\n\x0choldout_rows\x18\x04 \x01(\x01\x12\x15\n\rtarget_column\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x33\n\nmodel_type\x18\x07 \x01(\x0b\x32\x1f.mirage.generation.v1.ModelType\x12N\n\x0cunmeasurable\x18\x08 \x03(\x0b\x32\x38.mirage.generation.v1.TableDescription.UnmeasurableEntry\x12\x1d\n\x15scores_while_training\x18\t \x01(\x08\x1a\x33\n\x11UnmeasurableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x11StartTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x32\n\x03job\x18\x04 \x01(\x0b\x32%.mirage.generation.v1.StartJobRequest\x12\x19\n\x11sensitive_columns\x18\x05 \x03(\t\"\x87\x01\n\x05Trial\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12&\n\x03job\x18\x03 \x01(\x0b\x32\x19.mirage.generation.v1.Job\x12\x34\n\x07quality\x18\x04 \x01(\x0b\x32#.mirage.generation.v1.QualityReport\"3\n\x0fGetTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"K\n\x11WatchTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"6\n\x12\x43\x61ncelTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"9\n\x15KeepTrialModelRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"\'\n\x13\x44\x65leteTrialsRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\"\'\n\x14\x44\x65leteTrialsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\r2\xc8\x05\n\x0cTrialService\x12l\n\rDescribeTable\x12*.mirage.generation.v1.DescribeTableRequest\x1a&.mirage.generation.v1.TableDescription\"\x07\xaa\xed\x18\x03\n\x01\x04\x12[\n\nStartTrial\x12\'.mirage.generation.v1.StartTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12W\n\x08GetTrial\x12%.mirage.generation.v1.GetTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12`\n\nWatchTrial\x12\'.mirage.generation.v1.WatchTrialRequest\x1a\x1e.mirage.generation.v1.JobEvent\"\x07\xaa\xed\x18\x03\n\x01\x04\x30\x01\x12]\n\x0b\x43\x61ncelTrial\x12(.mirage.generation.v1.CancelTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12\x63\n\x0eKeepTrialModel\x12+.mirage.generation.v1.KeepTrialModelRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12n\n\x0c\x44\x65leteTrials\x12).mirage.generation.v1.DeleteTrialsRequest\x1a*.mirage.generation.v1.DeleteTrialsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/trial.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1emirage/generation/v1/job.proto\x1a\"mirage/generation/v1/quality.proto\x1a\x1emirage/options/v1/access.proto\"\xf0\x01\n\x14\x44\x65scribeTableRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x03 \x01(\r\x12\x15\n\rtarget_column\x18\x04 \x01(\t\x12-\n\x0cmodel_config\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x07 \x03(\t\x12\x1d\n\x10holdout_fraction\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_holdout_fraction\"\xee\x02\n\x10TableDescription\x12\x17\n\x0f\x64\x61taset_version\x18\x01 \x01(\r\x12\x14\n\x0c\x64\x61taset_name\x18\x02 \x01(\t\x12\x15\n\rtraining_rows\x18\x03 \x01(\x01\x12\x14\n\x0choldout_rows\x18\x04 \x01(\x01\x12\x15\n\rtarget_column\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x33\n\nmodel_type\x18\x07 \x01(\x0b\x32\x1f.mirage.generation.v1.ModelType\x12N\n\x0cunmeasurable\x18\x08 \x03(\x0b\x32\x38.mirage.generation.v1.TableDescription.UnmeasurableEntry\x12\x1d\n\x15scores_while_training\x18\t \x01(\x08\x1a\x33\n\x11UnmeasurableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x01\n\x11StartTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x32\n\x03job\x18\x04 \x01(\x0b\x32%.mirage.generation.v1.StartJobRequest\x12\x19\n\x11sensitive_columns\x18\x05 \x03(\t\x12\x14\n\x0cscore_epochs\x18\x06 \x03(\r\x12\x15\n\rscore_metrics\x18\x07 \x03(\t\"\x87\x01\n\x05Trial\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12&\n\x03job\x18\x03 \x01(\x0b\x32\x19.mirage.generation.v1.Job\x12\x34\n\x07quality\x18\x04 \x01(\x0b\x32#.mirage.generation.v1.QualityReport\"3\n\x0fGetTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"K\n\x11WatchTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"6\n\x12\x43\x61ncelTrialRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"9\n\x15KeepTrialModelRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"\'\n\x13\x44\x65leteTrialsRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\"\'\n\x14\x44\x65leteTrialsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\r2\xc8\x05\n\x0cTrialService\x12l\n\rDescribeTable\x12*.mirage.generation.v1.DescribeTableRequest\x1a&.mirage.generation.v1.TableDescription\"\x07\xaa\xed\x18\x03\n\x01\x04\x12[\n\nStartTrial\x12\'.mirage.generation.v1.StartTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12W\n\x08GetTrial\x12%.mirage.generation.v1.GetTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12`\n\nWatchTrial\x12\'.mirage.generation.v1.WatchTrialRequest\x1a\x1e.mirage.generation.v1.JobEvent\"\x07\xaa\xed\x18\x03\n\x01\x04\x30\x01\x12]\n\x0b\x43\x61ncelTrial\x12(.mirage.generation.v1.CancelTrialRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12\x63\n\x0eKeepTrialModel\x12+.mirage.generation.v1.KeepTrialModelRequest\x1a\x1b.mirage.generation.v1.Trial\"\x07\xaa\xed\x18\x03\n\x01\x04\x12n\n\x0c\x44\x65leteTrials\x12).mirage.generation.v1.DeleteTrialsRequest\x1a*.mirage.generation.v1.DeleteTrialsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,21 +58,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TABLEDESCRIPTION_UNMEASURABLEENTRY']._serialized_start=747
   _globals['_TABLEDESCRIPTION_UNMEASURABLEENTRY']._serialized_end=798
   _globals['_STARTTRIALREQUEST']._serialized_start=801
-  _globals['_STARTTRIALREQUEST']._serialized_end=951
-  _globals['_TRIAL']._serialized_start=954
-  _globals['_TRIAL']._serialized_end=1089
-  _globals['_GETTRIALREQUEST']._serialized_start=1091
-  _globals['_GETTRIALREQUEST']._serialized_end=1142
-  _globals['_WATCHTRIALREQUEST']._serialized_start=1144
-  _globals['_WATCHTRIALREQUEST']._serialized_end=1219
-  _globals['_CANCELTRIALREQUEST']._serialized_start=1221
-  _globals['_CANCELTRIALREQUEST']._serialized_end=1275
-  _globals['_KEEPTRIALMODELREQUEST']._serialized_start=1277
-  _globals['_KEEPTRIALMODELREQUEST']._serialized_end=1334
-  _globals['_DELETETRIALSREQUEST']._serialized_start=1336
-  _globals['_DELETETRIALSREQUEST']._serialized_end=1375
-  _globals['_DELETETRIALSRESPONSE']._serialized_start=1377
-  _globals['_DELETETRIALSRESPONSE']._serialized_end=1416
-  _globals['_TRIALSERVICE']._serialized_start=1419
-  _globals['_TRIALSERVICE']._serialized_end=2131
+  _globals['_STARTTRIALREQUEST']._serialized_end=996
+  _globals['_TRIAL']._serialized_start=999
+  _globals['_TRIAL']._serialized_end=1134
+  _globals['_GETTRIALREQUEST']._serialized_start=1136
+  _globals['_GETTRIALREQUEST']._serialized_end=1187
+  _globals['_WATCHTRIALREQUEST']._serialized_start=1189
+  _globals['_WATCHTRIALREQUEST']._serialized_end=1264
+  _globals['_CANCELTRIALREQUEST']._serialized_start=1266
+  _globals['_CANCELTRIALREQUEST']._serialized_end=1320
+  _globals['_KEEPTRIALMODELREQUEST']._serialized_start=1322
+  _globals['_KEEPTRIALMODELREQUEST']._serialized_end=1379
+  _globals['_DELETETRIALSREQUEST']._serialized_start=1381
+  _globals['_DELETETRIALSREQUEST']._serialized_end=1420
+  _globals['_DELETETRIALSRESPONSE']._serialized_start=1422
+  _globals['_DELETETRIALSRESPONSE']._serialized_end=1461
+  _globals['_TRIALSERVICE']._serialized_start=1464
+  _globals['_TRIALSERVICE']._serialized_end=2176
 # @@protoc_insertion_point(module_scope)

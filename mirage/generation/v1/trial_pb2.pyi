@@ -166,6 +166,8 @@ class StartTrialRequest(_message.Message):
     OWNER_ID_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     SENSITIVE_COLUMNS_FIELD_NUMBER: _builtins.int
+    SCORE_EPOCHS_FIELD_NUMBER: _builtins.int
+    SCORE_METRICS_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """The study, an id of the optimizer's."""
     number: _builtins.int
@@ -182,6 +184,14 @@ class StartTrialRequest(_message.Message):
     def sensitive_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns that the attribute inference goes for; chosen if empty."""
 
+    @_builtins.property
+    def score_epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Epochs after which a small sample of rows is drawn and judged, where the engine scores while it trains; none if empty."""
+
+    @_builtins.property
+    def score_metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The metrics that are wanted then, such as `quality_score` or `privacy.membership_auc`; `quality_score` if empty."""
+
     def __init__(
         self,
         *,
@@ -190,10 +200,12 @@ class StartTrialRequest(_message.Message):
         owner_id: _builtins.str = ...,
         job: _job_pb2.StartJobRequest | None = ...,
         sensitive_columns: _abc.Iterable[_builtins.str] | None = ...,
+        score_epochs: _abc.Iterable[_builtins.int] | None = ...,
+        score_metrics: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "number", b"number", "owner_id", b"owner_id", "sensitive_columns", b"sensitive_columns", "study_id", b"study_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "number", b"number", "owner_id", b"owner_id", "score_epochs", b"score_epochs", "score_metrics", b"score_metrics", "sensitive_columns", b"sensitive_columns", "study_id", b"study_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

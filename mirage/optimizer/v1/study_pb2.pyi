@@ -293,6 +293,7 @@ class Study(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    TRIALS_PRUNED_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """The study's id."""
     owner_id: _builtins.str
@@ -335,6 +336,8 @@ class Study(_message.Message):
     """Trials that have ended, whichever way."""
     end_reason: _builtins.str
     """By what it ended: `trials`, `timeout`, `patience`, `space` (all of it was tried) or `stopped`; empty before."""
+    trials_pruned: _builtins.int
+    """Of the trials that have ended those that were stopped early (`TRIAL_STATE_PRUNED`)."""
     @_builtins.property
     def search_space(self) -> _struct_pb2.Struct:
         """The space in force: by parameter its range or choices."""
@@ -426,10 +429,11 @@ class Study(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        trials_pruned: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_patience", b"_patience", "_timeout_seconds", b"_timeout_seconds", "best_trial", b"best_trial", "caps", b"caps", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "patience", b"patience", "search_space", b"search_space", "start_time", b"start_time", "timeout_seconds", b"timeout_seconds", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_patience", b"_patience", "_timeout_seconds", b"_timeout_seconds", "acquisition_function", b"acquisition_function", "best_trial", b"best_trial", "caps", b"caps", "columns", b"columns", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_reason", b"end_reason", "end_time", b"end_time", "engine", b"engine", "error", b"error", "holdout_fraction", b"holdout_fraction", "importances", b"importances", "job_id", b"job_id", "model_config", b"model_config", "model_type", b"model_type", "n_trials", b"n_trials", "name", b"name", "notes", b"notes", "objectives", b"objectives", "optimization_method", b"optimization_method", "optimization_metric", b"optimization_metric", "owner_id", b"owner_id", "parallel_trials", b"parallel_trials", "patience", b"patience", "random_state", b"random_state", "search_space", b"search_space", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "target_column", b"target_column", "timeout_seconds", b"timeout_seconds", "trials_ended", b"trials_ended", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_patience", b"_patience", "_timeout_seconds", b"_timeout_seconds", "acquisition_function", b"acquisition_function", "best_trial", b"best_trial", "caps", b"caps", "columns", b"columns", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_reason", b"end_reason", "end_time", b"end_time", "engine", b"engine", "error", b"error", "holdout_fraction", b"holdout_fraction", "importances", b"importances", "job_id", b"job_id", "model_config", b"model_config", "model_type", b"model_type", "n_trials", b"n_trials", "name", b"name", "notes", b"notes", "objectives", b"objectives", "optimization_method", b"optimization_method", "optimization_metric", b"optimization_metric", "owner_id", b"owner_id", "parallel_trials", b"parallel_trials", "patience", b"patience", "random_state", b"random_state", "search_space", b"search_space", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "target_column", b"target_column", "timeout_seconds", b"timeout_seconds", "trials_ended", b"trials_ended", "trials_pruned", b"trials_pruned", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__patience: _TypeAlias = _typing.Literal["patience"]  # noqa: Y015
     _WhichOneofArgType__patience: _TypeAlias = _typing.Literal["_patience", b"_patience"]  # noqa: Y015
@@ -534,7 +538,9 @@ class StudyTrial(_message.Message):
     state: Global___TrialState.ValueType
     """Where it stands."""
     score: _builtins.float
-    """What the metric said; absent before, and where it couldn't be computed."""
+    """What the metric said; absent before, and where it couldn't be computed. While it trains, and of one that was stopped
+    early, what it said of a small sample of rows at the latest epoch at which the search looked.
+    """
     epoch: _builtins.int
     """Epochs done."""
     epochs: _builtins.int

@@ -52,13 +52,17 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class ModelTypeDescription:
-    """A model type, the engines that have it (the default first) and its parameters with the default engine."""
+    """A model type, the engines that have it (the default first) and its parameters with the default engine.
+
+    `scores_while_training` are those of the engines that can score it while it trains.
+    """
 
     name: str
     engines: tuple[str, ...]
     description: str
     parameters: tuple[ParameterDescription, ...]
     recommendations: tuple[Recommendation, ...]
+    scores_while_training: tuple[str, ...]
 
 
 RECOMMENDATIONS = (
@@ -196,7 +200,8 @@ def _describe(name: str, limits: Limits, engine: str = "") -> ModelTypeDescripti
     names = {parameter.name for parameter in parameters}
     recommended: Sequence[Recommendation] = RECOMMENDATIONS if {"epochs", "batch_size"} <= names else ()
     within = tuple(_within(advice, *table.epoch_range(limits)) for advice in recommended)
-    return ModelTypeDescription(name, having, table.description, parameters, within)
+    scoring = tuple(one for one in having if ENGINES[one].model_types[name].scored_while_training)
+    return ModelTypeDescription(name, having, table.description, parameters, within, scoring)
 
 
 def _within(advice: Recommendation, fewest: int, most: int) -> Recommendation:

@@ -38,7 +38,7 @@ class MirageEngine:
 
     name = "mirage"
     model_types: Mapping[str, ModelType] = {
-        "autoregressive": ModelType(AutoregressiveParameters),
+        "autoregressive": ModelType(AutoregressiveParameters, scored_while_training=True),
         "gaussian_copula": ModelType(EmpiricalCopulaParameters),
     }
 
@@ -68,7 +68,7 @@ class MirageEngine:
 
         # Codes have no neighbours and no label: which categories are too rare is for whoever knows their names.
         codec = mirage_engine.CodecSettings(rare_levels="keep")
-        source, listener = _with_categories(table), _telling_of_training(report)
+        source, listener = _with_categories(table), _telling_of_training(report, table.schema)
         model: MirageEngineModel
         try:
             if spec.model_type == "gaussian_copula":
@@ -146,7 +146,7 @@ def _with_categories(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(kinds))
 
 
-def _telling_of_training(report: Report) -> "Listener":
+def _telling_of_training(report: Report, schema: pa.Schema) -> "Listener":
     from mirage_engine import Cancelled as CalledOff
     from mirage_engine.progress import Epoch
 
@@ -157,6 +157,8 @@ def _telling_of_training(report: Report) -> "Listener":
             losses = {"loss": event.loss}
             if event.held_out_loss is not None:
                 losses["held_out"] = event.held_out_loss
-            report(Progress(Stage.TRAINING, epoch=event.epoch, epochs=event.epochs, losses=losses))
+            draw = event.draw
+            scores = report.scores(event.epoch, lambda rows, seed: draw(rows, seed).cast(schema))
+            report(Progress(Stage.TRAINING, epoch=event.epoch, epochs=event.epochs, losses=losses, scores=scores))
 
     return listen

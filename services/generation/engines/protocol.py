@@ -9,7 +9,7 @@ under short ASCII names. `services.generation.tables` makes the learned table (w
 2^53, names in any script, identifiers and texts are its concern) and turns rows of it back into rows of the source.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -53,19 +53,24 @@ class Stage(StrEnum):
 class Progress:
     """How far the work is.
 
-    `epoch` of `epochs` are done (both 0 for a model without epochs), with the losses of the latest epoch by name;
-    `rows_sampled` of `rows` are drawn. `fraction` (0 to 1) and `seconds_left` concern the whole work and are filled in
-    by whoever runs it; an engine leaves them alone.
+    `epoch` of `epochs` are done (both 0 for a model without epochs), with the losses of the latest epoch by name, and
+    `scores` by metric if rows were drawn after it and judged; `rows_sampled` of `rows` are drawn. `fraction` (0 to 1)
+    and `seconds_left` concern the whole work and are filled in by whoever runs it; an engine leaves them alone.
     """
 
     stage: Stage
     epoch: int = 0
     epochs: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     rows_sampled: int = 0
     rows: int = 0
     fraction: float = 0.0
     seconds_left: float | None = None
+
+
+Draw = Callable[[int, int], "pa.Table"]
+"""Draws so many rows of the learned table by a seed, from the model as it would be if its fitting ended now."""
 
 
 class Report(Protocol):
@@ -76,6 +81,13 @@ class Report(Protocol):
 
     def cancelled(self) -> bool:
         """Whether the work was called off; an engine then raises Cancelled as soon as it can."""
+
+    def scores(self, epoch: int, draw: Draw) -> Mapping[str, float]:
+        """How good rows of the model are after an epoch, by metric; nothing where nobody asks after this one.
+
+        Asked after every epoch by engines for model types that are `scored_while_training`. Drawing must change nothing
+        of what is fitted. Raises Cancelled.
+        """
 
 
 @dataclass(frozen=True)
@@ -108,11 +120,12 @@ class ModelType:
     """A kind of model that an engine has.
 
     `category_limit` is how many categories a column can have before the rarest are learned as one; None for any
-    number.
+    number. `scored_while_training` says whether the engine lets rows be drawn and judged after every epoch.
     """
 
     parameters: "type[Parameters]"
     category_limit: int | None = None
+    scored_while_training: bool = False
 
 
 class Engine(Protocol):

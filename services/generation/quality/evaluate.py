@@ -1,7 +1,7 @@
 """Judges a synthetic table: all parts together, with the verdict in words and what a page draws."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -20,7 +20,7 @@ from services.generation.quality.parts import (
     never,
 )
 from services.generation.quality.pictures import pictures
-from services.generation.quality.report import Figure, JudgedRows, Part, PartName, QualityReport
+from services.generation.quality.report import Figure, JudgedRows, Part, PartName, QualityReport, figures_of
 from services.generation.quality.tables import Comparison
 from services.generation.quality.titles import PART_TITLES
 
@@ -38,11 +38,11 @@ _ROUGH_BELOW = 200
 Progress = Callable[[float], None]
 
 # How each part is measured, and how much of the work is done by then.
-_MEASURES: tuple[tuple[Callable[[Comparison, CalledOff], Measured], float], ...] = (
-    (statistical_similarity.measure, 0.1),
-    (correlation_preservation.measure, 0.3),
-    (ml_efficacy.measure, 0.8),
-    (privacy.measure, 0.95),
+_MEASURES: tuple[tuple[PartName, Callable[[Comparison, CalledOff], Measured], float], ...] = (
+    (PartName.STATISTICAL_SIMILARITY, statistical_similarity.measure, 0.1),
+    (PartName.CORRELATION_PRESERVATION, correlation_preservation.measure, 0.3),
+    (PartName.ML_EFFICACY, ml_efficacy.measure, 0.8),
+    (PartName.PRIVACY, privacy.measure, 0.95),
 )
 
 
@@ -60,7 +60,7 @@ def evaluate(comparison: Comparison, *, called_off: CalledOff = never, progress:
     measured = []
     # The matrices are many and small: more threads would only wait for one another, and for those of others.
     with threadpool_limits(limits=1, user_api="blas"):
-        for measure, done in _MEASURES:
+        for _, measure, done in _MEASURES:
             measured.append(measure(comparison, called_off))
             progress(done)
     check(called_off)
@@ -93,6 +93,18 @@ def evaluate(comparison: Comparison, *, called_off: CalledOff = never, progress:
     )
     progress(1.0)
     return report
+
+
+def figures(comparison: Comparison, wanted: Collection[PartName], *, called_off: CalledOff = never) -> dict[str, float]:
+    """The figures of some parts by name, as a report has them, in less time than a whole one takes.
+
+    The quality score is among them if all parts are wanted. Raises Cancelled.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        measured = [measure(comparison, called_off) for part, measure, _ in _MEASURES if part in wanted]
+    check(called_off)
+    parts, score, _ = _weighted(measured)
+    return {name: figure.value for name, figure in figures_of(score if len(parts) == len(_MEASURES) else None, parts)}
 
 
 def _weighted(measured: Sequence[Measured]) -> tuple[tuple[Part, ...], Figure | None, list[str]]:

@@ -3,13 +3,17 @@
 docs/quality.md defines every figure, with its formula and source.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT: Literal[1] = 1
+
+
+QUALITY_SCORE = "quality_score"
+"""The name of the figure that all parts together have."""
 
 
 class PartName(StrEnum):
@@ -146,10 +150,15 @@ class QualityReport(_Record):
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Every figure by its name: `quality_score`, `privacy`, `privacy.membership_auc` and so on."""
-        if self.quality_score is not None:
-            yield "quality_score", self.quality_score
-        for part in self.parts:
-            if part.score is not None:
-                yield part.name, part.score
-            for metric in part.metrics:
-                yield f"{part.name}.{metric.name}", metric.figure
+        return figures_of(self.quality_score, self.parts)
+
+
+def figures_of(quality_score: Figure | None, parts: Sequence[Part]) -> Iterator[tuple[str, Figure]]:
+    """Every figure of some parts by its name, with the score of all of them, if there is one."""
+    if quality_score is not None:
+        yield QUALITY_SCORE, quality_score
+    for part in parts:
+        if part.score is not None:
+            yield part.name, part.score
+        for metric in part.metrics:
+            yield f"{part.name}.{metric.name}", metric.figure

@@ -16,6 +16,7 @@ from servicekit.shared_reads import SharedReads
 from services.generation import convert, jobs, repository, trials
 from services.generation.convert import ShownEvent
 from services.generation.dispatch import Dispatcher
+from services.generation.engines import ENGINES
 from services.generation.engines.catalogue import describe_model
 from services.generation.errors import TrialNotFound
 from services.generation.jobs import ApprovalRule
@@ -73,6 +74,7 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
             engine=plan.model.engine,
             model_type=convert.model_type_to_proto(describe_model(plan.model, self._limits.epochs)),
             unmeasurable=unmeasurable(plan),
+            scores_while_training=ENGINES[plan.model.engine].model_types[plan.model.model_type].scored_while_training,
         )
 
     async def StartTrial(self, request: trial_pb2.StartTrialRequest, context: Context) -> trial_pb2.Trial:
@@ -81,9 +83,10 @@ class TrialServicer(trial_pb2_grpc.TrialServiceServicer):
         async with self._sessions() as session:
             job = await repository.find_trial(session, *name)
         if job is None:
+            scoring = convert.scoring_of(request)
             plan = await self._plan(owner_id, request)
             async with self._sessions.begin() as session:
-                job = await trials.start(session, self._dispatcher, name, owner_id, plan)
+                job = await trials.start(session, self._dispatcher, name, owner_id, plan, scoring)
         return await self._trial(job)
 
     async def GetTrial(self, request: trial_pb2.GetTrialRequest, context: Context) -> trial_pb2.Trial:

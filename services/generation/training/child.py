@@ -6,15 +6,14 @@ import json
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from servicekit.errors import TEMPORARY, StorageFull, is_disk_full
 from services.generation.engines.protocol import Cancelled, Failure
-from services.generation.training.events import Broke, Event, Failed, Started
+from services.generation.training.events import Broke, Event, Failed, Started, trace_of
 from services.generation.training.judging import judge
 from services.generation.training.spec import EvaluationSpec, SamplingSpec, TrainingSpec
 from services.generation.training.work import sample, train
@@ -60,7 +59,7 @@ def run(work: str, descriptors: list[int], launcher: int) -> int:
             full = StorageFull(TEMPORARY)
             tell(Failed(reason=full.reason, message=full.message, metadata={}))
             return 1
-        tell(Broke(error=type(error).__qualname__, trace=tuple(_trace(error))))
+        tell(Broke(error=type(error).__qualname__, trace=trace_of(error)))
         return 1
     return 0
 
@@ -92,13 +91,3 @@ def _called_off() -> Callable[[], bool]:
 
     signal.signal(signal.SIGTERM, note)
     return lambda: come
-
-
-def _trace(error: BaseException) -> Iterator[str]:
-    """Where an error and its causes were raised, without their messages, which may quote the table."""
-    current: BaseException | None = error
-    while current is not None:
-        yield type(current).__qualname__
-        for frame in traceback.extract_tb(current.__traceback__):
-            yield f"{frame.filename}:{frame.lineno} {frame.name}"
-        current = current.__cause__ or current.__context__

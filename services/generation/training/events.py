@@ -1,5 +1,7 @@
 """What a child process says while it works: one JSON object a line."""
 
+import traceback
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -43,6 +45,14 @@ class Failed(_Event):
     metadata: dict[str, str]
 
 
+class ScoringBroke(_Event):
+    """Scoring on the way came to nothing by an error nobody foresaw; the training goes on without."""
+
+    kind: Literal["scoring_broke"] = "scoring_broke"
+    error: str
+    trace: tuple[str, ...]
+
+
 class Broke(_Event):
     """An error nobody foresaw: its type and where it was, without any value."""
 
@@ -78,7 +88,21 @@ class Exited(_Event):
 
 
 Event = Annotated[
-    Started | Read | Progressed | Failed | Broke | Trained | Sampled | Evaluated | Exited,
+    Started | Read | Progressed | ScoringBroke | Failed | Broke | Trained | Sampled | Evaluated | Exited,
     Field(discriminator="kind"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def trace_of(error: BaseException) -> tuple[str, ...]:
+    """Where an error and its causes were raised, without their messages, which may quote the table."""
+    return tuple(_trace(error))
+
+
+def _trace(error: BaseException) -> Iterator[str]:
+    current: BaseException | None = error
+    while current is not None:
+        yield type(current).__qualname__
+        for frame in traceback.extract_tb(current.__traceback__):
+            yield f"{frame.filename}:{frame.lineno} {frame.name}"
+        current = current.__cause__ or current.__context__

@@ -1,12 +1,12 @@
 """How far the whole work is and how long it will still take, told often enough and not more."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from services.generation.engines.protocol import Progress, Stage
+from services.generation.engines.protocol import Draw, Progress, Stage
 
-# Events closer together than this (in seconds) tell a reader nothing, save the first and last of a stage.
+# Events closer together than this (in seconds) tell a reader nothing, save the first and last of a stage, and scores.
 LEAST_INTERVAL_S = 0.25
 # Where each stage begins and ends, as shares of the whole.
 SHARES = {
@@ -44,7 +44,7 @@ class Pace:
         self._begun.setdefault(progress.stage, now)
         done, whole = _done(progress)
         ends = 0 < whole == done
-        if begins or ends or now - self._told_at >= LEAST_INTERVAL_S:
+        if begins or ends or progress.scores or now - self._told_at >= LEAST_INTERVAL_S:
             self._told_at = now
             low, high = SHARES[progress.stage]
             fraction = low + (high - low) * (done / whole if whole else 0.0)
@@ -53,6 +53,11 @@ class Pace:
     def cancelled(self) -> bool:
         """Whether the work was called off."""
         return self._called_off()
+
+    def scores(self, epoch: int, draw: Draw) -> Mapping[str, float]:
+        """None: what rows are compared with isn't known here."""
+        del epoch, draw
+        return {}
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, the last of them until now."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 import structlog
 
 from services.generation.engines.protocol import Failure, Progress
-from services.generation.training.events import Evaluated, Progressed, Read, Trained
+from services.generation.training.events import Evaluated, Progressed, Read, ScoringBroke, Trained
 from services.generation.training.following import Child
 from services.generation.training.spec import EvaluationSpec, SamplingSpec, TrainingSpec, TrainingSummary, WorkSpec
 from services.generation.training.suggestion import out_of_memory, timed_out
@@ -92,6 +92,8 @@ class TrainingRunner:
                     await on_progress(event.progress)
                 elif isinstance(event, Read):
                     child.advise_on_memory(out_of_memory(spec, event.shape))
+                elif isinstance(event, ScoringBroke):
+                    logger.error("scoring_broke", error=event.error, trace=event.trace)
                 elif isinstance(event, Trained):
                     summary = event.summary
             _raise_failure(child)

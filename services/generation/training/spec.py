@@ -11,6 +11,20 @@ TABLE_FILE = "synthetic.parquet"
 MODEL_FILE = "model.zip"
 
 
+class Scoring(BaseModel):
+    """What is to be judged while a model is fitted, where its engine allows it.
+
+    After each of these `epochs`; where none are named, now and then, as often as costs next to nothing. `metrics` are
+    figures of a quality report by name. `sensitive` columns are chosen if there are none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    epochs: tuple[int, ...] = ()
+    metrics: tuple[str, ...] = Field(min_length=1)
+    sensitive: tuple[str, ...] = ()
+
+
 class TrainingSpec(BaseModel):
     """One training: a model is fitted to a table, kept, and rows are drawn from it.
 
@@ -32,6 +46,7 @@ class TrainingSpec(BaseModel):
     seed: int = Field(ge=0, lt=2**32)
     holdout_fraction: float = Field(default=0.1, ge=0, le=0.5)
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    scoring: Scoring | None = None
     protection_key: str = Field(default="", repr=False)
     time_limit_s: float = Field(default=3600, gt=0)
     memory_limit_mb: int | None = Field(default=None, gt=0)

@@ -7,17 +7,20 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from services.generation.engines import ENGINES
-from services.generation.engines.protocol import Failure, FittedModel, ModelSpec, Progress, Report
+from services.generation.engines.protocol import Draw, Failure, FittedModel, ModelSpec, Progress, Report
 from services.generation.tables.plan import Plan
 from services.generation.tables.prepare import Prepared
 from services.generation.tables.restore import Restorer
 from services.generation.training.nothing_learned import NothingLearned
+
+if TYPE_CHECKING:  # a service that only reads plans needs nothing that judges
+    from services.generation.training.scoring import Scorer
 
 FORMAT = 1
 MANIFEST, PLAN, ENGINE_FILES = "manifest.json", "plan.json", "engine/"
@@ -55,13 +58,22 @@ class TableModel:
     key: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def fit(cls, engine: str, prepared: Prepared, spec: ModelSpec, report: Report, key: bytes = b"") -> "TableModel":
+    def fit(
+        cls,
+        engine: str,
+        prepared: Prepared,
+        spec: ModelSpec,
+        report: Report,
+        key: bytes = b"",
+        scorer: "Scorer | None" = None,
+    ) -> "TableModel":
         """Fits an engine's model to a prepared table and corrects its missing rates.
 
-        `key` is the one that the table was prepared with.
+        `key` is the one that the table was prepared with. A `scorer` judges rows on the way, where the engine has any.
         """
+        heard = report if scorer is None else _Scored(report, prepared.plan, key, scorer)
         fitted: FittedModel = (
-            ENGINES[engine].fit(prepared.learned, spec, report) if prepared.learned.num_columns else NothingLearned()
+            ENGINES[engine].fit(prepared.learned, spec, heard) if prepared.learned.num_columns else NothingLearned()
         )
         plan = prepared.plan
         if plan.has_missing():
@@ -188,3 +200,36 @@ class _Unheard:
     def cancelled(self) -> bool:
         """Whether the work was called off."""
         return self._report.cancelled()
+
+    def scores(self, epoch: int, draw: Draw) -> Mapping[str, float]:
+        """None: there is nothing to judge."""
+        del epoch, draw
+        return {}
+
+
+class _Scored:
+    """Passes everything on, and has rows of the source judged where an engine can draw learned ones on the way."""
+
+    def __init__(self, report: Report, plan: Plan, key: bytes, scorer: "Scorer") -> None:
+        self._report = report
+        self._plan = plan
+        self._key = key
+        self._scorer = scorer
+
+    def __call__(self, progress: Progress) -> None:
+        """Passes it on."""
+        self._report(progress)
+
+    def cancelled(self) -> bool:
+        """Whether the work was called off."""
+        return self._report.cancelled()
+
+    def scores(self, epoch: int, draw: Draw) -> Mapping[str, float]:
+        """What the scorer says of rows as they would be if training ended now."""
+
+        def rows_of_source(rows: int, seed: int) -> pa.Table:
+            learned = draw(rows, seed)
+            plan = self._plan.calibrated(learned)
+            return Restorer(plan, rows, seed, plan.conditions({}), self._key).restore(learned)
+
+        return self._scorer.scores(epoch, rows_of_source)

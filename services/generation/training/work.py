@@ -14,8 +14,9 @@ from services.generation.engines.protocol import ModelSpec, Progress, Stage
 from services.generation.tables.categories import Category
 from services.generation.tables.holdout import held_out
 from services.generation.tables.prepare import Prepared, prepare
-from services.generation.training.events import Event, Progressed, Read, Sampled, Trained
+from services.generation.training.events import Event, Progressed, Read, Sampled, ScoringBroke, Trained, trace_of
 from services.generation.training.pace import Pace
+from services.generation.training.scoring import RealRows, Scorer
 from services.generation.training.spec import MODEL_FILE, TABLE_FILE, SamplingSpec, TrainingSpec, TrainingSummary
 from services.generation.training.table_model import TableModel, sha256_of
 
@@ -27,11 +28,18 @@ def train(spec: TrainingSpec, tell: Tell, called_off: Callable[[], bool]) -> Non
     """Fits a model to a table, keeps it, and draws rows from it. Raises Failure and Cancelled."""
     pace = Pace(spec.sample_size, lambda progress: tell(Progressed(progress=progress)), called_off)
     pace(Progress(Stage.PREPARING))
-    prepared, held = _prepared(spec)
+    prepared, held, real = _prepared(spec)
     tell(Read(shape=_shape(prepared)))
     prepared.plan.conditions(spec.conditions)  # so that what is wrong with them is known before the training
     model_spec = ModelSpec(spec.model_type, spec.parameters, spec.seed)
-    model = TableModel.fit(spec.engine, prepared, model_spec, pace, _key(spec))
+    scorer = None
+    if spec.scoring is not None and real is not None:
+
+        def on_broken(error: Exception) -> None:
+            tell(ScoringBroke(error=type(error).__qualname__, trace=trace_of(error)))
+
+        scorer = Scorer(spec.scoring, real, spec.columns, spec.seed, called_off, on_broken)
+    model = TableModel.fit(spec.engine, prepared, model_spec, pace, _key(spec), scorer)
     model_path = spec.directory / MODEL_FILE
     model.save(model_path)
     pace(Progress(Stage.SAMPLING, rows=spec.sample_size))
@@ -73,15 +81,18 @@ def _key(spec: TrainingSpec | SamplingSpec) -> bytes:
     return bytes.fromhex(spec.protection_key)
 
 
-def _prepared(spec: TrainingSpec) -> tuple[Prepared, int]:
-    """The learned table, and how many rows were held out."""
+def _prepared(spec: TrainingSpec) -> tuple[Prepared, int, RealRows | None]:
+    """The learned table, how many rows were held out, and what to judge rows by on the way, if they are to be."""
     present = pq.read_schema(spec.table).names
     wanted = {column.name for column in spec.columns}
     table = pq.read_table(spec.table, columns=[name for name in present if name in wanted])
     held = held_out(table, spec.columns, spec.holdout_fraction, spec.seed)
-    limit = ENGINES[spec.engine].model_types[spec.model_type].category_limit
+    kind = ENGINES[spec.engine].model_types[spec.model_type]
+    limit = kind.category_limit
     prepared = prepare(table, spec.columns, held_out=held, seed=spec.seed, category_limit=limit, key=_key(spec))
-    return prepared, int(held.sum())
+    scored = spec.scoring is not None and kind.scored_while_training
+    real = RealRows.drawn(table, spec.columns, held, spec.seed) if scored else None
+    return prepared, int(held.sum()), real
 
 
 def _shape(prepared: Prepared) -> TableShape:

@@ -36,6 +36,11 @@ class Goal:
     objectives: tuple[str, ...] = ("quality_score",)
     caps: tuple[Cap, ...] = ()
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that it looks at: objectives first, each once."""
+        return tuple(dict.fromkeys((*self.objectives, *(cap.metric for cap in self.caps))))
+
     def gains(self, scores: Mapping[str, float]) -> tuple[float, ...] | None:
         """The objectives' values turned so that more is better; None if one of them couldn't be computed."""
         if any(metric not in scores for metric in self.objectives):

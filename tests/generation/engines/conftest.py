@@ -1,13 +1,13 @@
 """A learned table and somebody to report to, for every test of an engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.generation.engines.protocol import Progress
+from services.generation.engines.protocol import Draw, Progress
 
 
 @dataclass
@@ -15,6 +15,8 @@ class Listener:
     """Writes down what is reported; says that the work is called off once `called_off` holds."""
 
     heard: list[Progress] = field(default_factory=list)
+    scored_after: tuple[int, ...] = ()
+    drawn: list[pa.Table] = field(default_factory=list)
     called_off: Callable[["Listener"], bool] = lambda _: False
 
     def __call__(self, progress: Progress) -> None:
@@ -24,6 +26,13 @@ class Listener:
     def cancelled(self) -> bool:
         """Whether the work was called off."""
         return self.called_off(self)
+
+    def scores(self, epoch: int, draw: Draw) -> Mapping[str, float]:
+        """How many rows can be drawn after an epoch that is asked for."""
+        if epoch not in self.scored_after:
+            return {}
+        self.drawn.append(draw(40, 5))
+        return {"rows": float(len(self.drawn[-1]))}
 
 
 @pytest.fixture(scope="module")

@@ -57,3 +57,11 @@ def test_a_copula_without_epochs_can_be_called_off(learned: pa.Table) -> None:
     """A fit that tells no epochs ends all the same when it is called off."""
     with pytest.raises(Cancelled):
         fitted("gaussian_copula", learned, Listener(called_off=lambda _: True))
+
+
+def test_rows_can_be_drawn_while_it_trains(learned: pa.Table) -> None:
+    """After an epoch that somebody asks for, rows of the learned table's schema are drawn and its scores told."""
+    listener = Listener(scored_after=(2,))
+    fitted("autoregressive", learned, listener)
+    assert [table.schema for table in listener.drawn] == [learned.schema]
+    assert [(told.epoch, told.scores) for told in listener.heard if told.scores] == [(2, {"rows": 40.0})]

@@ -1,11 +1,21 @@
 """A search's side of trials, as tests use it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from mirage.generation.v1 import job_pb2, trial_pb2
 from servicekit.structs import to_struct
 from tests.generation.service.platform import Client, Platform, request
+
+
+class Scored(NamedTuple):
+    """What is to be judged while a trial trains."""
+
+    epochs: tuple[int, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+NOTHING = Scored()
 
 
 class Search:
@@ -17,7 +27,9 @@ class Search:
         self._user = user
         self._dataset_id = dataset_id
 
-    async def start(self, number: int = 1, sensitive: tuple[str, ...] = (), **fields: Any) -> trial_pb2.Trial:
+    async def start(
+        self, number: int = 1, sensitive: tuple[str, ...] = (), scored: Scored = NOTHING, **fields: Any
+    ) -> trial_pb2.Trial:
         """Orders a trial."""
         order = trial_pb2.StartTrialRequest(
             study_id=self.study_id,
@@ -25,6 +37,8 @@ class Search:
             owner_id=str(self._user.user_id),
             job=request(self._dataset_id, **fields),
             sensitive_columns=sensitive,
+            score_epochs=scored.epochs,
+            score_metrics=scored.metrics,
         )
         trial: trial_pb2.Trial = await self._calls.StartTrial(order)
         return trial

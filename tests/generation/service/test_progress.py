@@ -32,6 +32,15 @@ def test_a_very_long_training() -> None:
     assert 200 <= len(told) <= 86_400 / Throttle.LONGEST_S + 200
 
 
+def test_scores_are_always_told() -> None:
+    """Scores of a quick epoch are told at once, on which a search decides; so are those of a crowd."""
+    throttle = Throttle()
+    throttle.admit(training(1, 1000), 0.0)
+    scored = Progress(Stage.TRAINING, epoch=2, epochs=1000, fraction=0.002, scores={"quality_score": 0.5})
+    assert list(throttle.admit(scored, 0.001)) == [scored]
+    assert throttle.rest() == []
+
+
 def test_the_last_word() -> None:
     """What was held back when the work ends is told then, once."""
     throttle = Throttle()

@@ -11,7 +11,7 @@ from services.generation.engines.protocol import Stage
 from services.generation.models import Job
 from tests.generation.service.hand import Hand
 from tests.generation.service.platform import Client, Platform, people
-from tests.generation.service.search import Search
+from tests.generation.service.search import Scored, Search
 from tests.support.errors import refused
 
 
@@ -177,6 +177,34 @@ async def test_a_wrong_order(platform: Platform, user: Client, search: Search) -
         await stranger.start()
     async with refused("DATASET_NOT_FOUND"):
         await stranger.describe()
+
+
+async def test_what_is_to_be_scored(platform: Platform, user: Client, search: Search) -> None:
+    """A search learns which models are scored while they train; what it names to be judged by must be a metric."""
+    assert not (await search.describe()).scores_while_training
+    autoregressive = to_struct({"model_type": "autoregressive"})
+    description = await search.describe(model_config=autoregressive)
+    assert description.scores_while_training
+    assert list(description.model_type.scores_while_training) == ["mirage"]
+    configuration = await user.jobs.GetConfiguration(job_pb2.GetConfigurationRequest())
+    scoring = {each.name: list(each.scores_while_training) for each in configuration.model_types}
+    assert scoring.pop("autoregressive") == ["mirage"]
+    assert not any(scoring.values())
+    async with refused("INVALID_REQUEST") as refusal:
+        await search.start(scored=Scored((3,), ("quality_score", "beauty", "privacy.membership_auc", "quality")))
+    assert set(refusal.violations) == {"score_metrics.1", "score_metrics.3"}
+
+
+async def test_scores_come_with_their_epoch(platform: Platform, hand: Hand, search: Search) -> None:
+    """Scores are in the event of the epoch after which they were made, and in no other."""
+    await search.start()
+    attempt = await hand.take()
+    await hand.report(attempt, Stage.TRAINING, epoch=0, epochs=9)
+    await hand.report(attempt, Stage.TRAINING, epoch=3, epochs=9, scores={"quality_score": 0.25, "privacy": 0.5})
+    await hand.report(attempt, Stage.TRAINING, epoch=4, epochs=9)
+    await hand.succeed(attempt)
+    told = [(event.epoch, dict(event.scores)) for event in await search.events() if event.scores]
+    assert told == [(3, {"quality_score": 0.25, "privacy": 0.5})]
 
 
 async def test_only_services_order_trials(platform: Platform, search: Search) -> None:

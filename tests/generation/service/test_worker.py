@@ -24,6 +24,7 @@ from services.generation import worker
 from services.generation.settings import WorkerSettings
 from services.generation.training.runner import LAUNCHER
 from tests.generation.service.platform import ROWS, SCHEMA, Client, Platform, open_platform, people, settings_for, until
+from tests.generation.service.search import Scored, Search
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -151,6 +152,22 @@ async def test_jobs_of_mirages_own_engine(platform: Platform, model_config: dict
     content, _ = await sampled(user, model_id, n=40, seed=1, format="parquet", conditions=conditions)
     again = pq.read_table(io.BytesIO(content))
     assert again["city"].to_pylist() == ["Graz"] * 40
+
+
+async def test_a_trial_is_scored_while_it_trains(platform: Platform) -> None:
+    """At the epochs that a search asks for a sample of the rows is judged by its metrics; of other epochs none is."""
+    user = platform.user()
+    search = Search(platform, user, await platform.dataset(user))
+    config = {"model_type": "autoregressive", "epochs": 4, "width": 16, "inner_width": 16}
+    await search.start(scored=Scored((1, 3), ("statistical_similarity",)), model_config=config, seed=3)
+    events = await search.events()
+    assert events[-1].state == job_pb2.JOB_STATE_SUCCEEDED
+    scored = [event for event in events if event.scores]
+    assert [(event.epoch, set(event.scores)) for event in scored] == [
+        (1, {"statistical_similarity"}),
+        (3, {"statistical_similarity"}),
+    ]
+    assert all(0.3 < event.scores["statistical_similarity"] <= 1 for event in scored)
 
 
 async def test_the_same_seed_gives_the_same_rows(platform: Platform) -> None:

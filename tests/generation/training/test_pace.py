@@ -27,6 +27,15 @@ def test_few_words_but_the_last() -> None:
     assert len(told) < 50
 
 
+def test_scores_are_always_told() -> None:
+    """An epoch with scores is told, however soon it comes after another."""
+    told: list[Progress] = []
+    pace = Pace(100, told.append, lambda: False, Clock())
+    for epoch in range(1, 8):
+        pace(Progress(Stage.TRAINING, epoch=epoch, epochs=10, scores={"privacy": 0.5} if epoch % 3 == 0 else {}))
+    assert [progress.epoch for progress in told] == [1, 3, 6]
+
+
 def test_seconds_left_and_fraction() -> None:
     """Half of the epochs take as long as the other half; the whole never runs backwards."""
     told: list[Progress] = []

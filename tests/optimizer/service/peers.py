@@ -239,7 +239,7 @@ class TrialPeer(trial_pb2_grpc.TrialServiceServicer):
         for epoch in range(1, EPOCHS + 1):
             trial.move(job_pb2.JOB_STATE_TRAINING, epoch)
         if self.scores_while_training:
-            for epoch in range(EPOCHS + 1, int(trial.parameters["epochs"]) + 1):
+            for epoch in trial.request.score_epochs:
                 trial.move(job_pb2.JOB_STATE_TRAINING, epoch, self.surface(trial.parameters))
         if self.held(number):
             await self.released.wait()

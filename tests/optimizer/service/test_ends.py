@@ -135,10 +135,11 @@ async def test_bad_trials_are_pruned(platform: Platform) -> None:
     """Where trials are scored while they train, Hyperband calls off those that others are better than."""
     user = platform.user()
     platform.peer.scores_while_training = True
-    platform.peer.surface = lambda parameters: {"quality_score": 1 / float(parameters["batch_size"])}
+    platform.peer.surface = lambda parameters: {"quality_score": 1 / float(parameters["batch_size"]), "privacy": 1}
     asked = {
         "optimization_method": "hyperband",
         "n_trials": 9,
+        "caps": {"privacy": {"min": 0.0}},
         "search_space": {"epochs": [10, 90], "batch_size": [100, 800]},
     }
     study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
@@ -148,6 +149,37 @@ async def test_bad_trials_are_pruned(platform: Platform) -> None:
     assert all(trial.score is not None and trial.epoch < 90 for trial in pruned)
     assert all(study.best_trial.score >= trial.score for trial in pruned)
     assert study.best_trial.state == study_pb2.TRIAL_STATE_SUCCEEDED
+    assert study.trials_pruned == len(pruned)
+    assert study.trials_ended == len(trials) == 9
+    orders = [trial.request for trial in platform.peer.of(study.study_id).values()]
+    assert {(tuple(order.score_epochs), tuple(order.score_metrics)) for order in orders} == {
+        ((10, 30), ("quality_score", "privacy"))
+    }
+    shown = [event.trial for event in await user.events(study.study_id) if event.kind == "epoch"]
+    assert any(trial.state == study_pb2.TRIAL_STATE_RUNNING and trial.HasField("score") for trial in shown)
+
+
+async def test_rungs_that_nobody_saw_a_trial_reach(platform: Platform) -> None:
+    """What a trial scored while nobody followed it is judged all the same, each rung once."""
+    user = platform.user()
+    platform.peer.scores_while_training = True
+    platform.peer.surface = lambda parameters: {"quality_score": 1 / float(parameters["batch_size"]), "privacy": 1}
+    platform.peer.trips = {"WatchTrial": [RuntimeError("a fault")] * 4}
+    asked = {"optimization_method": "hyperband", "n_trials": 4, "search_space": {**SPACE, "epochs": [10, 30]}}
+    study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
+    scores = [trial.score for trial in await user.trials(study.study_id)]
+    assert study.trials_pruned == sum(score < max(scores[: place + 1]) for place, score in enumerate(scores))
+
+
+async def test_what_a_trial_had_on_the_way(platform: Platform) -> None:
+    """A trial that fails after a rung has no score, whatever it scored there."""
+    user = platform.user()
+    platform.peer.scores_while_training = True
+    platform.peer.fail = lambda number: "TRAINING_CRASHED" if number == 1 else ""
+    asked = {"optimization_method": "hyperband", "n_trials": 3, "search_space": {**SPACE, "epochs": [10, 30]}}
+    study = await user.ended((await user.start(platform.peer.add_dataset(user.user_id), **asked)).study_id)
+    first = (await user.trials(study.study_id))[0]
+    assert (first.state, first.HasField("score")) == (study_pb2.TRIAL_STATE_FAILED, False)
 
 
 def _risky(parameters: Mapping[str, Any]) -> Mapping[str, float]:
