@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from servicekit import certificates
-from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile
+from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile, MetricsSettings
 
 # A host name, an IPv4 address or an IPv6 address in brackets; in lists of hosts also `*` and `*.example.org`.
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
@@ -29,7 +29,7 @@ def _checked_address(address: str) -> str:
 Address = Annotated[str, AfterValidator(_checked_address)]
 
 
-class GatewaySettings(InternalTlsSettings):
+class GatewaySettings(InternalTlsSettings, MetricsSettings):
     """What Envoy's configuration depends on.
 
     A service that the gateway routes to is one field here, named after its contracts' package: `<service>_address`.
@@ -87,6 +87,11 @@ class GatewaySettings(InternalTlsSettings):
     tls_key_file: KeyFile | None = Field(None, examples=["/etc/mirage/tls.key"])
 
     @property
+    def tells_metrics(self) -> bool:
+        """Whether Envoy's metrics are told on a port of their own. They come from its administration."""
+        return self.metrics_enabled and self.gateway_admin_port != 0
+
+    @property
     def ticket_audience(self) -> str:
         """The audience of tickets for streams."""
         return f"{self.token_audience}/streams"
@@ -140,6 +145,8 @@ class GatewaySettings(InternalTlsSettings):
     def _fits_together(self) -> Self:
         if self.min_sample_size > self.max_sample_size:
             raise ValueError("MIN_SAMPLE_SIZE and MAX_SAMPLE_SIZE must ascend, as 1 and 100000 do")
+        if self.metrics_enabled and self.metrics_port and not self.gateway_admin_port:
+            raise ValueError("METRICS_PORT of the gateway needs GATEWAY_ADMIN_PORT, which the metrics come from")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set")
         if self.tls_cert_file and self.tls_key_file:

@@ -6,10 +6,10 @@ is gone, or has been silent for too long, is given to another.
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 import structlog
@@ -23,7 +23,7 @@ from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
-from sqlalchemy import column, delete, exists, select, table
+from sqlalchemy import Text, cast, column, delete, exists, extract, func, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.database import DATABASE_AWAY
@@ -38,7 +38,7 @@ T = TypeVar("T")
 TABLES = frozenset({"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"})
 """The library's own tables, which no model of a service names."""
 
-ROWS = table("pgqueuer", column("id"))
+ROWS = table("pgqueuer", column("id"), column("entrypoint"), column("status"), column("created"))
 """The rows that wait or are being worked on, for queries that look whether one is there."""
 
 _LOG = table("pgqueuer_log", column("created"))
@@ -178,6 +178,11 @@ class WorkQueue:
         self._names = DBSettings(channel=channel)
         self._entrypoint = entrypoint
 
+    @property
+    def entrypoint(self) -> str:
+        """The kind of work, as the queue names it."""
+        return self._entrypoint
+
     async def enqueue(self, session: AsyncSession, payload: bytes, priority: int = 0) -> int:
         """Puts a piece of work into the queue, in the session's transaction; returns the row's id."""
         await session.flush()  # so that the transaction has begun before the queue library uses its connection
@@ -232,6 +237,28 @@ class WorkQueue:
     def _queries(self, driver: Driver, kind: type[Queries]) -> Queries:
         names = self._names
         return kind(driver, QueryBuilderEnvironment(names), QueryQueueBuilder(names), QuerySchedulerBuilder(names))
+
+
+class QueueFigures(NamedTuple):
+    """What a queue holds of one kind of work."""
+
+    waiting: int = 0
+    at_work: int = 0
+    oldest_s: float = 0.0  # how long the oldest that waits has waited
+
+
+async def queue_figures(session: AsyncSession, queues: Iterable[WorkQueue]) -> dict[str, QueueFigures]:
+    """What a service's queue holds, by entry point."""
+    waits = cast(ROWS.c.status, Text) == "queued"  # an enumeration of the library's
+    oldest = extract("epoch", func.now() - func.min(ROWS.c.created).filter(waits))
+    query = select(
+        ROWS.c.entrypoint, func.count().filter(waits), func.count().filter(~waits), func.coalesce(oldest, 0)
+    ).group_by(ROWS.c.entrypoint)
+    found = {
+        entrypoint: QueueFigures(waiting, at_work, max(0.0, float(oldest_s)))
+        for entrypoint, waiting, at_work, oldest_s in await session.execute(query)
+    }
+    return {queue.entrypoint: found.get(queue.entrypoint, QueueFigures()) for queue in queues}
 
 
 async def row_exists(session: AsyncSession, row_id: int) -> bool:

@@ -6,9 +6,16 @@ is missing, but the platform isn't well.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from servicekit.timestamps import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -24,39 +31,68 @@ _ANSWER_S = 3.0
 _LOST_AFTER = 2  # failures in a row: one alone may be a connection that was old
 
 
-class Readiness:
+@dataclass
+class Standing:
+    """How a part stands."""
+
+    failures: int = 0  # in a row
+    since: datetime = field(default_factory=utc_now)  # it has answered, or hasn't, since then
+    answer_s: float = 0.0  # how long its last answer took
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        return self.failures < _LOST_AFTER
+
+
+class Readiness(Collector):
     """Looks after the parts, and tells whenever the answer changes."""
 
-    def __init__(self, parts: Mapping[str, Check], tell: Callable[[bool], Awaitable[None]]) -> None:
+    def __init__(self, parts: Mapping[str, Check], tell: Callable[[bool], Awaitable[None]] | None = None) -> None:
         """`parts` are what is needed, by a name for the log."""
         self._parts = parts
         self._tell = tell
-        self._failures = dict.fromkeys(parts, 0)
+        self.standings: Mapping[str, Standing] = {name: Standing() for name in parts}
         self._ready: bool | None = None
 
     async def look(self) -> None:
         """Looks once at every part."""
         await asyncio.gather(*(self._look_at(name, check) for name, check in self._parts.items()))
-        ready = not any(failures >= _LOST_AFTER for failures in self._failures.values())
+        ready = all(standing.is_up for standing in self.standings.values())
         if ready is not self._ready:
             self._ready = ready
-            await self._tell(ready)
+            if self._tell is not None:
+                await self._tell(ready)
 
     async def keep_looking(self) -> None:
         """Looks again and again, until it is cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(_LOOK_AGAIN_S if any(self._failures.values()) else _LOOK_S)
+            failed = any(standing.failures for standing in self.standings.values())
+            await asyncio.sleep(_LOOK_AGAIN_S if failed else _LOOK_S)
+
+    def collect(self) -> Iterable[Metric]:
+        """Which parts answer, and how fast; for the registry of metrics."""
+        for name, standing in self.standings.items():
+            prefix = f"mirage_{name.replace(' ', '_')}"
+            yield GaugeMetricFamily(f"{prefix}_up", f"Whether the {name} answers (1) or not (0).", value=standing.is_up)
+            yield GaugeMetricFamily(
+                f"{prefix}_answer_seconds", f"How long the {name} took to answer, last time.", value=standing.answer_s
+            )
 
     async def _look_at(self, name: str, check: Check) -> None:
+        standing, began = self.standings[name], time.monotonic()
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await check()
         except Exception as error:  # whatever it is, the part doesn't answer as it should
-            self._failures[name] += 1
-            if self._failures[name] == _LOST_AFTER:
+            standing.failures += 1
+            if standing.failures == _LOST_AFTER:
+                standing.since = utc_now()
                 log.warning("part_away", part=name, error=type(error).__name__)
         else:
-            if self._failures[name] >= _LOST_AFTER:
+            standing.answer_s = time.monotonic() - began
+            if not standing.is_up:
+                standing.since = utc_now()
                 log.info("part_back", part=name)
-            self._failures[name] = 0
+            standing.failures = 0

@@ -6,20 +6,23 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
+from prometheus_client.registry import Collector
 
 from servicekit import logs
 from servicekit.access import AccessRules
 from servicekit.identity import Authenticator
 from servicekit.interceptors import StandardInterceptor
+from servicekit.metrics.exposition import exposed
+from servicekit.metrics.rpcs import MetricsInterceptor, RpcMetrics
 from servicekit.readiness import READINESS, Check, Readiness
 from servicekit.settings import ServiceSettings
+from servicekit.sockets import is_loopback
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +43,7 @@ class Application:
     authenticator: Authenticator
     wind_down: Callable[[], None] = lambda: None  # asks what has no end of its own to come to one
     needs: Mapping[str, Check] = field(default_factory=dict)  # what must answer for the service to be of use
+    metrics: Sequence[Collector] = ()  # what it measures besides its RPCs and itself
 
 
 ApplicationContext = AbstractAsyncContextManager[Application]
@@ -50,8 +54,11 @@ ApplicationContext = AbstractAsyncContextManager[Application]
 async def running(settings: ServiceSettings, application: ApplicationContext) -> AsyncIterator[str]:
     """Serves while the block runs; yields the address, `host:port`. On leaving: streams end, grace, stop."""
     async with application as parts:
+        rpcs = RpcMetrics()
+        rpcs.prepare(parts.service_names)
+        standard = StandardInterceptor(parts.authenticator, AccessRules(parts.service_names))
         server = grpc.aio.server(
-            interceptors=[StandardInterceptor(parts.authenticator, AccessRules(parts.service_names))],
+            interceptors=[*([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []), standard],
             options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.max_request_size_mb * 1024 * 1024)),
         )
         parts.register(server)
@@ -59,21 +66,22 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         names = (*parts.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        port = _listen(server, settings)
-        await server.start()
-        for name in ("", *parts.service_names):
-            await health.set(name, health_pb2.HealthCheckResponse.SERVING)
         readiness = Readiness(parts.needs, lambda ready: _tell(health, ready=ready))
-        await readiness.look()
-        looking = asyncio.create_task(readiness.keep_looking())
-        try:
-            yield f"{settings.grpc_host}:{port}"
-        finally:
-            looking.cancel()
-            await asyncio.wait({looking})
-            await health.enter_graceful_shutdown()
-            parts.wind_down()
-            await server.stop(settings.shutdown_grace_seconds)
+        async with exposed(settings, [rpcs, readiness, *parts.metrics]):
+            port = _listen(server, settings)
+            await server.start()
+            for name in ("", *parts.service_names):
+                await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await readiness.look()
+            looking = asyncio.create_task(readiness.keep_looking())
+            try:
+                yield f"{settings.grpc_host}:{port}"
+            finally:
+                looking.cancel()
+                await asyncio.wait({looking})
+                await health.enter_graceful_shutdown()
+                parts.wind_down()
+                await server.stop(settings.shutdown_grace_seconds)
 
 
 def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
@@ -82,16 +90,9 @@ def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
     if tls is not None:
         return server.add_secure_port(address, tls.server_credentials())
     # Told and not refused: a mesh may take care of it.
-    if settings.environment == "production" and not _is_loopback(settings.grpc_host):
+    if settings.environment == "production" and not is_loopback(settings.grpc_host):
         log.warning("internal_tls_off", address=address)
     return server.add_insecure_port(address)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _tell(health: health_aio.HealthServicer, *, ready: bool) -> None:

@@ -53,7 +53,17 @@ class InternalTlsSettings(BaseSettings):
         return self
 
 
-class ServiceSettings(InternalTlsSettings):
+class MetricsSettings(BaseSettings):
+    """Whether and where a process tells its metrics."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    metrics_enabled: bool = Field(True, examples=["true"])
+    metrics_host: str = Field("127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example of the value
+    metrics_port: int = Field(0, ge=0, le=65535, description="0 takes a free port", examples=["9090"])
+
+
+class ServiceSettings(InternalTlsSettings, MetricsSettings):
     """What every service reads."""
 
     environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])

@@ -194,6 +194,7 @@ def _banner(platform: LocalPlatform, seconds: float) -> str:
         "Address": f"{platform.url}   (REST, gRPC, grpc-web)",
         "Docs": f"{platform.url}/docs",
         "Logs": str(platform.home.logs),
+        **({"Metrics": f"{platform.home.metrics}   (targets for Prometheus)"} if platform.base.metrics_ports else {}),
         "Data": str(platform.home.data),
         "Stop": "Ctrl-C",
     }

@@ -74,6 +74,11 @@ class Home:
         """The file by which a running platform tells of itself."""
         return self.run / "platform.json"
 
+    @property
+    def metrics(self) -> Path:
+        """The file that tells where the processes tell their metrics, for Prometheus."""
+        return self.run / "metrics.json"
+
     def announce(self, platform: RunningPlatform) -> None:
         """Tells other commands about the platform that now runs here."""
         write_private(self.announcement, json.dumps(asdict(platform)))

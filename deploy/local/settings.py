@@ -17,5 +17,6 @@ class LocalSettings(BaseSettings):
     mirage_port: int = Field(8080, ge=0, le=65535, description="0 takes a free port", examples=["8081"])
     gateway_host: str = Field("127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example of the value
     s3_bucket_prefix: str = Field("mirage", pattern=r"^[a-z0-9][a-z0-9-]{1,40}$", examples=["mirage"])
+    metrics_enabled: bool = Field(True, examples=["true"])
     log_rotation_size_mb: int = Field(10, ge=1, le=10_000, examples=["10"])
     log_backup_count: int = Field(5, ge=0, le=1000, examples=["5"])

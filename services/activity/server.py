@@ -10,6 +10,7 @@ from servicekit.clients import ServiceIdentity, open_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.stored import database_metrics
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.activity.repository import RECORDS_CHANNEL
@@ -36,4 +37,6 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         def register(server: grpc.aio.Server) -> None:
             event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(database.sessions), server)
 
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, {"database": database.check})
+        measured = await stack.enter_async_context(database_metrics(settings, database))
+        needs = {"database": database.check}
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)

@@ -80,6 +80,13 @@ async def page_of_users(
     return (await session.scalars(statement)).all()
 
 
+async def count_accounts(session: AsyncSession) -> dict[tuple[Role, bool], int]:
+    """How many accounts there are, by role and by whether they are active."""
+    keys = (User.role, User.active)
+    rows = await session.execute(select(*keys, func.count()).group_by(*keys))
+    return {(role, active): count for role, active, count in rows}
+
+
 async def lock_active_administrators(session: AsyncSession) -> None:
     """Makes changes that could take away the last administrator wait for each other."""
     await session.execute(select(User.id).where(_active_administrator()).order_by(User.id).with_for_update())

@@ -20,12 +20,14 @@ from mirage.auth.v1 import (
 from servicekit.database import Database
 from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.stored import database_metrics
 from servicekit.server import Application
 from services.auth import identities, keys
 from services.auth.accounts import Accounts
 from services.auth.administration import Administration
 from services.auth.api_keys import ApiKeys, Limits
 from services.auth.authentication import SessionAuthenticator
+from services.auth.metrics import read_accounts
 from services.auth.oauth import TokenEndpoint
 from services.auth.passwords import Passwords
 from services.auth.repository import REVOCATIONS_CHANNEL
@@ -104,7 +106,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             )
 
         authenticator = SessionAuthenticator(verifier, database)
-        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, {"database": database.check})
+        measured = await stack.enter_async_context(database_metrics(settings, database, read_accounts))
+        needs = {"database": database.check}
+        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured)
 
 
 @asynccontextmanager

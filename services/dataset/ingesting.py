@@ -24,6 +24,7 @@ from services.dataset.columns import Column
 from services.dataset.failures import failure_from
 from services.dataset.ingestion.tasks import Limits, Outcome, Report, Task
 from services.dataset.inheritance import inherit, types_by_hand
+from services.dataset.metrics import UploadMetrics
 from services.dataset.models import Version, loose_objects
 from services.dataset.states import Stage
 from services.dataset.work_queue import Ticket
@@ -58,8 +59,10 @@ class Ingestor:
         workspace: Workspace,
         rules: IngestionRules,
         stopping: asyncio.Event,
+        metrics: UploadMetrics,
     ) -> None:
         self._sessions = sessions
+        self._metrics = metrics
         self._attendant = Attendant(sessions, listener, events.CHANNEL, stopping)
         self._store = store
         self._ingest = ingest
@@ -79,9 +82,11 @@ class Ingestor:
         version = view.version
         structlog.contextvars.bind_contextvars(request_id=version.request_id, user_id=str(view.dataset.owner_id))
         log.info("ingestion_begun", attempt=version.attempts)
+        began = time.monotonic()
         ending = await self._attendant.attend(
             self._piece(version, Attempt(version.dataset_id, version.number, version.attempts))
         )
+        self._metrics.seconds.labels(ending.value).observe(time.monotonic() - began)
         log.info("ingestion_ended", ending=ending.value)
         if ending is Ending.CALLED_OFF:
             await loose_objects.remove_due(self._sessions, self._store)

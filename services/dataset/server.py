@@ -11,6 +11,7 @@ from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
@@ -23,6 +24,7 @@ from services.dataset.housekeeping import keep_tidy
 from services.dataset.ingesting import IngestionRules, Ingestor
 from services.dataset.ingestion.runner import IngestionRunner
 from services.dataset.ingestion.tasks import Limits
+from services.dataset.metrics import UploadMetrics, read_queues
 from services.dataset.models import loose_objects
 from services.dataset.retyping import Retyper
 from services.dataset.servicers.datasets import DatasetServicer, Rules
@@ -64,7 +66,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await runner.start()
         stopping = asyncio.Event()
         rules = IngestionRules(limits, settings.ingestion_max_losses)
-        ingestor = Ingestor(sessions, listener, store, runner.ingest, workspace, rules, stopping)
+        measured = UploadMetrics()
+        ingestor = Ingestor(sessions, listener, store, runner.ingest, workspace, rules, stopping, measured)
         dependents = DependentClient(generation, optimizer)
         quota = StorageQuota(settings.storage_quota_mb, stored_bytes, dependents.stored_bytes)
         datasets = DatasetServicer(
@@ -72,7 +75,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             store,
             listener,
             workspace,
-            Uploads(sessions, store, listener, quota, settings.upload_time_s),
+            Uploads(sessions, store, listener, quota, settings.upload_time_s, measured),
             Updates(sessions, store, quota, Retyper(store, runner.ingest, workspace, limits, settings.ingestion_slots)),
             dependents,
             Rules(settings.max_file_bytes, settings.stream_heartbeat_seconds),
@@ -90,7 +93,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         ):
             stack.push_async_callback(_cancelled, task)
         needs = {"database": database.check, "object store": store.check}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
+        stored = await stack.enter_async_context(database_metrics(settings, database, read_queues))
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured))
 
 
 def ingestion_limits(settings: Settings) -> Limits:

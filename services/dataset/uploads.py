@@ -20,6 +20,7 @@ from services.dataset import deletion, events, repository
 from services.dataset.arrivals import Arrival, NewDataset, NewVersion, Received
 from services.dataset.errors import ChecksumMismatch, DatasetChanged, DatasetNotFound, StillReading, UploadTooSlow
 from services.dataset.failures import error_of
+from services.dataset.metrics import UploadMetrics
 from services.dataset.models import IdempotencyKey, loose_objects
 from services.dataset.repository import View
 from services.dataset.states import State
@@ -44,8 +45,10 @@ class Uploads:
         listener: Listener,
         quota: StorageQuota,
         time_s: float,
+        metrics: UploadMetrics,
     ) -> None:
         self._sessions = sessions
+        self._metrics = metrics
         self._store = store
         self._listener = listener
         self._quota = quota
@@ -103,10 +106,15 @@ class Uploads:
                 due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
                 await loose_objects.loosen(session, [key], due_at)
             async with self._time_limit():
-                stored = await self._store.put_stream(key, allowance.hold(arrival.body.file()))
+                stored = await self._store.put_stream(key, self._counted(allowance.hold(arrival.body.file())))
             yield Received(key, stored.size, stored.sha256)
         finally:
             await asyncio.shield(loose_objects.remove_if_loose(self._sessions, self._store, key))
+
+    async def _counted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            self._metrics.bytes.inc(len(piece))
+            yield piece
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[None]:

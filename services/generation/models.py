@@ -65,6 +65,7 @@ class Job(Standing, Base):
         # What dispatch counts and takes, out of ever more jobs that have ended.
         Index("ix_jobs_dispatched", "owner_id", postgresql_where=text("queue_id IS NOT NULL")),
         Index("ix_jobs_waiting", "owner_id", "id", postgresql_where=text("state = 'queued' AND queue_id IS NULL")),
+        Index("ix_jobs_open", "state", "model_type", "purpose", postgresql_where=text("ended_at IS NULL")),
         Index("uq_jobs_study_id_trial_number", "study_id", "trial_number", unique=True),
     )
 

@@ -109,6 +109,14 @@ async def count_for_workers(session: AsyncSession) -> int:
     return int(await session.scalar(query) or 0)
 
 
+async def count_open(session: AsyncSession) -> dict[tuple[str, str, str], int]:
+    """How many jobs and trials that haven't ended there are, by state, type of model and purpose."""
+    keys = (Job.state, Job.model_type, Job.purpose)
+    query = select(*keys, func.count()).where(Job.ended_at.is_(None)).group_by(*keys)
+    rows = await session.execute(query)
+    return {(state.value, model_type, purpose.value): count for state, model_type, purpose, count in rows}
+
+
 async def job_exists(session: AsyncSession, job_id: UUID) -> bool:
     """Whether the job's row is still there."""
     return bool(await session.scalar(select(exists().where(Job.id == job_id))))

@@ -11,12 +11,13 @@ from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
-from services.generation import convert, events
+from services.generation import convert, events, metrics
 from services.generation.dispatch import Dispatcher
 from services.generation.drawing import PageDrawer
 from services.generation.engines.parameters import Limits
@@ -129,7 +130,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
 
         needs = {"database": database.check, "object store": store.check}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs)
+        stored = await stack.enter_async_context(
+            database_metrics(settings, database, metrics.read_jobs, metrics.read_queues, metrics.read_workers)
+        )
+        measured = (*stored, metrics.ChildMemory(runner, memory_limit_mb))
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from services.generation.fakes.protected import new_key
 from services.generation.faults import code_of
 from services.generation.judgement import Judgement
 from services.generation.metadata import mirage_version
+from services.generation.metrics import TrainingMetrics
 from services.generation.models import Job
 from services.generation.progress import Throttle
 from services.generation.quality.report import QUALITY_SCORE
@@ -72,8 +73,10 @@ class JobWorker:
         workspace: Workspace,
         limits: WorkLimits,
         stopping: asyncio.Event,
+        metrics: TrainingMetrics,
     ) -> None:
         self._sessions = sessions
+        self._metrics = metrics
         self._attendant = Attendant(sessions, listener, events.CHANNEL, stopping)
         self._store = store
         self._sources = sources
@@ -96,13 +99,16 @@ class JobWorker:
             request_id=job.request_id, user_id=str(job.owner_id), attempt=job.attempts
         )
         log.info("job_claimed")
-        ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
+        with self._metrics.at_work.track_inprogress():
+            ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
+        self._metrics.attempts.labels(job.model_type, ending.value).inc()
         log.info("job_ended", ending=ending.value)
 
     def _piece(self, job: Job, attempt: Attempt) -> Piece:
         async def fail(session: AsyncSession, error: Exception) -> None:
             failure = _failure_of(error)
             await attempts.fail(session, self._dispatcher, attempt, failure)
+            self._metrics.failures.labels(failure.reason).inc()
             log.warning("job_failed", reason=failure.reason)
 
         return Piece(
@@ -134,8 +140,10 @@ class JobWorker:
                 memory_limit_mb=self._limits.memory_mb,
             )
             throttle, began = Throttle(), time.monotonic()
+            meter = self._metrics.training(job)
 
             async def on_progress(progress: Progress) -> None:
+                meter.progressed(progress)
                 for told in throttle.admit(progress, time.monotonic()):
                     await self._report(attempt, told)
 
@@ -145,6 +153,7 @@ class JobWorker:
                 await self._report(attempt, told)
             result = await self._store_results(job, attempt, summary, key, judgement)
             await self._attendant.conclude(lambda session: attempts.succeed(session, self._dispatcher, attempt, result))
+            meter.done({**summary.seconds, Stage.EVALUATING.value: judgement.seconds}, summary.peak_memory_mb)
 
     async def _fetch(self, job: Job, directory: Path) -> Path:
         path = directory / "source.parquet"

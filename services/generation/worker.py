@@ -1,25 +1,30 @@
 """`python -m services.generation.worker`: takes jobs from the queue and trains. Never imports torch itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import logs
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.listen import Listener
+from servicekit.metrics.exposition import exposed
+from servicekit.metrics.stored import PoolMetrics
 from servicekit.object_store import ObjectStore
+from servicekit.readiness import Readiness
 from servicekit.server import stop_on_signals
 from servicekit.settings import load
 from servicekit.sweeping import Sweeper, keep_sweeping
 from servicekit.workspace import Workspace, open_workspace
 from services.generation import events, housekeeping
 from services.generation.dispatch import QUEUE, Dispatcher
+from services.generation.metrics import ChildMemory, TrainingMetrics
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.settings import WorkerSettings
 from services.generation.sources import SourceClient
@@ -43,6 +48,8 @@ class Parts:
     store: ObjectStore
     workspace: Workspace
     dsn: str
+    readiness: Readiness
+    metrics: Sequence[Collector]
 
 
 @asynccontextmanager
@@ -66,6 +73,8 @@ async def compose(
         stack.callback(warming.cancel)
         dispatcher = Dispatcher(settings.max_concurrent_generations)
         workspace = stack.enter_context(open_workspace(workspace_parent))
+        memory_mb = settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots)
+        trainings = TrainingMetrics(settings.worker_slots)
         job_worker = JobWorker(
             sessions=database.sessions,
             listener=listener,
@@ -76,12 +85,19 @@ async def compose(
             workspace=workspace,
             limits=WorkLimits(
                 time_s=settings.request_timeout_seconds,
-                memory_mb=settings.training_memory_limit_mb or default_memory_limit_mb(settings.worker_slots),
+                memory_mb=memory_mb,
                 max_workers_lost=settings.worker_max_losses,
             ),
             stopping=stopping,
+            metrics=trainings,
         )
-        yield Parts(job_worker, database.sessions, dispatcher, store, workspace, database.dsn)
+        readiness = Readiness({"database": database.check, "object store": store.check})
+        measured = (
+            trainings,
+            ChildMemory(runner, memory_mb),
+            PoolMetrics(database.engine, settings.database_pool_size),
+        )
+        yield Parts(job_worker, database.sessions, dispatcher, store, workspace, database.dsn, readiness, measured)
 
 
 async def _warm_up(runner: TrainingRunner) -> None:
@@ -94,9 +110,13 @@ async def _warm_up(runner: TrainingRunner) -> None:
 
 async def work(settings: WorkerSettings, stop: asyncio.Event, workspace_parent: Path | None = None) -> None:
     """Works until `stop`; then gives every running job back to the queue."""
-    async with compose(settings, stop, workspace_parent) as parts:
+    async with (
+        compose(settings, stop, workspace_parent) as parts,
+        exposed(settings, [parts.readiness, *parts.metrics]),
+    ):
         sweeper = Sweeper(parts.sessions, parts.store, LOOSE_OBJECTS, NAMED)
         beside = {
+            asyncio.create_task(parts.readiness.keep_looking()),
             asyncio.create_task(_keep_tidy(parts, settings.retention_days)),
             asyncio.create_task(keep_sweeping(sweeper, settings.sweep_interval_minutes * 60)),
         }

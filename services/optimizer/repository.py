@@ -96,6 +96,21 @@ async def count_studies_at_work(session: AsyncSession, owner_id: UUID) -> int:
     return await session.scalar(query) or 0
 
 
+async def count_open_studies(session: AsyncSession) -> dict[StudyState, int]:
+    """How many studies that somebody drives, or is to, there are by state."""
+    query = select(Study.state, func.count()).where(Study.queue_id.is_not(None)).group_by(Study.state)
+    rows = await session.execute(query)
+    return {row[0]: row[1] for row in rows}
+
+
+async def count_open_trials(session: AsyncSession) -> dict[TrialState, int]:
+    """How many trials of these studies there are by state."""
+    joined = select(Trial.state, func.count()).join(Study, Study.id == Trial.study_id)
+    query = joined.where(Study.queue_id.is_not(None)).group_by(Trial.state)
+    rows = await session.execute(query)
+    return {row[0]: row[1] for row in rows}
+
+
 async def best_trials(session: AsyncSession, studies: Sequence[Study]) -> dict[UUID, Trial]:
     """The best trials so far of some studies, by study."""
     query = (

@@ -12,9 +12,10 @@ from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.stored import database_metrics
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
-from services.optimizer import events
+from services.optimizer import events, metrics
 from services.optimizer.driving import StudyDriver
 from services.optimizer.housekeeping import keep_tidy
 from services.optimizer.planning import Planner
@@ -72,7 +73,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             )
             study_pb2_grpc.add_DependentStudyServiceServicer_to_server(DependentStudyServicer(sessions, trials), server)
 
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, {"database": database.check})
+        measured = await stack.enter_async_context(
+            database_metrics(settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues)
+        )
+        needs = {"database": database.check}
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
 
 
 @asynccontextmanager

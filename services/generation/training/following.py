@@ -33,13 +33,15 @@ class Child:
     """A child process at work.
 
     After the last event, `failure` says why it came to nothing, `broken` tells of an error nobody foresaw, and
-    `exit_code` is how it ended (None if nobody knows).
+    `exit_code` is how it ended (None if nobody knows). `memory_mb` is what it had of resident memory, with all that it
+    started, when it was last looked at.
     """
 
     def __init__(self, transport: asyncio.ReadTransport, reader: asyncio.StreamReader, rows: BinaryIO | None) -> None:
         self.failure: Failure | None = None
         self.broken: Broke | None = None
         self.exit_code: int | None = None
+        self.memory_mb = 0.0
         self._transport = transport
         self._rows = rows
         self._reading: asyncio.Future[Any] | None = None
@@ -149,7 +151,8 @@ class Child:
     async def _guard_memory(self, limit_mb: int) -> None:
         await self._started.wait()
         while self._pid is not None and not self._gone.is_set():
-            if resident_mb(self._pid) > limit_mb and self._memory_failure is not None:
+            self.memory_mb = resident_mb(self._pid)
+            if self.memory_mb > limit_mb and self._memory_failure is not None:
                 self._put_down(self._memory_failure)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), WATCH_INTERVAL_S)

@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pyarrow as pa
@@ -66,6 +66,12 @@ class TrainingRunner:
         self._launcher: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()
+        self._children: set[Child] = set()
+
+    @property
+    def memory_mb(self) -> Sequence[float]:
+        """Resident memory of each child that is at work, when it was last looked at."""
+        return [child.memory_mb for child in tuple(self._children)]
 
     async def start(self) -> None:
         """Warms up, so that the first training needn't wait for imports. Without it the first training does this."""
@@ -140,9 +146,11 @@ class TrainingRunner:
         """A child at work, which is gone when this ends."""
         child = await self._launched(work, spec)
         child.limit(spec.time_limit_s, spec.memory_limit_mb, timed_out(spec), out_of_memory(spec, None))
+        self._children.add(child)
         try:
             yield child
         finally:
+            self._children.discard(child)
             await asyncio.shield(child.end())
 
     async def _launched(self, work: str, spec: WorkSpec) -> Child:
