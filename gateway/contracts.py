@@ -9,7 +9,7 @@ from pathlib import Path
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2
 
-from mirage.options.v1 import access_pb2
+from mirage.options.v1 import access_pb2, form_faults_pb2
 
 DESCRIPTOR_SET = Path(__file__).with_name("descriptors.binpb")
 RAW_BODY = ".google.api.HttpBody"
@@ -58,6 +58,7 @@ class Rpc:
     takes_raw_body: bool  # the body reaches it as it is, in one piece, whatever its type
     roles: frozenset[int]
     scopes: tuple[str, ...]  # what a limited token needs one of
+    tells_form_faults: bool  # whether it tells what the gateway finds wrong with a request, beside what it finds
     bindings: tuple[Binding, ...]
 
     @property
@@ -146,6 +147,7 @@ def _rpc(
         and any(fields.get(method.input_type, {}).get(binding.body) == RAW_BODY for binding in bindings),
         roles=frozenset(access.roles),
         scopes=tuple(access.scopes),
+        tells_form_faults=method.options.Extensions[form_faults_pb2.tells_form_faults],
         bindings=bindings,
     )
 

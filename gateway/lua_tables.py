@@ -113,6 +113,7 @@ def _route(rpc: Rpc, binding: Binding, request: Descriptor, tables: _Tables) -> 
         "query": {} if binding.body == "*" else {one.name: _check(one, tables) for one in rest},
         "body": _message(body, tables) if body else None,
         "variables": dict.fromkeys(binding.variables, True),
+        "tells_form_faults": True if rpc.tells_form_faults else None,
         "has_head": binding.verb == "GET" and not rpc.is_streamed,
     }
 

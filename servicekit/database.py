@@ -1,10 +1,13 @@
 """PostgreSQL through SQLAlchemy and asyncpg."""
 
 import asyncpg
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 
+from servicekit import form_faults
+from servicekit.errors import InvalidRequest
 from servicekit.settings import ServiceSettings
 
 NAMING = {
@@ -37,6 +40,16 @@ def asyncpg_dsn(database_url: str) -> str:
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
+class _Session(Session):
+    """Commits nothing of a request that is only judged."""
+
+
+@event.listens_for(_Session, "before_commit")
+def _carry_nothing_out(_session: Session) -> None:
+    if form_faults.are_known():
+        raise InvalidRequest(())
+
+
 class Database:
     """One service's database: its own role, and its own schema by that role's search path."""
 
@@ -53,7 +66,9 @@ class Database:
             async_creator=self._connect,
         )
         # A row that was committed is still read afterwards, to make the answer.
-        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            self.engine, expire_on_commit=False, sync_session_class=_Session
+        )
         self._checking: asyncpg.Connection | None = None
 
     @classmethod

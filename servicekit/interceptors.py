@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
@@ -15,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from servicekit import tickets
+from servicekit import form_faults, tickets
 from servicekit.access import AccessRules
 from servicekit.errors import (
     TEMPORARY,
@@ -178,7 +179,11 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
     reading a row does.
     """
 
-    def __init__(self, authenticator: Authenticator, rules: AccessRules) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rules: AccessRules, telling: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Takes who may call, and which RPCs tell what the gateway found wrong with a request."""
+        self._telling = telling
         self._log = RequestLog()
         self._errors = ErrorStatus()
         self._identification = Identification(authenticator, rules)
@@ -210,7 +215,11 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
             self._errors.around(call, context),
             self._identification.around(call, context),
         ):
-            yield
+            if form_faults.HEADER in metadata:
+                with form_faults.joined(metadata, are_told=method in self._telling):
+                    yield
+            else:
+                yield
 
     def _wrap(self, method: str, handler: Any) -> Handler:
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from servicekit import logs
 from servicekit.access import AccessRules
+from servicekit.form_faults import rpcs_that_tell
 from servicekit.identity import Authenticator
 from servicekit.interceptors import StandardInterceptor
 from servicekit.metrics.exposition import exposed
@@ -56,7 +57,9 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
     async with application as parts:
         rpcs = RpcMetrics()
         rpcs.prepare(parts.service_names)
-        standard = StandardInterceptor(parts.authenticator, AccessRules(parts.service_names))
+        standard = StandardInterceptor(
+            parts.authenticator, AccessRules(parts.service_names), rpcs_that_tell(parts.service_names)
+        )
         server = grpc.aio.server(
             interceptors=[*([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []), standard],
             options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.max_request_size_mb * 1024 * 1024)),

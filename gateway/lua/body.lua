@@ -125,13 +125,14 @@ local function object(scan, start, message, all, path, level)
     if json:byte(position) ~= 34 then
       malformed(position, "a name in quotes is expected")
     end
-    local finish = string_end(json, position)
+    local opening, finish = position, string_end(json, position)
     local name = fields and text.unescaped(json:sub(position + 1, finish - 1))
     position = skip(json, finish + 1)
     if json:byte(position) ~= 58 then
       malformed(position, "a colon is expected")
     end
     local check, below = all, path
+    local faults = scan.found.count - scan.cut_out
     if fields then
       check, below = fields[name], join(path, text.shown(name))
       if level == 1 and scan.variables[name] then
@@ -146,6 +147,11 @@ local function object(scan, start, message, all, path, level)
       end
     end
     position = skip(json, value(scan, position + 1, check, below, level))
+    local left = scan.found.count - scan.cut_out - faults
+    if fields and left > 0 and not scan.found:is_long() then
+      scan.cuts[#scan.cuts + 1] = { opening, finish }
+      scan.cut_out = scan.cut_out + left
+    end
     local byte = json:byte(position)
     if byte == 125 then
       if message then
@@ -243,20 +249,37 @@ local function place(json, position)
   return "line " .. lines + 1 .. ", column " .. #before:match("[^\n]*$") + 1
 end
 
--- Adds to `found` what is wrong with a body. `contracts` are the checks of every message, `message` is the name of the one
+-- The body without the members that are wrong: each has a name instead that no message knows, which the transcoder drops.
+local function without(json, cuts)
+  table.sort(cuts, function(one, other)
+    return one[1] < other[1]
+  end)
+  local pieces, after = {}, 1
+  for _, cut in ipairs(cuts) do
+    pieces[#pieces + 1] = json:sub(after, cut[1])
+    pieces[#pieces + 1] = "?"
+    after = cut[2]
+  end
+  pieces[#pieces + 1] = json:sub(after)
+  return table.concat(pieces)
+end
+
+-- Adds to `found` what is wrong with a body; returns what is right of it, nil where it is no JSON object. `contracts` are the checks of every message, `message` is the name of the one
 -- that the body is to become, `variables` are the fields of it that the path fills.
 function body.check(found, json, contracts, message, variables)
   local scan = {
     json = json, messages = contracts.messages, required = contracts.required, variables = variables, found = found,
+    cuts = {}, -- where the names of wrong members are, from quote to quote
+    cut_out = 0, -- faults in those; one of a list's item takes the member with it that the list is
   }
   local start = skip(json, 1)
   if start > #json then
     miss(scan, message, {}, "", 1)
-    return
+    return json
   end
   if json:byte(start) ~= 123 then
     found:add("body", "must be a JSON object")
-    return
+    return nil
   end
   local broken = text.not_utf8(json)
   local ok, fault = pcall(function()
@@ -269,11 +292,12 @@ function body.check(found, json, contracts, message, variables)
     end
   end)
   if ok then
-    return
+    return without(json, scan.cuts)
   elseif type(fault) ~= "table" then
     error(fault, 0)
   end
   found:add("body", "can't be read as JSON at " .. place(json, fault.position) .. ": " .. fault.what)
+  return nil
 end
 
 return body

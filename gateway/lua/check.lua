@@ -9,9 +9,30 @@ local routes = require("routes")
 local text = require("text")
 local violations = require("violations")
 
+-- A service takes 8 KiB of headers, a token among them.
+local LONGEST_HEADER = 4000
+
 local function refuse(handle, found)
   handle:streamInfo():dynamicMetadata():set("gateway", "error_code", "INVALID_REQUEST")
   handle:respond({ [":status"] = "400" }, found:error())
+end
+
+-- Lets a service tell what is wrong together with what it finds itself: it gets what is right of the request, and what was
+-- wrong in a header that nobody outside may set. A service that sees it refuses, whatever else it finds. Returns whether
+-- that goes: not everything can be left out, nor is a header without end.
+local function hand_on(handle, found, path, kept_query, kept_body)
+  local told = found:header()
+  if found:is_long() or #told > LONGEST_HEADER or not kept_body then
+    return false
+  end
+  local headers, buffer = handle:headers(), handle:body()
+  headers:replace(":path", kept_query == "" and path or path .. "?" .. kept_query)
+  headers:remove("idempotency-key") -- which belongs to the request as it was
+  headers:add("x-form-faults", told)
+  if buffer then
+    headers:replace("content-length", tostring(buffer:setBytes(kept_body)))
+  end
+  return true
 end
 
 -- A service waits for the message that a call has not sent, for as long as it may.
@@ -60,22 +81,24 @@ function envoy_on_request(handle)
     return
   end
   local found = violations.none()
-  if path:find("%", 1, true) and text.not_utf8(text.percent_decoded(path)) then
+  local is_text = not (path:find("%", 1, true) and text.not_utf8(text.percent_decoded(path)))
+  if not is_text then
     found:add("path", "must be UTF-8")
   end
   if (headers:get("idempotency-key") or ""):find("[^ -~]") then -- gRPC carries nothing else
     found:add("idempotency-key", "must be at most 200 printable ASCII characters")
   end
-  if written ~= "" then
-    query.check(found, route.query, written)
-  end
+  local kept_query = written ~= "" and query.check(found, route.query, written) or ""
+  local kept_body
   if route.body then
     local buffer = handle:body()
     local sent = buffer and buffer:length() > 0 and buffer:getBytes(0, buffer:length()) or ""
-    body.check(found, sent, contracts, route.body, route.variables)
+    kept_body = body.check(found, sent, contracts, route.body, route.variables)
   end
   if found.count > 0 then
-    refuse(handle, found)
+    if not (is_text and route.tells_form_faults and hand_on(handle, found, path, kept_query, kept_body)) then
+      refuse(handle, found)
+    end
   elseif verb == "HEAD" then
     headers:replace(":method", "GET") -- what contracts have no word for
     handle:streamInfo():dynamicMetadata():set("gateway", "head", true) -- for the way out

@@ -31,13 +31,14 @@ local function outside_of(check, value)
   return body.limit_fault(check, value:gsub("\\", "\\\\"))
 end
 
--- Adds to `found` what is wrong with a query (without its question mark).
+-- Adds to `found` what is wrong with a query (without its question mark); returns what is right of it.
 function query.check(found, parameters, written)
-  local seen = {}
+  local seen, kept = {}, {}
   for pair in written:gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")
     name = text.percent_decoded(name)
     local check, shown = parameters[name], text.shown(name)
+    local faults = found.count
     if not check then
       found:add_unknown(shown, name, parameters)
     elseif seen[name] and check.kind ~= "list" then
@@ -53,7 +54,11 @@ function query.check(found, parameters, written)
       end
     end
     seen[name] = true
+    if found.count == faults then
+      kept[#kept + 1] = pair
+    end
   end
+  return table.concat(kept, "&")
 end
 
 return query

@@ -3,8 +3,8 @@
 
 -- Only the gateway and what stands behind it may set these.
 local SPOOFABLE = {
-  "forwarded", "x-client-address", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-stream-ticket", "x-upload-length",
-  "x-user-id", "x-user-role", "x-user-roles",
+  "forwarded", "x-client-address", "x-form-faults", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-stream-ticket",
+  "x-upload-length", "x-user-id", "x-user-role", "x-user-roles",
 }
 -- These steer gRPC. A REST client has no business with them: a deadline of its own would end an upload that waits.
 local GRPC_ONLY = { "grpc-accept-encoding", "grpc-encoding", "grpc-previous-rpc-attempts", "grpc-timeout", "te" }

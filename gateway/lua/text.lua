@@ -10,6 +10,14 @@ function text.json(value)
   return '"' .. escaped .. '"'
 end
 
+-- With nothing in it but printable ASCII.
+function text.percent_encoded(value)
+  local encoded = value:gsub("[^ -$&-~]", function(character)
+    return string.format("%%%02X", character:byte())
+  end)
+  return encoded
+end
+
 function text.percent_decoded(value)
   local decoded = value:gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
@@ -143,7 +151,11 @@ end
 -- A name that somebody sent, fit to be told back: short, and UTF-8.
 function text.shown(name)
   if #name > 100 then
-    name = name:sub(1, 100):gsub("[\128-\255]+$", "") .. "…"
+    local finish = 100
+    while finish > 0 and name:find("^[\128-\191]", finish + 1) do -- not in the middle of a character
+      finish = finish - 1
+    end
+    name = name:sub(1, finish) .. "…"
   end
   if text.not_utf8(name) then
     name = name:gsub("[\128-\255]", "?")

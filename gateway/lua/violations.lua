@@ -29,6 +29,11 @@ function violations:add(field, description)
   end
 end
 
+-- Whether there are more than would be told.
+function violations:is_long()
+  return self.count > MOST_TOLD
+end
+
 -- Steps from one word to another: letters changed, put in, left out, or swapped with the next (optimal string alignment).
 local function distance(one, other)
   local before, last = {}, {}
@@ -81,6 +86,16 @@ end
 function violations:add_unknown(field, name, known)
   -- To look for the nearest name takes a while, so it isn't done for what won't be told.
   self:add(field, self.count < MOST_TOLD and not_known(name, known) or "")
+end
+
+-- What is wrong with the form, for a service to tell with what it finds, as a JSON list of pairs in the characters that a
+-- header takes. Limits the service finds again.
+function violations:header()
+  local pairs_of = {}
+  for _, each in ipairs(self.list) do
+    pairs_of[#pairs_of + 1] = "[" .. text.json(each.field) .. "," .. text.json(each.description) .. "]"
+  end
+  return text.percent_encoded("[" .. table.concat(pairs_of, ",") .. "]")
 end
 
 -- The error of an answer: code, message and details, as a JSON object.

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from servicekit.access import Role
 from servicekit.database import Database
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.form_faults import conclude
 from servicekit.identity import Caller
 from servicekit.ids import new_id
 from servicekit.origin import network_of
@@ -45,6 +46,7 @@ class Accounts:
             EmailTaken: another account has the address.
         """
         registration = await self._passwords.validated(Registration, values)
+        conclude()
         await self._throttle.admit(address_bucket(REGISTRATION, address))
         password_hash = await self._passwords.hash(registration.password)
         account = new_account(
@@ -73,6 +75,7 @@ class Accounts:
             EmailTaken: another account has the new address.
         """
         change = validated(AccountChange, values)
+        conclude()
         before = await self.me(caller)
         moves = change.email is not None and change.email != before.email
         if moves:
@@ -108,6 +111,7 @@ class Accounts:
         change = await self._passwords.validated(
             PasswordChange, {**values, "email": before.email, "display_name": before.display_name}
         )
+        conclude()
         await self._confirm(before, change.old_password, address, field="old_password")
         password_hash = await self._passwords.hash(change.new_password)
         async with self._database.sessions.begin() as session:
@@ -137,6 +141,7 @@ class Accounts:
             InvalidRequest: naming every wrong field.
         """
         change = validated(ProfileChange, values)
+        conclude()
         async with self._database.sessions.begin() as session:
             # The account's lock, since before the first change there is no row of the profile to lock.
             _still_there(await repository.lock_user(session, caller.user_id))

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.database import Database
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.form_faults import conclude
 from servicekit.identity import Caller
 from servicekit.ids import new_id, parse_id
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
@@ -92,6 +93,7 @@ class ApiKeys:
                 raise SessionEnded
             latest = await self._latest_expiry(session, caller, now)
             wanted = validated(NewApiKey, {**values, "now": now, "latest": latest})
+            conclude()
             if caller.scopes is not None and (beyond := wanted.scopes - caller.scopes):
                 raise ScopeNotHeld(beyond, caller.scopes)
             if await keys.count_live_keys(session, caller.user_id, now) >= self._limits.keys:

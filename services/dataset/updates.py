@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import logs
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.form_faults import conclude
 from servicekit.object_store import ObjectStore, StoredObject
 from servicekit.quota import StorageQuota
 from servicekit.timestamps import utc_now
@@ -97,8 +98,7 @@ class Updates:
         changes = [_read(ColumnChange, column, f"columns.{index}", violations) for index, column in enumerate(columns)]
         understood = [column for column in changes if column is not None]
         if not columns or len(understood) < len(columns):
-            if violations:
-                raise InvalidRequest(violations)
+            conclude(violations)
             return await self._write(owner_id, view, _Wanted(change, confirm_personal_data))
         if view.version.state is not State.READY:
             raise DatasetNotReady(dataset_id, view.version.state)
@@ -136,8 +136,7 @@ class Updates:
                 except TypesDontFit as error:
                     violations += type_violations(error, changes)
             violations += key_violations(planned.columns, changes, await self._profile(version, outcome))
-            if violations:
-                raise InvalidRequest(violations)
+            conclude(violations)
             return await self._stored(owner_id, version, outcome, key) if outcome else None
 
     async def _profile(self, version: Version, outcome: Outcome | None) -> Document:

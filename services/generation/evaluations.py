@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from mirage.generation.v1.quality_pb2 import EvaluateTableRequest
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import InvalidRequest, ServiceError, Unavailable, Violation
+from servicekit.form_faults import are_known, conclude
 from servicekit.ids import parse_id
 from servicekit.limits import limited
 from servicekit.object_store import ObjectMissing, ObjectStore
@@ -105,11 +106,9 @@ class _Search:
 
     def conclude(self, violations: list[Violation]) -> None:
         """Raises what is wrong, everything at once; one thing that can't be had, alone, as it is."""
-        if len(self._refusals) == 1 and not violations:
+        if len(self._refusals) == 1 and not violations and not are_known():
             raise next(iter(self._refusals.values()))
-        violations += [Violation(field, refusal.message) for field, refusal in self._refusals.items()]
-        if violations:
-            raise InvalidRequest(violations)
+        conclude([*violations, *(Violation(field, refusal.message) for field, refusal in self._refusals.items())])
 
 
 class Evaluator:

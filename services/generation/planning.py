@@ -12,6 +12,7 @@ from mirage.optimizer.v1.study_pb2 import CheckedStudy, StartStudyRequest
 from servicekit.clients import PeerError
 from servicekit.column_types import ColumnRole
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.form_faults import are_known, conclude
 from servicekit.validation import violations_of
 from services.generation.engines import ENGINES
 from services.generation.engines.catalogue import CheckedModel, check_model
@@ -117,8 +118,9 @@ class _Draft:
             InvalidRequest: with every wrong field.
         """
         refused = [Violation("dataset_id", self.refusal.message)] if self.refusal else []
-        if self.violations or refused or self.source is None or self.model is None:
-            raise InvalidRequest([*self.violations, *refused])
+        conclude([*self.violations, *refused])
+        if self.source is None or self.model is None:
+            raise InvalidRequest(())
         request = self.request
         return Plan(
             request=request,
@@ -152,7 +154,7 @@ class Planner:
             Unavailable: the dataset service can't be reached.
         """
         draft = await self._draft(owner_id, fields)
-        if draft.refusal is not None and not draft.violations:
+        if draft.refusal is not None and not draft.violations and not are_known():
             raise draft.refusal
         return draft.plan(self._limits)
 
@@ -160,12 +162,15 @@ class Planner:
         """What would come of a user's request.
 
         Raises:
+            InvalidRequest: the gateway found faults of form in it; with what else is wrong.
             Unavailable: the dataset service can't be reached.
         """
         draft = await self._draft(owner_id, fields)
         try:
             plan = draft.plan(self._limits)
         except InvalidRequest as error:
+            if are_known():
+                raise
             return Verdict(plan=None, violations=error.violations, model=draft.model)
         return Verdict(plan=plan, violations=(), model=plan.model)
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from mirage.generation.v1.model_pb2 import SampleModelRequest
 from servicekit import tabular
-from servicekit.errors import InvalidRequest, Violation
+from servicekit.errors import Violation
+from servicekit.form_faults import conclude
 from servicekit.limits import limited
 from servicekit.object_store import ObjectMissing, ObjectStore, file_sha256
 from servicekit.validation import violations_of
@@ -113,8 +114,7 @@ class Sampler:
                 except Failure as failure:
                     raise SamplingFailed(failure) from failure
             violations += [Violation(f"conditions.{name}", why) for name, why in unmet.items()]
-        if violations:
-            raise InvalidRequest(violations)
+        conclude(violations)
         return plan
 
     async def draw(self, model: Model, plan: SamplePlan) -> AsyncGenerator[bytes, None]:

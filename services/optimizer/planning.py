@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from servicekit.clients import PeerError
 from servicekit.errors import InvalidRequest, Violation
+from servicekit.form_faults import are_known, conclude
 from servicekit.validation import violations_of
 from services.optimizer.problem import parameter_table
 from services.optimizer.requests import LARGEST_SEED, RequestLimits, StudyRequest, with_one_model_type
@@ -60,7 +61,8 @@ class Planner:
         try:
             facts = await self._facts(owner_id, request) if request.dataset_id and request.model_type else None
         except PeerError as refusal:
-            if not refusal.violations and not violations and not _faults_without_table(request):
+            is_all = not refusal.violations and not violations and not _faults_without_table(request)
+            if is_all and not are_known():
                 raise
             known = {violation.field for violation in violations}
             violations += [each for each in _refused(refusal) if each.field not in known]
@@ -68,8 +70,8 @@ class Planner:
             violations += _violations(_faults_without_table(request))
             raise InvalidRequest(violations)
         plan, faults = await self._draft(request, facts, violations)
-        violations += _violations(faults)
-        if violations or plan is None:
+        conclude([*violations, *_violations(faults)])
+        if plan is None:
             raise InvalidRequest(violations)
         return plan
 

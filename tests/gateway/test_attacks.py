@@ -306,6 +306,7 @@ SPOOFED = {
     "x-original-url": "/admin/users",
     "x-rewrite-url": "/admin/users",
     "x-forwarded-proto": "gopher",
+    "x-form-faults": '[["dataset_id","is forged"]]',
 }
 
 

@@ -111,8 +111,8 @@ def test_fields_inside_fields(signed_in: httpx.Client) -> None:
         "columns.2": "must be an object",
         "columns.3": "must be an object",
     }
-    found = violations_of(signed_in.post("/generation-v2/validate?seed=1", json={"request": {}, "seeds": 1}))
-    assert set(found) == {"seed", "request", "seeds", "dataset_id"}
+    found = violations_of(signed_in.post("/generation-v2/validate?seed=1", json={"body": {}, "seeds": 1}))
+    assert set(found) == {"seed", "body", "seeds", "request.dataset_id"}
     assert violations_of(signed_in.put("/datasets/d1", json={"dataset_id": "d2", "name": "x"})).keys() == {"dataset_id"}
     assert signed_in.put("/users/profile", json={"preferences": {"anything": [1, {"a": None}]}}).status_code == 200
 

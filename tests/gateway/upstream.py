@@ -23,7 +23,11 @@ import mirage.auth.v1.token_pb2
 import mirage.dataset.v1.dataset_pb2
 import mirage.dataset.v1.source_pb2
 import mirage.generation.v1.job_pb2
-import mirage.generation.v1.model_pb2  # noqa: F401 - imported for the descriptors that they register
+import mirage.generation.v1.model_pb2
+import mirage.generation.v1.quality_pb2  # noqa: F401 - imported for the descriptors that they register
+from servicekit import form_faults, limits
+from servicekit.errors import InvalidRequest
+from servicekit.interceptors import status_of
 from servicekit.readiness import READINESS
 
 # What an RPC does: takes the request, or an iterator of them, and the context; returns the answer, or an iterator.
@@ -47,6 +51,7 @@ class Upstream:
     def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.behaviours: dict[str, Behaviour] = {}
         self.calls: list[Call] = []
+        self.judged: list[Call] = []  # those with faults of form, which services answer as they do here
         self.health = health.HealthServicer()
         self.server = grpc.server(
             ThreadPoolExecutor(max_workers=16),
@@ -71,6 +76,7 @@ class Upstream:
         """Forgets the calls, and sets what the RPCs do."""
         self.behaviours = dict(behaviours)
         self.calls.clear()
+        self.judged.clear()
         self.serve()
 
     def serve(self) -> None:
@@ -107,6 +113,8 @@ class _Handlers(grpc.GenericRpcHandler):
         except KeyError:
             return None
         behaviour = self._upstream.behaviours.get(details.method)
+        if any(key == form_faults.HEADER for key, _ in details.invocation_metadata or ()):
+            behaviour = _tell_form_faults
         if behaviour is None or not service.startswith("mirage."):
             return None
         make: Any = {
@@ -128,13 +136,23 @@ class _Handlers(grpc.GenericRpcHandler):
         def run(requests: Any, context: grpc.ServicerContext) -> Any:
             call = Call(details.method, metadata)
             context.add_callback(call.ended.set)
-            self._upstream.calls.append(call)
+            (self._upstream.judged if behaviour is _tell_form_faults else self._upstream.calls).append(call)
             if not streams:
                 call.requests.append(requests)
                 return behaviour(requests, context)
             return behaviour(_remembering(requests, call.requests), context)
 
         return run
+
+
+def _tell_form_faults(request: Any, context: grpc.ServicerContext) -> Any:
+    """What a service does with a request that the gateway found faults in, as far as the contracts tell."""
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    try:
+        with form_faults.joined(metadata, are_told=True):
+            limits.check(request)
+    except InvalidRequest as error:
+        context.abort_with_status(rpc_status.to_status(status_of(error)))
 
 
 def _remembering(requests: Iterator[Any], seen: list[Any]) -> Iterator[Any]:

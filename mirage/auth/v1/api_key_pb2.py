@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
+from mirage.options.v1 import form_faults_pb2 as mirage_dot_options_dot_v1_dot_form__faults__pb2
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/api_key.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"\x8d\x02\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10last_use_address\x18\x08 \x01(\t\x12\x10\n\x03key\x18\t \x01(\tH\x00\x88\x01\x01\x42\x06\n\x04_key\"\x9c\x02\n\x13\x43reateApiKeyRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xb2\xed\x18\n\x08\x01\x30\x01\x38\x64H\x02P\x01\x12\xb5\x01\n\x06scopes\x18\x02 \x03(\tB\xa4\x01\xb2\xed\x18\x9f\x01\x08\x01\x42\x0c\x61\x63\x63ount:readB\raccount:writeB\nadmin:readB\x0b\x61\x64min:writeB\x10\x63redentials:readB\x11\x63redentials:writeB\rdatasets:readB\x0e\x64\x61tasets:writeB\x0fgeneration:readB\x10generation:write\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x12ListApiKeysRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListApiKeysResponse\x12(\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x16.mirage.auth.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13\x44\x65leteApiKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteApiKeyResponse\"7\n\x15\x45xchangeApiKeyRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\"Z\n\x0b\x41piKeyToken\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\r\x12\r\n\x05scope\x18\x04 \x01(\t2\x92\x04\n\rApiKeyService\x12\x80\x01\n\x0c\x43reateApiKey\x12#.mirage.auth.v1.CreateApiKeyRequest\x1a\x16.mirage.auth.v1.ApiKey\"3\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x13\"\x0e/auth/api-keys:\x01*\x12\x87\x01\n\x0bListApiKeys\x12\".mirage.auth.v1.ListApiKeysRequest\x1a#.mirage.auth.v1.ListApiKeysResponse\"/\xaa\xed\x18\x15\n\x01\x02\x12\x10\x63redentials:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/auth/api-keys\x12\x94\x01\n\x0c\x44\x65leteApiKey\x12#.mirage.auth.v1.DeleteApiKeyRequest\x1a$.mirage.auth.v1.DeleteApiKeyResponse\"9\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x19*\x17/auth/api-keys/{key_id}\x12]\n\x0e\x45xchangeApiKey\x12%.mirage.auth.v1.ExchangeApiKeyRequest\x1a\x1b.mirage.auth.v1.ApiKeyToken\"\x07\xaa\xed\x18\x03\n\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/api_key.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"\x8d\x02\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10last_use_address\x18\x08 \x01(\t\x12\x10\n\x03key\x18\t \x01(\tH\x00\x88\x01\x01\x42\x06\n\x04_key\"\x9c\x02\n\x13\x43reateApiKeyRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xb2\xed\x18\n\x08\x01\x30\x01\x38\x64H\x02P\x01\x12\xb5\x01\n\x06scopes\x18\x02 \x03(\tB\xa4\x01\xb2\xed\x18\x9f\x01\x08\x01\x42\x0c\x61\x63\x63ount:readB\raccount:writeB\nadmin:readB\x0b\x61\x64min:writeB\x10\x63redentials:readB\x11\x63redentials:writeB\rdatasets:readB\x0e\x64\x61tasets:writeB\x0fgeneration:readB\x10generation:write\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x12ListApiKeysRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListApiKeysResponse\x12(\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x16.mirage.auth.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13\x44\x65leteApiKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteApiKeyResponse\"7\n\x15\x45xchangeApiKeyRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\"Z\n\x0b\x41piKeyToken\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\r\x12\r\n\x05scope\x18\x04 \x01(\t2\x96\x04\n\rApiKeyService\x12\x84\x01\n\x0c\x43reateApiKey\x12#.mirage.auth.v1.CreateApiKeyRequest\x1a\x16.mirage.auth.v1.ApiKey\"7\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/auth/api-keys:\x01*\x12\x87\x01\n\x0bListApiKeys\x12\".mirage.auth.v1.ListApiKeysRequest\x1a#.mirage.auth.v1.ListApiKeysResponse\"/\xaa\xed\x18\x15\n\x01\x02\x12\x10\x63redentials:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/auth/api-keys\x12\x94\x01\n\x0c\x44\x65leteApiKey\x12#.mirage.auth.v1.DeleteApiKeyRequest\x1a$.mirage.auth.v1.DeleteApiKeyResponse\"9\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x19*\x17/auth/api-keys/{key_id}\x12]\n\x0e\x45xchangeApiKey\x12%.mirage.auth.v1.ExchangeApiKeyRequest\x1a\x1b.mirage.auth.v1.ApiKeyToken\"\x07\xaa\xed\x18\x03\n\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,29 +43,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\355\030\t\021\000\000\000\000\000\000\000\000'
   _globals['_APIKEYSERVICE'].methods_by_name['CreateApiKey']._loaded_options = None
-  _globals['_APIKEYSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\202\323\344\223\002\023\"\016/auth/api-keys:\001*'
+  _globals['_APIKEYSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\270\355\030\001\202\323\344\223\002\023\"\016/auth/api-keys:\001*'
   _globals['_APIKEYSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\252\355\030\025\n\001\002\022\020credentials:read\202\323\344\223\002\020\022\016/auth/api-keys'
   _globals['_APIKEYSERVICE'].methods_by_name['DeleteApiKey']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['DeleteApiKey']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\202\323\344\223\002\031*\027/auth/api-keys/{key_id}'
   _globals['_APIKEYSERVICE'].methods_by_name['ExchangeApiKey']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['ExchangeApiKey']._serialized_options = b'\252\355\030\003\n\001\001'
-  _globals['_APIKEY']._serialized_start=176
-  _globals['_APIKEY']._serialized_end=445
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=448
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=732
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=734
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=808
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=810
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=898
-  _globals['_DELETEAPIKEYREQUEST']._serialized_start=900
-  _globals['_DELETEAPIKEYREQUEST']._serialized_end=937
-  _globals['_DELETEAPIKEYRESPONSE']._serialized_start=939
-  _globals['_DELETEAPIKEYRESPONSE']._serialized_end=961
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=963
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=1018
-  _globals['_APIKEYTOKEN']._serialized_start=1020
-  _globals['_APIKEYTOKEN']._serialized_end=1110
-  _globals['_APIKEYSERVICE']._serialized_start=1113
-  _globals['_APIKEYSERVICE']._serialized_end=1643
+  _globals['_APIKEY']._serialized_start=213
+  _globals['_APIKEY']._serialized_end=482
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=485
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=769
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=771
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=845
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=847
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=935
+  _globals['_DELETEAPIKEYREQUEST']._serialized_start=937
+  _globals['_DELETEAPIKEYREQUEST']._serialized_end=974
+  _globals['_DELETEAPIKEYRESPONSE']._serialized_start=976
+  _globals['_DELETEAPIKEYRESPONSE']._serialized_end=998
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=1000
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=1055
+  _globals['_APIKEYTOKEN']._serialized_start=1057
+  _globals['_APIKEYTOKEN']._serialized_end=1147
+  _globals['_APIKEYSERVICE']._serialized_start=1150
+  _globals['_APIKEYSERVICE']._serialized_end=1684
 # @@protoc_insertion_point(module_scope)

@@ -26,10 +26,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.auth.v1 import account_pb2 as mirage_dot_auth_dot_v1_dot_account__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
+from mirage.options.v1 import form_faults_pb2 as mirage_dot_options_dot_v1_dot_form__faults__pb2
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/session.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"q\n\x0fRegisterRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xb2\xed\x18\x06\x08\x01H\x03P\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xb2\xed\x18\x07\x08\x01\x30\n8\x80\x01\x12$\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0e\xb2\xed\x18\n\x08\x01\x30\x01\x38\x64H\x02P\x01\"E\n\x0cLoginRequest\x12\x18\n\x05\x65mail\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\xc0\x02\x12\x1b\n\x08password\x18\x02 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\x80\x08\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"`\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x15\n\rrefresh_token\x18\x02 \x01(\t\x12\x12\n\ntoken_type\x18\x03 \x01(\t\x12\x12\n\nexpires_in\x18\x04 \x01(\r\"\x1c\n\rLogoutRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"(\n\x0eLogoutResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\r\"[\n\x15\x43hangePasswordRequest\x12\x1f\n\x0cold_password\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\x80\x08\x12!\n\x0cnew_password\x18\x02 \x01(\tB\x0b\xb2\xed\x18\x07\x08\x01\x30\n8\x80\x01\"0\n\x16\x43hangePasswordResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\r\"K\n\x13ListSessionsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x14ListSessionsResponse\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.mirage.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\x07 \x01(\x08\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteSessionResponse2\x82\x07\n\x0eSessionService\x12\x63\n\x08Register\x12\x1f.mirage.auth.v1.RegisterRequest\x1a\x14.mirage.auth.v1.User\" \xaa\xed\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/auth/register:\x01*\x12_\n\x05Login\x12\x1c.mirage.auth.v1.LoginRequest\x1a\x19.mirage.auth.v1.TokenPair\"\x1d\xaa\xed\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/auth/login:\x01*\x12\x65\n\x07Refresh\x12\x1e.mirage.auth.v1.RefreshRequest\x1a\x19.mirage.auth.v1.TokenPair\"\x1f\xaa\xed\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x12\"\r/auth/refresh:\x01*\x12z\n\x06Logout\x12\x1d.mirage.auth.v1.LogoutRequest\x1a\x1e.mirage.auth.v1.LogoutResponse\"1\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x11\"\x0c/auth/logout:\x01*\x12\x9b\x01\n\x0e\x43hangePassword\x12%.mirage.auth.v1.ChangePasswordRequest\x1a&.mirage.auth.v1.ChangePasswordResponse\":\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x1a\"\x15/auth/change-password:\x01*\x12\x8a\x01\n\x0cListSessions\x12#.mirage.auth.v1.ListSessionsRequest\x1a$.mirage.auth.v1.ListSessionsResponse\"/\xaa\xed\x18\x15\n\x01\x02\x12\x10\x63redentials:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/auth/sessions\x12\x9b\x01\n\rDeleteSession\x12$.mirage.auth.v1.DeleteSessionRequest\x1a%.mirage.auth.v1.DeleteSessionResponse\"=\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x1d*\x1b/auth/sessions/{session_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/session.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"q\n\x0fRegisterRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xb2\xed\x18\x06\x08\x01H\x03P\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xb2\xed\x18\x07\x08\x01\x30\n8\x80\x01\x12$\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0e\xb2\xed\x18\n\x08\x01\x30\x01\x38\x64H\x02P\x01\"E\n\x0cLoginRequest\x12\x18\n\x05\x65mail\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\xc0\x02\x12\x1b\n\x08password\x18\x02 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\x80\x08\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"`\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x15\n\rrefresh_token\x18\x02 \x01(\t\x12\x12\n\ntoken_type\x18\x03 \x01(\t\x12\x12\n\nexpires_in\x18\x04 \x01(\r\"\x1c\n\rLogoutRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"(\n\x0eLogoutResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\r\"[\n\x15\x43hangePasswordRequest\x12\x1f\n\x0cold_password\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\x80\x08\x12!\n\x0cnew_password\x18\x02 \x01(\tB\x0b\xb2\xed\x18\x07\x08\x01\x30\n8\x80\x01\"0\n\x16\x43hangePasswordResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\r\"K\n\x13ListSessionsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x14ListSessionsResponse\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.mirage.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\x07 \x01(\x08\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteSessionResponse2\x8a\x07\n\x0eSessionService\x12g\n\x08Register\x12\x1f.mirage.auth.v1.RegisterRequest\x1a\x14.mirage.auth.v1.User\"$\xaa\xed\x18\x03\n\x01\x01\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/auth/register:\x01*\x12_\n\x05Login\x12\x1c.mirage.auth.v1.LoginRequest\x1a\x19.mirage.auth.v1.TokenPair\"\x1d\xaa\xed\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/auth/login:\x01*\x12\x65\n\x07Refresh\x12\x1e.mirage.auth.v1.RefreshRequest\x1a\x19.mirage.auth.v1.TokenPair\"\x1f\xaa\xed\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x12\"\r/auth/refresh:\x01*\x12z\n\x06Logout\x12\x1d.mirage.auth.v1.LogoutRequest\x1a\x1e.mirage.auth.v1.LogoutResponse\"1\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x11\"\x0c/auth/logout:\x01*\x12\x9f\x01\n\x0e\x43hangePassword\x12%.mirage.auth.v1.ChangePasswordRequest\x1a&.mirage.auth.v1.ChangePasswordResponse\">\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/auth/change-password:\x01*\x12\x8a\x01\n\x0cListSessions\x12#.mirage.auth.v1.ListSessionsRequest\x1a$.mirage.auth.v1.ListSessionsResponse\"/\xaa\xed\x18\x15\n\x01\x02\x12\x10\x63redentials:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/auth/sessions\x12\x9b\x01\n\rDeleteSession\x12$.mirage.auth.v1.DeleteSessionRequest\x1a%.mirage.auth.v1.DeleteSessionResponse\"=\xaa\xed\x18\x16\n\x01\x02\x12\x11\x63redentials:write\x82\xd3\xe4\x93\x02\x1d*\x1b/auth/sessions/{session_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSESSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTSESSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\355\030\t\021\000\000\000\000\000\000\000\000'
   _globals['_SESSIONSERVICE'].methods_by_name['Register']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['Register']._serialized_options = b'\252\355\030\003\n\001\001\202\323\344\223\002\023\"\016/auth/register:\001*'
+  _globals['_SESSIONSERVICE'].methods_by_name['Register']._serialized_options = b'\252\355\030\003\n\001\001\270\355\030\001\202\323\344\223\002\023\"\016/auth/register:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['Login']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['Login']._serialized_options = b'\252\355\030\003\n\001\001\202\323\344\223\002\020\"\013/auth/login:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['Refresh']._loaded_options = None
@@ -61,37 +62,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['Logout']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['Logout']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\202\323\344\223\002\021\"\014/auth/logout:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['ChangePassword']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\202\323\344\223\002\032\"\025/auth/change-password:\001*'
+  _globals['_SESSIONSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\270\355\030\001\202\323\344\223\002\032\"\025/auth/change-password:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['ListSessions']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\252\355\030\025\n\001\002\022\020credentials:read\202\323\344\223\002\020\022\016/auth/sessions'
   _globals['_SESSIONSERVICE'].methods_by_name['DeleteSession']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['DeleteSession']._serialized_options = b'\252\355\030\026\n\001\002\022\021credentials:write\202\323\344\223\002\035*\033/auth/sessions/{session_id}'
-  _globals['_REGISTERREQUEST']._serialized_start=205
-  _globals['_REGISTERREQUEST']._serialized_end=318
-  _globals['_LOGINREQUEST']._serialized_start=320
-  _globals['_LOGINREQUEST']._serialized_end=389
-  _globals['_REFRESHREQUEST']._serialized_start=391
-  _globals['_REFRESHREQUEST']._serialized_end=430
-  _globals['_TOKENPAIR']._serialized_start=432
-  _globals['_TOKENPAIR']._serialized_end=528
-  _globals['_LOGOUTREQUEST']._serialized_start=530
-  _globals['_LOGOUTREQUEST']._serialized_end=558
-  _globals['_LOGOUTRESPONSE']._serialized_start=560
-  _globals['_LOGOUTRESPONSE']._serialized_end=600
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=602
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=693
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=695
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=743
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=745
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=820
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=822
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=912
-  _globals['_SESSION']._serialized_start=915
-  _globals['_SESSION']._serialized_end=1147
-  _globals['_DELETESESSIONREQUEST']._serialized_start=1149
-  _globals['_DELETESESSIONREQUEST']._serialized_end=1191
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=1193
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=1216
-  _globals['_SESSIONSERVICE']._serialized_start=1219
-  _globals['_SESSIONSERVICE']._serialized_end=2117
+  _globals['_REGISTERREQUEST']._serialized_start=242
+  _globals['_REGISTERREQUEST']._serialized_end=355
+  _globals['_LOGINREQUEST']._serialized_start=357
+  _globals['_LOGINREQUEST']._serialized_end=426
+  _globals['_REFRESHREQUEST']._serialized_start=428
+  _globals['_REFRESHREQUEST']._serialized_end=467
+  _globals['_TOKENPAIR']._serialized_start=469
+  _globals['_TOKENPAIR']._serialized_end=565
+  _globals['_LOGOUTREQUEST']._serialized_start=567
+  _globals['_LOGOUTREQUEST']._serialized_end=595
+  _globals['_LOGOUTRESPONSE']._serialized_start=597
+  _globals['_LOGOUTRESPONSE']._serialized_end=637
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=639
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=730
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=732
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=780
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=782
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=857
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=859
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=949
+  _globals['_SESSION']._serialized_start=952
+  _globals['_SESSION']._serialized_end=1184
+  _globals['_DELETESESSIONREQUEST']._serialized_start=1186
+  _globals['_DELETESESSIONREQUEST']._serialized_end=1228
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=1230
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=1253
+  _globals['_SESSIONSERVICE']._serialized_start=1256
+  _globals['_SESSIONSERVICE']._serialized_end=2162
 # @@protoc_insertion_point(module_scope)

@@ -28,10 +28,11 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.generation.v1 import personal_data_pb2 as mirage_dot_generation_dot_v1_dot_personal__data__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
+from mirage.options.v1 import form_faults_pb2 as mirage_dot_options_dot_v1_dot_form__faults__pb2
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/model.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(mirage/generation/v1/personal_data.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"\xba\x03\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x12\n\ndataset_id\x18\x05 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x06 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x12\n\nmodel_type\x18\x08 \x01(\t\x12-\n\x0cmodel_config\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x1a\n\x12training_row_count\x18\x0b \x01(\x01\x12\x18\n\x10training_seconds\x18\x0c \x01(\x01\x12\x13\n\x0bmodel_bytes\x18\r \x01(\x01\x12\x14\n\x0cmodel_sha256\x18\x0e \x01(\t\x12\x0f\n\x07\x63olumns\x18\x0f \x03(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x10invented_columns\x18\x11 \x03(\x0b\x32$.mirage.generation.v1.InventedColumn\"e\n\x11ListModelsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1a\n\ndataset_id\x18\x03 \x01(\tB\x06\xb2\xed\x18\x02H\x04\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.mirage.generation.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"&\n\x12\x44\x65leteModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\xea\x01\n\x12SampleModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12H\n\x01n\x18\x02 \x01(\x05\x42\x38\xb2\xed\x18\x34\x11\x00\x00\x00\x00\x00\x00\xf0?\x19\x00\x00\x00\x00\x00j\xf8@\"\x0fMIN_SAMPLE_SIZE*\x0fMAX_SAMPLE_SIZEH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12+\n\nconditions\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x06\x66ormat\x18\x05 \x01(\tB\x19\xb2\xed\x18\x15\x42\x05jsonlB\x03\x63svB\x07parquetB\x04\n\x02_nB\x07\n\x05_seed2\xf5\x04\n\x0cModelService\x12\x93\x01\n\nListModels\x12\'.mirage.generation.v1.ListModelsRequest\x1a(.mirage.generation.v1.ListModelsResponse\"2\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x14\x12\x12/generation/models\x12\x8d\x01\n\x08GetModel\x12%.mirage.generation.v1.GetModelRequest\x1a\x1b.mirage.generation.v1.Model\"=\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/generation/models/{model_id}\x12\xa2\x01\n\x0b\x44\x65leteModel\x12(.mirage.generation.v1.DeleteModelRequest\x1a).mirage.generation.v1.DeleteModelResponse\">\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02\x1f*\x1d/generation/models/{model_id}\x12\x99\x01\n\x0bSampleModel\x12(.mirage.generation.v1.SampleModelRequest\x1a\x14.google.api.HttpBody\"H\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02)\"$/generation/models/{model_id}/sample:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/generation/v1/model.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(mirage/generation/v1/personal_data.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"\xba\x03\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x12\n\ndataset_id\x18\x05 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x06 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x12\n\nmodel_type\x18\x08 \x01(\t\x12-\n\x0cmodel_config\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x1a\n\x12training_row_count\x18\x0b \x01(\x01\x12\x18\n\x10training_seconds\x18\x0c \x01(\x01\x12\x13\n\x0bmodel_bytes\x18\r \x01(\x01\x12\x14\n\x0cmodel_sha256\x18\x0e \x01(\t\x12\x0f\n\x07\x63olumns\x18\x0f \x03(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x10invented_columns\x18\x11 \x03(\x0b\x32$.mirage.generation.v1.InventedColumn\"e\n\x11ListModelsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1a\n\ndataset_id\x18\x03 \x01(\tB\x06\xb2\xed\x18\x02H\x04\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.mirage.generation.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"&\n\x12\x44\x65leteModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\xea\x01\n\x12SampleModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12H\n\x01n\x18\x02 \x01(\x05\x42\x38\xb2\xed\x18\x34\x11\x00\x00\x00\x00\x00\x00\xf0?\x19\x00\x00\x00\x00\x00j\xf8@\"\x0fMIN_SAMPLE_SIZE*\x0fMAX_SAMPLE_SIZEH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12+\n\nconditions\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x06\x66ormat\x18\x05 \x01(\tB\x19\xb2\xed\x18\x15\x42\x05jsonlB\x03\x63svB\x07parquetB\x04\n\x02_nB\x07\n\x05_seed2\xf9\x04\n\x0cModelService\x12\x93\x01\n\nListModels\x12\'.mirage.generation.v1.ListModelsRequest\x1a(.mirage.generation.v1.ListModelsResponse\"2\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x14\x12\x12/generation/models\x12\x8d\x01\n\x08GetModel\x12%.mirage.generation.v1.GetModelRequest\x1a\x1b.mirage.generation.v1.Model\"=\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/generation/models/{model_id}\x12\xa2\x01\n\x0b\x44\x65leteModel\x12(.mirage.generation.v1.DeleteModelRequest\x1a).mirage.generation.v1.DeleteModelResponse\">\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02\x1f*\x1d/generation/models/{model_id}\x12\x9d\x01\n\x0bSampleModel\x12(.mirage.generation.v1.SampleModelRequest\x1a\x14.google.api.HttpBody\"L\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02)\"$/generation/models/{model_id}/sample:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,21 +54,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\202\323\344\223\002\037*\035/generation/models/{model_id}'
   _globals['_MODELSERVICE'].methods_by_name['SampleModel']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['SampleModel']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\202\323\344\223\002)\"$/generation/models/{model_id}/sample:\001*'
-  _globals['_MODEL']._serialized_start=285
-  _globals['_MODEL']._serialized_end=727
-  _globals['_LISTMODELSREQUEST']._serialized_start=729
-  _globals['_LISTMODELSREQUEST']._serialized_end=830
-  _globals['_LISTMODELSRESPONSE']._serialized_start=832
-  _globals['_LISTMODELSRESPONSE']._serialized_end=922
-  _globals['_GETMODELREQUEST']._serialized_start=924
-  _globals['_GETMODELREQUEST']._serialized_end=959
-  _globals['_DELETEMODELREQUEST']._serialized_start=961
-  _globals['_DELETEMODELREQUEST']._serialized_end=999
-  _globals['_DELETEMODELRESPONSE']._serialized_start=1001
-  _globals['_DELETEMODELRESPONSE']._serialized_end=1022
-  _globals['_SAMPLEMODELREQUEST']._serialized_start=1025
-  _globals['_SAMPLEMODELREQUEST']._serialized_end=1259
-  _globals['_MODELSERVICE']._serialized_start=1262
-  _globals['_MODELSERVICE']._serialized_end=1891
+  _globals['_MODELSERVICE'].methods_by_name['SampleModel']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\270\355\030\001\202\323\344\223\002)\"$/generation/models/{model_id}/sample:\001*'
+  _globals['_MODEL']._serialized_start=322
+  _globals['_MODEL']._serialized_end=764
+  _globals['_LISTMODELSREQUEST']._serialized_start=766
+  _globals['_LISTMODELSREQUEST']._serialized_end=867
+  _globals['_LISTMODELSRESPONSE']._serialized_start=869
+  _globals['_LISTMODELSRESPONSE']._serialized_end=959
+  _globals['_GETMODELREQUEST']._serialized_start=961
+  _globals['_GETMODELREQUEST']._serialized_end=996
+  _globals['_DELETEMODELREQUEST']._serialized_start=998
+  _globals['_DELETEMODELREQUEST']._serialized_end=1036
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1038
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1059
+  _globals['_SAMPLEMODELREQUEST']._serialized_start=1062
+  _globals['_SAMPLEMODELREQUEST']._serialized_end=1296
+  _globals['_MODELSERVICE']._serialized_start=1299
+  _globals['_MODELSERVICE']._serialized_end=1932
 # @@protoc_insertion_point(module_scope)

@@ -26,10 +26,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
+from mirage.options.v1 import form_faults_pb2 as mirage_dot_options_dot_v1_dot_form__faults__pb2
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mirage/generation/v1/quality.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"#\n\x11GetQualityRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\"\n\x10GetReportRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xb8\x02\n\x14\x45valuateTableRequest\x12\x1a\n\ndataset_id\x18\x01 \x01(\tB\x06\xb2\xed\x18\x02\x08\x01\x12\x17\n\x0f\x64\x61taset_version\x18\x02 \x01(\r\x12\x18\n\x10table_dataset_id\x18\x03 \x01(\t\x12\x1d\n\x15table_dataset_version\x18\x04 \x01(\r\x12\x0e\n\x06job_id\x18\x05 \x01(\t\x12\x1a\n\x12holdout_dataset_id\x18\x06 \x01(\t\x12\x1f\n\x17holdout_dataset_version\x18\x07 \x01(\r\x12\x15\n\rtarget_column\x18\x08 \x01(\t\x12!\n\x11sensitive_columns\x18\t \x03(\tB\x06\xb2\xed\x18\x02X\n\x12\x11\n\x04seed\x18\n \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07\x63olumns\x18\x0b \x03(\tB\x07\n\x05_seed\"\x8f\x03\n\rQualityReport\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x33\n\rquality_score\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x30\n\x05parts\x18\x03 \x03(\x0b\x32!.mirage.generation.v1.QualityPart\x12.\n\x04rows\x18\x04 \x01(\x0b\x32 .mirage.generation.v1.JudgedRows\x12\x15\n\rtarget_column\x18\x05 \x01(\t\x12\x15\n\rtarget_chosen\x18\x06 \x01(\x08\x12\x19\n\x11sensitive_columns\x18\x07 \x03(\t\x12/\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x1d.mirage.generation.v1.Finding\x12\r\n\x05notes\x18\t \x03(\t\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x0f\n\x07seconds\x18\x0b \x01(\x01\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x06\x46igure\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x10\n\x03low\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07\x63\x65iling\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_highB\n\n\x08_ceiling\"\x9e\x01\n\x0bQualityPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05score\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x07metrics\x18\x05 \x03(\x0b\x32#.mirage.generation.v1.QualityMetric\"\xde\x01\n\rQualityMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x12\n\x05score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10higher_is_better\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x34\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32#.mirage.generation.v1.QualityDetail\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x42\x08\n\x06_score\"N\n\rQualityDetail\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12,\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\"R\n\nJudgedRows\x12\x10\n\x08training\x18\x01 \x01(\x01\x12\x0f\n\x07holdout\x18\x02 \x01(\x01\x12\x11\n\tsynthetic\x18\x03 \x01(\x01\x12\x0e\n\x06judged\x18\x04 \x01(\x01\"6\n\x07\x46inding\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t2\xd3\x03\n\x0eQualityService\x12\x98\x01\n\nGetQuality\x12\'.mirage.generation.v1.GetQualityRequest\x1a#.mirage.generation.v1.QualityReport\"<\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/generation/quality/{job_id}\x12\x88\x01\n\tGetReport\x12&.mirage.generation.v1.GetReportRequest\x1a\x14.google.api.HttpBody\";\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/generation/report/{job_id}0\x01\x12\x9a\x01\n\rEvaluateTable\x12*.mirage.generation.v1.EvaluateTableRequest\x1a#.mirage.generation.v1.QualityReport\"8\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\x82\xd3\xe4\x93\x02\x19\"\x14/generation/evaluate:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mirage/generation/v1/quality.proto\x12\x14mirage.generation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"#\n\x11GetQualityRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\"\n\x10GetReportRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xb8\x02\n\x14\x45valuateTableRequest\x12\x1a\n\ndataset_id\x18\x01 \x01(\tB\x06\xb2\xed\x18\x02\x08\x01\x12\x17\n\x0f\x64\x61taset_version\x18\x02 \x01(\r\x12\x18\n\x10table_dataset_id\x18\x03 \x01(\t\x12\x1d\n\x15table_dataset_version\x18\x04 \x01(\r\x12\x0e\n\x06job_id\x18\x05 \x01(\t\x12\x1a\n\x12holdout_dataset_id\x18\x06 \x01(\t\x12\x1f\n\x17holdout_dataset_version\x18\x07 \x01(\r\x12\x15\n\rtarget_column\x18\x08 \x01(\t\x12!\n\x11sensitive_columns\x18\t \x03(\tB\x06\xb2\xed\x18\x02X\n\x12\x11\n\x04seed\x18\n \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07\x63olumns\x18\x0b \x03(\tB\x07\n\x05_seed\"\x8f\x03\n\rQualityReport\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x33\n\rquality_score\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x30\n\x05parts\x18\x03 \x03(\x0b\x32!.mirage.generation.v1.QualityPart\x12.\n\x04rows\x18\x04 \x01(\x0b\x32 .mirage.generation.v1.JudgedRows\x12\x15\n\rtarget_column\x18\x05 \x01(\t\x12\x15\n\rtarget_chosen\x18\x06 \x01(\x08\x12\x19\n\x11sensitive_columns\x18\x07 \x03(\t\x12/\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x1d.mirage.generation.v1.Finding\x12\r\n\x05notes\x18\t \x03(\t\x12\x0c\n\x04seed\x18\n \x01(\r\x12\x0f\n\x07seconds\x18\x0b \x01(\x01\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x06\x46igure\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x10\n\x03low\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07\x63\x65iling\x18\x04 \x01(\x01H\x02\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_highB\n\n\x08_ceiling\"\x9e\x01\n\x0bQualityPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05score\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x07metrics\x18\x05 \x03(\x0b\x32#.mirage.generation.v1.QualityMetric\"\xde\x01\n\rQualityMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\x12\x12\n\x05score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10higher_is_better\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x34\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32#.mirage.generation.v1.QualityDetail\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x42\x08\n\x06_score\"N\n\rQualityDetail\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12,\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1c.mirage.generation.v1.Figure\"R\n\nJudgedRows\x12\x10\n\x08training\x18\x01 \x01(\x01\x12\x0f\n\x07holdout\x18\x02 \x01(\x01\x12\x11\n\tsynthetic\x18\x03 \x01(\x01\x12\x0e\n\x06judged\x18\x04 \x01(\x01\"6\n\x07\x46inding\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t2\xd7\x03\n\x0eQualityService\x12\x98\x01\n\nGetQuality\x12\'.mirage.generation.v1.GetQualityRequest\x1a#.mirage.generation.v1.QualityReport\"<\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/generation/quality/{job_id}\x12\x88\x01\n\tGetReport\x12&.mirage.generation.v1.GetReportRequest\x1a\x14.google.api.HttpBody\";\xaa\xed\x18\x14\n\x01\x02\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/generation/report/{job_id}0\x01\x12\x9e\x01\n\rEvaluateTable\x12*.mirage.generation.v1.EvaluateTableRequest\x1a#.mirage.generation.v1.QualityReport\"<\xaa\xed\x18\x15\n\x01\x02\x12\x10generation:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x19\"\x14/generation/evaluate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,27 +46,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUALITYSERVICE'].methods_by_name['GetReport']._loaded_options = None
   _globals['_QUALITYSERVICE'].methods_by_name['GetReport']._serialized_options = b'\252\355\030\024\n\001\002\022\017generation:read\202\323\344\223\002\035\022\033/generation/report/{job_id}'
   _globals['_QUALITYSERVICE'].methods_by_name['EvaluateTable']._loaded_options = None
-  _globals['_QUALITYSERVICE'].methods_by_name['EvaluateTable']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\202\323\344\223\002\031\"\024/generation/evaluate:\001*'
-  _globals['_GETQUALITYREQUEST']._serialized_start=214
-  _globals['_GETQUALITYREQUEST']._serialized_end=249
-  _globals['_GETREPORTREQUEST']._serialized_start=251
-  _globals['_GETREPORTREQUEST']._serialized_end=285
-  _globals['_EVALUATETABLEREQUEST']._serialized_start=288
-  _globals['_EVALUATETABLEREQUEST']._serialized_end=600
-  _globals['_QUALITYREPORT']._serialized_start=603
-  _globals['_QUALITYREPORT']._serialized_end=1002
-  _globals['_FIGURE']._serialized_start=1004
-  _globals['_FIGURE']._serialized_end=1115
-  _globals['_QUALITYPART']._serialized_start=1118
-  _globals['_QUALITYPART']._serialized_end=1276
-  _globals['_QUALITYMETRIC']._serialized_start=1279
-  _globals['_QUALITYMETRIC']._serialized_end=1501
-  _globals['_QUALITYDETAIL']._serialized_start=1503
-  _globals['_QUALITYDETAIL']._serialized_end=1581
-  _globals['_JUDGEDROWS']._serialized_start=1583
-  _globals['_JUDGEDROWS']._serialized_end=1665
-  _globals['_FINDING']._serialized_start=1667
-  _globals['_FINDING']._serialized_end=1721
-  _globals['_QUALITYSERVICE']._serialized_start=1724
-  _globals['_QUALITYSERVICE']._serialized_end=2191
+  _globals['_QUALITYSERVICE'].methods_by_name['EvaluateTable']._serialized_options = b'\252\355\030\025\n\001\002\022\020generation:write\270\355\030\001\202\323\344\223\002\031\"\024/generation/evaluate:\001*'
+  _globals['_GETQUALITYREQUEST']._serialized_start=251
+  _globals['_GETQUALITYREQUEST']._serialized_end=286
+  _globals['_GETREPORTREQUEST']._serialized_start=288
+  _globals['_GETREPORTREQUEST']._serialized_end=322
+  _globals['_EVALUATETABLEREQUEST']._serialized_start=325
+  _globals['_EVALUATETABLEREQUEST']._serialized_end=637
+  _globals['_QUALITYREPORT']._serialized_start=640
+  _globals['_QUALITYREPORT']._serialized_end=1039
+  _globals['_FIGURE']._serialized_start=1041
+  _globals['_FIGURE']._serialized_end=1152
+  _globals['_QUALITYPART']._serialized_start=1155
+  _globals['_QUALITYPART']._serialized_end=1313
+  _globals['_QUALITYMETRIC']._serialized_start=1316
+  _globals['_QUALITYMETRIC']._serialized_end=1538
+  _globals['_QUALITYDETAIL']._serialized_start=1540
+  _globals['_QUALITYDETAIL']._serialized_end=1618
+  _globals['_JUDGEDROWS']._serialized_start=1620
+  _globals['_JUDGEDROWS']._serialized_end=1702
+  _globals['_FINDING']._serialized_start=1704
+  _globals['_FINDING']._serialized_end=1758
+  _globals['_QUALITYSERVICE']._serialized_start=1761
+  _globals['_QUALITYSERVICE']._serialized_end=2232
 # @@protoc_insertion_point(module_scope)
