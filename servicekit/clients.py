@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -73,6 +73,22 @@ def peer_error(error: grpc.aio.AioRpcError, peer: str) -> Exception:
     return error
 
 
+class Identity(Protocol):
+    """Whose name a service calls others in: its own."""
+
+    async def token(self) -> str:
+        """An access token with the role `service`.
+
+        Raises:
+            Unavailable: there is none, and none can be had just now.
+        """
+        ...
+
+    def discard(self, token: str) -> None:
+        """Drops a token that was refused, so that the next one is new."""
+        ...
+
+
 class ServiceIdentity:
     """A service's own access token: fetched from auth with its client id and secret, kept, renewed in time."""
 
@@ -115,7 +131,7 @@ class ServiceIdentity:
 class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
     """Adds the service's token and the request id of the call that is being served."""
 
-    def __init__(self, identity: ServiceIdentity) -> None:
+    def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
     async def intercept_unary_unary(
@@ -144,7 +160,7 @@ def open_channel(address: str, tls: InternalTls | None) -> grpc.aio.Channel:
     return _channel(address, tls, [])
 
 
-def peer_channel(address: str, tls: InternalTls | None, identity: ServiceIdentity) -> grpc.aio.Channel:
+def peer_channel(address: str, tls: InternalTls | None, identity: Identity) -> grpc.aio.Channel:
     """A channel to another service on which unary calls are made in this service's own name."""
     return _channel(address, tls, [_OwnName(identity)])
 

@@ -59,6 +59,11 @@ class Caller:
     issued_at: float = 0.0  # when the token was, in seconds since 1970
 
     @property
+    def is_service(self) -> bool:
+        """Whether it is another service, and so no person."""
+        return self.role is Role.SERVICE
+
+    @property
     def user_id(self) -> UUID:
         """The person's id.
 
@@ -83,6 +88,11 @@ def caller() -> Caller:
     if current is None:
         raise Unauthenticated
     return current
+
+
+def current_caller() -> Caller | None:
+    """Who makes this call; None where nobody is signed in, or no call is being served."""
+    return _caller.get()
 
 
 def set_caller(current: Caller | None) -> None:

@@ -105,6 +105,14 @@ class PeerSettings(InternalTlsSettings):
     service_client_secret: SecretStr = Field(min_length=16, examples=["32 random characters"])
 
 
+class ActivitySettings(InternalTlsSettings):
+    """What a service reads that tells what happens in it."""
+
+    activity_address: str = Field(
+        "", description="without it, what happens waits in the database to be told", examples=["localhost:50055"]
+    )
+
+
 class ObjectStoreSettings(BaseSettings):
     """Where objects are kept."""
 

@@ -17,7 +17,7 @@ from servicekit.origin import network_of
 from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository, revocations
+from services.auth import events, repository, revocations
 from services.auth.errors import EmailTaken, SessionEnded, WrongPassword
 from services.auth.inputs import AccountChange, PasswordChange, ProfileChange, Registration, email_key
 from services.auth.models import Profile, User
@@ -54,6 +54,8 @@ class Accounts:
         )
         async with self._database.sessions.begin() as session:
             user = await repository.add_user(session, account)
+            if user is not None:
+                await events.account_registered(session, user)
         if user is None:
             report(SecurityEvent.ADDRESS_TAKEN)
             raise EmailTaken

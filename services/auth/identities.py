@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.auth.errors import ConfigurationError, InvalidClient
 from services.auth.tokens import AccessToken, AccessTokens
 
 _MIN_SECRET_LENGTH = 16
+_OWN_NAME = "auth"
 
 
 class ServiceIdentities:
@@ -36,6 +38,29 @@ class ServiceIdentities:
             report(SecurityEvent.SERVICE_SIGN_IN_FAILED, subject=client_id if expected is not None else None)
             raise InvalidClient
         return self._access_tokens.for_service(client_id=client_id, now=utc_now(), lifetime=self._lifetime)
+
+
+class OwnIdentity:
+    """The identity of auth itself among the services: it signs for itself what others fetch from it."""
+
+    def __init__(self, access_tokens: AccessTokens, lifetime: timedelta) -> None:
+        self._access_tokens = access_tokens
+        self._lifetime = lifetime
+        self._token = ""
+        self._renew_at = float("-inf")
+
+    async def token(self) -> str:
+        """An access token with the role `service`."""
+        if time.monotonic() >= self._renew_at:
+            signed = self._access_tokens.for_service(client_id=_OWN_NAME, now=utc_now(), lifetime=self._lifetime)
+            self._token = signed.token
+            self._renew_at = time.monotonic() + self._lifetime.total_seconds() / 2
+        return self._token
+
+    def discard(self, token: str) -> None:
+        """Drops a token that was refused, so that the next one is new."""
+        if token == self._token:
+            self._renew_at = float("-inf")
 
 
 def load_secrets(file: Path) -> dict[str, str]:

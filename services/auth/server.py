@@ -18,6 +18,7 @@ from mirage.auth.v1 import (
     token_pb2_grpc,
 )
 from servicekit.database import Database
+from servicekit.delivery import delivering
 from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -77,6 +78,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stack.push_async_callback(database.close)
         listener = await stack.enter_async_context(Listener(database.dsn, REVOCATIONS_CHANNEL))
         await stack.enter_async_context(_beside(keep_tidy(database)))
+        own_identity = identities.OwnIdentity(access_tokens, settings.service_token_lifetime)
+        await stack.enter_async_context(delivering(settings, database, own_identity))
         passwords = Passwords(settings)
         stack.callback(passwords.close)
         throttle = Throttle(database, enabled=settings.throttles)

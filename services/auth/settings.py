@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from servicekit.settings import ServiceSettings
+from servicekit.settings import ActivitySettings, ServiceSettings
 
 LONGEST_TOKEN_MINUTES = 1_440
 """What no access token outlives, whatever the settings are."""
@@ -66,7 +66,7 @@ class CommandSettings(ServiceSettings, PasswordSettings):
     """What the administrator's command reads: the database and the cost of a hash."""
 
 
-class Settings(ServiceSettings, PasswordSettings, TokenSettings):
+class Settings(ServiceSettings, ActivitySettings, PasswordSettings, TokenSettings):
     """What the service reads."""
 
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])

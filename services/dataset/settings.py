@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from servicekit.settings import ObjectStoreSettings, PeerSettings, ServiceSettings
+from servicekit.settings import ActivitySettings, ObjectStoreSettings, PeerSettings, ServiceSettings
 
 FORMATS = ("csv", "json", "jsonl", "xlsx", "parquet")
 _MEBIBYTE = 1024 * 1024
@@ -16,7 +16,7 @@ def _half_of_the_cores() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-class Settings(ServiceSettings, PeerSettings, ObjectStoreSettings):
+class Settings(ServiceSettings, PeerSettings, ActivitySettings, ObjectStoreSettings):
     """What the service reads."""
 
     generation_address: str = Field(min_length=1, examples=["localhost:50053"])

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from servicekit.settings import ObjectStoreSettings, PeerSettings, ServiceSettings
+from servicekit.settings import ActivitySettings, ObjectStoreSettings, PeerSettings, ServiceSettings
 from services.generation.engines.parameters import GAN_EPOCHS
 
 
@@ -39,7 +39,7 @@ class _CommonSettings(ServiceSettings, PeerSettings, ObjectStoreSettings):
     )
 
 
-class Settings(_CommonSettings):
+class Settings(_CommonSettings, ActivitySettings):
     """What the service reads."""
 
     optimizer_address: str = Field(

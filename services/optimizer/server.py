@@ -10,6 +10,7 @@ import structlog
 from mirage.optimizer.v1 import study_pb2_grpc
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
+from servicekit.delivery import delivering
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -54,6 +55,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         tls = settings.internal_tls
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
+        await stack.enter_async_context(delivering(settings, database, identity))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations

@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from servicekit.settings import PeerSettings, ServiceSettings
+from servicekit.settings import ActivitySettings, PeerSettings, ServiceSettings
 
 
-class Settings(ServiceSettings, PeerSettings):
+class Settings(ServiceSettings, PeerSettings, ActivitySettings):
     """What the service reads."""
 
     generation_address: str = Field(min_length=1, examples=["localhost:50053"])

@@ -1,7 +1,7 @@
 """Alembic's entry: runs the dataset service's migrations."""
 
+from servicekit import outbox, queue
 from servicekit.migrate import run_migrations
-from servicekit.queue import TABLES
 from services.dataset.models import Base
 
-run_migrations(Base.metadata, TABLES)
+run_migrations(Base.metadata, outbox.TABLES | queue.TABLES)
