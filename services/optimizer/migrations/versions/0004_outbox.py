@@ -3,8 +3,8 @@
 from servicekit.migrate import execute_script
 from servicekit.outbox import install_script, uninstall_script
 
-revision: str = "0003"
-down_revision: str | None = "0002"
+revision: str = "0004"
+down_revision: str | None = "0003"
 branch_labels: None = None
 depends_on: None = None
 

@@ -3,8 +3,8 @@
 from servicekit.migrate import execute_script
 from servicekit.outbox import install_script, uninstall_script
 
-revision: str = "0008"
-down_revision: str | None = "0007"
+revision: str = "0010"
+down_revision: str | None = "0009"
 branch_labels: None = None
 depends_on: None = None
 
