@@ -19,10 +19,21 @@ from gateway.contracts import DESCRIPTOR_SET, Rpc, read_descriptor_set, routed_r
 from gateway.local_replies import CHECKED, HEALTH_PATH, LOCAL_REPLY_TYPE, local_replies
 from gateway.lua_tables import lua_tables
 from gateway.pages import write_pages
+from gateway.rate_limit_config import (
+    LIMIT_SERVICE,
+    USER_HEADER,
+    Metadata,
+    limit_filter,
+    metadata_of,
+    metadata_of_address,
+    rate_limit_service_config,
+)
+from gateway.rate_limits import DOCS_CLASS, HEALTH_CLASS, RateLimits, Rule, read_rate_limits
 from gateway.settings import GatewaySettings
 
 _HERE = Path(__file__).parent
 CERTIFICATE = "certificate.json"
+RATE_LIMIT_SERVICE_CONFIG = "rate-limit-service.yaml"
 
 # Every route is served as written, below /api and below /api/v1.
 _PREFIX = "(?:/api(?:/v1)?)?"
@@ -82,6 +93,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     scripts = directory / "lua"
     shutil.copytree(_HERE / "lua", scripts, dirs_exist_ok=True)
     (scripts / "contracts.lua").write_text(lua_tables(files, rpcs, settings.limits), encoding="utf-8")
+    limits = read_rate_limits(settings.rate_limits_file) if settings.rate_limits_file else None
     uploads = [rpc for rpc in rpcs if rpc.is_upload]
     upload_bindings = [binding for rpc in uploads for binding in rpc.bindings]
     configuration = _template().render(
@@ -90,6 +102,13 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
         lua_path=_lua_path(scripts),
         settings=settings,
         rpcs=rpcs,
+        route_metadata=_route_metadata(rpcs, limits),
+        page_metadata=_metadata_of_class(limits, DOCS_CLASS),
+        health_metadata=_metadata_of_class(limits, HEALTH_CLASS),
+        other_metadata=metadata_of_address(limits) if limits else {},
+        limit_filter=limit_filter(limits, by_service=settings.rate_limit_service is not None) if limits else None,
+        limit_service=LIMIT_SERVICE,
+        user_header=USER_HEADER,
         upload_bindings=upload_bindings,
         raw_bindings=[binding for rpc in rpcs if rpc.takes_raw_body for binding in rpc.bindings],
         pages=write_pages(directory / "docs", settings.limits),
@@ -119,6 +138,9 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
     )
     if settings.tls_cert_file and settings.tls_key_file:
         _write_certificate(directory / CERTIFICATE, settings.tls_cert_file, settings.tls_key_file)
+    if limits:
+        service = json.dumps(rate_limit_service_config(limits), indent=1)  # JSON is YAML as well
+        (directory / RATE_LIMIT_SERVICE_CONFIG).write_text(service, encoding="utf-8")
     path = directory / "envoy.yaml"
     path.write_text(configuration, encoding="utf-8")
     return path
@@ -136,6 +158,19 @@ def _write_certificate(path: Path, certificate: Path, key: Path) -> None:
         },
     }
     path.write_text(json.dumps({"resources": [secret]}), encoding="utf-8")
+
+
+def _route_metadata(rpcs: Sequence[Rpc], limits: RateLimits | None) -> dict[str, Metadata]:
+    """What each RPC's route says to the filters, by the RPC's path."""
+    said = {rpc.path: metadata_of(limits, rpc) if limits else {} for rpc in rpcs}
+    for rpc in rpcs:
+        if rpc.is_raw:
+            said[rpc.path].setdefault("response", {})["raw"] = True
+    return said
+
+
+def _metadata_of_class(limits: RateLimits | None, name: str) -> Metadata:
+    return metadata_of_address(limits, Rule(name, name)) if limits else {}
 
 
 def _lua_path(scripts: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.rate_limits import DEFAULT_FILE, OFF, read_rate_limits
 from servicekit import certificates
 from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile, MetricsSettings
 
@@ -61,6 +62,14 @@ class GatewaySettings(InternalTlsSettings, MetricsSettings):
     )
     max_request_size_mb: int = Field(100, ge=1, le=1000, description="all but uploads", examples=["100"])
     max_file_size_mb: int = Field(500, ge=1, le=1_000_000, description="uploads", examples=["500"])
+    rate_limits: str = Field(
+        str(DEFAULT_FILE),
+        description="the file of rate limits; off for none",
+        examples=["/etc/mirage/rate-limits.yaml"],
+    )
+    rate_limit_service_address: Address | None = Field(
+        None, description="envoyproxy/ratelimit, where several gateways count together", examples=["ratelimit:8081"]
+    )
 
     # Not the gateway's own, but told by it: limits of requests, and what the documentation says of them.
     min_sample_size: int = Field(1, ge=1, examples=["1"])
@@ -102,12 +111,23 @@ class GatewaySettings(InternalTlsSettings, MetricsSettings):
         return {name.upper(): getattr(self, name) for name in _LIMITS}
 
     @property
+    def rate_limits_file(self) -> Path | None:
+        """The file of rate limits; None where there are none."""
+        return None if self.rate_limits == OFF else Path(self.rate_limits)
+
+    @property
+    def rate_limit_service(self) -> tuple[str, int] | None:
+        """Host and port of the service that counts for all gateways; None where each counts for itself."""
+        address = self.rate_limit_service_address
+        return _host_and_port(address) if address and self.rate_limits_file else None
+
+    @property
     def upstreams(self) -> dict[str, tuple[str, int]]:
         """Host and port of each service behind the gateway, by its name."""
         return {
             name.removesuffix("_address"): _host_and_port(getattr(self, name))
             for name in type(self).model_fields
-            if name.endswith("_address")
+            if name.endswith("_address") and name != "rate_limit_service_address"
         }
 
     @property
@@ -124,6 +144,14 @@ class GatewaySettings(InternalTlsSettings, MetricsSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _is_readable(cls, value: str) -> str:
+        if value.strip().lower() == OFF:
+            return OFF
+        read_rate_limits(Path(value))
+        return str(Path(value).absolute())
 
     @field_validator("cors_origins")
     @classmethod
@@ -154,6 +182,8 @@ class GatewaySettings(InternalTlsSettings, MetricsSettings):
                 certificates.check(self.tls_cert_file, self.tls_key_file)
             except certificates.WrongCertificate as error:
                 raise ValueError(f"TLS_CERT_FILE, TLS_KEY_FILE: {error}") from None
+        if self.environment == "production" and self.rate_limits_file is None:
+            raise ValueError("RATE_LIMITS=off is refused with ENVIRONMENT=production; name a file of limits")
         if self.environment == "production" and "*" in self.cors_origins:
             raise ValueError("CORS_ORIGINS=* is refused with ENVIRONMENT=production; name the origins")
         return self

@@ -101,6 +101,5 @@ function envoy_on_request(handle)
     end
   elseif verb == "HEAD" then
     headers:replace(":method", "GET") -- what contracts have no word for
-    handle:streamInfo():dynamicMetadata():set("gateway", "head", true) -- for the way out
   end
 end

@@ -82,8 +82,11 @@ function envoy_on_request(handle)
   remove_all(headers, SPOOFABLE)
   local media = media_type(headers)
   local is_grpc = media:sub(1, 16) == "application/grpc"
-  if not is_grpc and headers:get(":method") == "GET" then
+  local method = headers:get(":method")
+  if not is_grpc and method == "GET" then
     take_ticket(headers)
+  elseif method == "HEAD" then
+    handle:streamInfo():dynamicMetadata():set("gateway", "head", true) -- for the way out
   end
   remove_unfit(headers, is_grpc)
   headers:add("x-forwarded-for", host_of(handle:streamInfo():downstreamRemoteAddress()))
@@ -99,7 +102,6 @@ function envoy_on_request(handle)
     return
   end
   remove_all(headers, GRPC_ONLY)
-  local method = headers:get(":method")
   if method ~= "POST" and method ~= "PUT" and method ~= "PATCH" then
     return
   end

@@ -2,6 +2,7 @@
 -- Envoy's own errors: they have that shape already, and a charset in their type that the transcoder never writes.
 -- An error in a script would let the answer through as it is, so nothing here may raise: absent values are defaulted.
 
+local rate_limits = require("rate_limits")
 local text = require("text")
 
 -- Codes of errors that carry no reason of their own, by gRPC code.
@@ -132,8 +133,32 @@ local function drop_body(handle)
   headers:replace("cache-control", "no-store, no-transform")
 end
 
+-- The answer to a request over its limit: Envoy's own, which knows neither the limit nor the time.
+local function refuse(handle, headers, over)
+  handle:streamInfo():dynamicMetadata():set("gateway", "error_code", "RATE_LIMIT_EXCEEDED")
+  headers:replace("grpc-status", "8") -- for the access log as well
+  if is_noted(handle, "grpc") then
+    rate_limits.refuse_grpc(handle, headers, over)
+    if not headers:get("content-type") then
+      headers:replace("content-type", "application/grpc-web+proto")
+    end
+    return
+  end
+  headers:replace("cache-control", "no-store")
+  local body = '{"success":false,"error":' .. rate_limits.error(over) .. ',"timestamp":"' .. now(handle) .. '"}'
+  headers:replace("content-length", tostring(#body))
+  if not is_noted(handle, "head") then
+    handle:body(true):setBytes(body)
+  end
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
+  local over = rate_limits.tell(handle, headers)
+  if over then
+    refuse(handle, headers, over)
+    return
+  end
   local status = tonumber(headers:get(":status") or "") or 500
   local content_type = headers:get("content-type") or ""
   local is_grpc = content_type:sub(1, 16) == "application/grpc"

@@ -48,11 +48,12 @@ def upstream(shared_upstream: Upstream, key_set: Behaviour) -> Upstream:
 
 @pytest.fixture(scope="session")
 def settings_for() -> Callable[..., GatewaySettings]:
-    """Settings with one upstream for all services; a test may name others."""
+    """Settings with one upstream for all services and no limits on how often they are asked; a test may name others."""
 
     def make(upstream: Upstream, **others: Any) -> GatewaySettings:
         addresses = dict.fromkeys((f"{service}_address" for service in SERVICES), upstream.address)
-        return GatewaySettings(**{"max_request_size_mb": 2, "max_file_size_mb": 8, **addresses, **others})
+        usual = {"max_request_size_mb": 2, "max_file_size_mb": 8, "rate_limits": "off"}
+        return GatewaySettings(**{**usual, **addresses, **others})
 
     return make
 

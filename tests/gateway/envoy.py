@@ -76,7 +76,7 @@ def until(probe: Callable[[], T | None], what: str) -> T:
 
 
 @contextmanager
-def running_envoy(directory: Path, settings: GatewaySettings) -> Iterator[RunningEnvoy]:
+def running_envoy(directory: Path, settings: GatewaySettings, *, threads: int = 1) -> Iterator[RunningEnvoy]:
     """Starts Envoy with these settings, waits until it listens, and stops it at the end."""
     access_log = directory / "access.log"
     settings = settings.model_copy(update={"gateway_access_log": access_log, "mirage_port": 0, "gateway_admin_port": 0})
@@ -85,7 +85,7 @@ def running_envoy(directory: Path, settings: GatewaySettings) -> Iterator[Runnin
     log = directory / "envoy.log"
     options = {"-c": configuration, "--admin-address-path": admin_address, "--log-path": log, "--log-level": "warning"}
     arguments = [str(part) for option in options.items() for part in option]
-    process = subprocess.Popen([envoy_program(), *arguments, "--disable-hot-restart", "--concurrency", "1"])
+    process = subprocess.Popen([envoy_program(), *arguments, "--disable-hot-restart", "--concurrency", str(threads)])
 
     def alive(probe: Callable[[], T | None]) -> T | None:
         if process.poll() is not None:

@@ -64,7 +64,7 @@ def test_everything_is_in_the_directory(tmp_path: Path) -> None:
 
 def _values(node: Any, keys: set[str]) -> list[str]:
     if isinstance(node, dict):
-        own = [value for key, value in node.items() if key in keys]
+        own = [value for key, value in node.items() if key in keys and isinstance(value, str)]
         return own + [value for child in node.values() for value in _values(child, keys)]
     if isinstance(node, list):
         return [value for child in node for value in _values(child, keys)]
