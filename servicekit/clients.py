@@ -165,7 +165,7 @@ def peer_channel(address: str, tls: InternalTls | None, identity: Identity) -> g
     return _channel(address, tls, [_OwnName(identity)])
 
 
-async def own_stream(identity: ServiceIdentity, method: Any, request: Any) -> AsyncGenerator[Any, None]:
+async def own_stream(identity: Identity, method: Any, request: Any) -> AsyncGenerator[Any, None]:
     """What another service streams to this one, asked for in this service's own name; closing this ends the call.
 
     `method` is a stub's. Raises what gRPC raises (see `peer_error`); a token that was refused isn't used again.

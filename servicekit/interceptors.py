@@ -58,7 +58,7 @@ class Call(NamedTuple):
     method: str  # /package.Service/Method
     metadata: dict[str, str]
     request: Callable[[], Any]  # gives the message, or an iterator over messages; raises InvalidRequest
-    streams: bool = False  # whether the answer is a stream, which may last
+    streams: bool = False  # whether either side is a stream, which may last
 
 
 class RequestLog:
@@ -116,7 +116,7 @@ class Identification:
 
     @asynccontextmanager
     async def around(self, call: Call, _context: Context, /) -> AsyncIterator[None]:
-        """Checks the token or the ticket, then the role, then the scope; ends a stream when they are revoked.
+        """Checks the token or the ticket, then the role, then the scope; ends a stream, an upload too, when revoked.
 
         Raises:
             Unauthenticated: the RPC needs a token, and there is none or a bad one, or a ticket for another stream.
@@ -228,7 +228,7 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(content: Any, context: Context) -> Any:
             request = cache(partial(read, content))
-            async with self._around(method, request, context, streams=False):
+            async with self._around(method, request, context, streams=handler.request_streaming):
                 return await behaviour(request(), context)
 
         async def stream(content: Any, context: Context) -> AsyncIterator[Any]:

@@ -64,6 +64,12 @@ class LooseObjects(Generic[MarkT]):
         """Takes the mark off objects: a row names them, or they are gone."""
         await session.execute(delete(self._model).where(self._model.key.in_(keys)))
 
+    async def hasten_all(self, session: AsyncSession, prefix: str) -> int:
+        """Makes every marked object whose key begins so due now; returns how many there are."""
+        mine = self._model.key.startswith(prefix, autoescape=True)
+        statement = update(self._model).where(mine).values(due_at=utc_now()).returning(self._model.key)
+        return len((await session.scalars(statement.execution_options(synchronize_session=False))).all())
+
     async def among(self, session: AsyncSession, keys: Sequence[str]) -> set[str]:
         """Those of some keys that are marked."""
         return set((await session.scalars(select(self._model.key).where(self._model.key.in_(keys)))).all())

@@ -208,9 +208,9 @@ class ObjectStore:
             with contextlib.suppress(ObjectMissing):
                 await self._in_thread(self._client.remove_object, self.bucket, key)
 
-    async def remove_prefix(self, prefix: str) -> None:
-        """Removes every object whose key begins so."""
-        await self._in_thread(self._remove_prefix, prefix)
+    async def remove_prefix(self, prefix: str) -> int:
+        """Removes every object whose key begins so; returns how many there were."""
+        return await self._in_thread(self._remove_prefix, prefix)
 
     async def presigned_get(self, key: str, expires_s: int, filename: str = "") -> str:
         """A URL from which anybody can fetch the object for some seconds, saved under that name if there is one."""
@@ -242,11 +242,12 @@ class ObjectStore:
                 raise StorageFull(_STORE) from None
             raise
 
-    def _remove_prefix(self, prefix: str) -> None:
+    def _remove_prefix(self, prefix: str) -> int:
         found = self._client.list_objects(self.bucket, prefix=prefix, recursive=True)
         doomed = [DeleteObject(item.object_name) for item in found if item.object_name]
         for error in self._client.remove_objects(self.bucket, doomed):
             raise Unavailable(_STORE) from RuntimeError(error.code)
+        return len(doomed)
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         with _translated():

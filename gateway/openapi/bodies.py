@@ -134,10 +134,38 @@ OWN_ERRORS: dict[str, dict[str, Any]] = {
     }
 }
 
+_EXPORT: Schema = {
+    "type": "object",
+    "description": "Everything that the platform holds about a user: one object a service, of lists of records.",
+    "required": ["format", "format_version", "export_time", "user_id", "downloads", "auth"],
+    "properties": {
+        "format": {"type": "string", "const": "mirage-account-export"},
+        "format_version": {"type": "integer", "description": "Counts changes that a reader must know of."},
+        "export_time": {"type": "string", "format": "date-time"},
+        "user_id": {"type": "string"},
+        "downloads": {
+            "type": "object",
+            "description": "By which route the bytes of a table or the rows of a model can be had.",
+            "additionalProperties": {"type": "string"},
+        },
+        "auth": {
+            "type": "object",
+            "description": "The account, its profile, sessions and API keys (never a secret).",
+            "additionalProperties": True,
+        },
+    },
+    "additionalProperties": {
+        "type": "object",
+        "description": "What another service holds: lists of records by section.",
+        "additionalProperties": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+    },
+}
+
 # Answers outside the envelope, by RPC.
 RAW_ANSWERS: dict[str, dict[str, Any]] = {
     "TokenService.IssueToken": {"application/json": {"schema": _TOKEN}},
     "KeyService.GetKeySet": {"application/jwk-set+json": {"schema": _KEY_SET}},
+    "AccountService.ExportAccount": {"application/json": {"schema": _EXPORT}},
     "DatasetService.ExportDataset": _files(*TABLE_TYPES),
     "JobService.DownloadTable": _files(*TABLE_TYPES, "application/zip"),
     "ModelService.SampleModel": _files("application/x-ndjson", "text/csv"),
@@ -146,6 +174,7 @@ RAW_ANSWERS: dict[str, dict[str, Any]] = {
 
 _DISPOSITION = {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}}
 RAW_HEADERS: dict[str, dict[str, Any]] = {
+    "AccountService.ExportAccount": _DISPOSITION,
     "DatasetService.ExportDataset": _DISPOSITION,
     "JobService.DownloadTable": _DISPOSITION,
     "ModelService.SampleModel": {
@@ -171,6 +200,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "display_name": "Ada",
     },
     "SessionService.Login": {"email": "ada@example.org", "password": "correct horse battery staple"},
+    "AccountService.DeleteAccount": {"password": "correct horse battery staple"},
     "SessionService.Refresh": {"refresh_token": "the refresh_token of the latest answer"},
     "SessionService.Logout": {"all": False},
     "SessionService.ChangePassword": {

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from servicekit.access import Role
 from servicekit.database import metadata
@@ -20,6 +20,25 @@ class RevocationKind(StrEnum):
     USER = "user"  # an account: a token's `sub`
 
 
+class DeletionState(StrEnum):
+    """How far a service is with the end of an account."""
+
+    WAITING = "waiting"  # hasn't answered yet
+    DELETING = "deleting"
+    DONE = "done"  # nothing is left there
+
+
+class Requester(StrEnum):
+    """Who wanted an account to end."""
+
+    OWNER = "owner"
+    ADMINISTRATOR = "administrator"
+
+
+def _words(kind: type[StrEnum]) -> Enum:
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda members: [each.value for each in members])
+
+
 class Base(DeclarativeBase):
     """Every table of the auth service."""
 
@@ -27,10 +46,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
         datetime: DateTime(timezone=True),
         str: Text,
-        RevocationKind: Enum(
-            RevocationKind, native_enum=False, length=20, values_callable=lambda kinds: [kind.value for kind in kinds]
-        ),
-        Role: Enum(Role, native_enum=False, length=20, values_callable=lambda roles: [role.value for role in roles]),
+        RevocationKind: _words(RevocationKind),
+        Role: _words(Role),
+        DeletionState: _words(DeletionState),
+        Requester: _words(Requester),
     }
 
 
@@ -144,3 +163,37 @@ class Throttle(Base):
     key_hash: Mapped[bytes] = mapped_column(primary_key=True)  # SHA-256 of the rule and whom it counts
     # When all attempts are forgotten (the theoretical arrival time of the generic cell rate algorithm).
     clear_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AccountDeletion(Base):
+    """The end of an account. Its row in `users` is gone; this one sees to it that nothing else is left.
+
+    Once nothing is, it doesn't know any more whose it was, and stays for a while to tell that it happened.
+    """
+
+    __tablename__ = "account_deletions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(unique=True)  # null once it is finished
+    requested_by: Mapped[Requester]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    steps: Mapped[list["DeletionStep"]] = relationship(lazy="raise", order_by="DeletionStep.service")
+
+
+class DeletionStep(Base):
+    """What one service has to do with the end of an account."""
+
+    __tablename__ = "account_deletion_steps"
+    __table_args__ = (Index("ix_account_deletion_steps_due", "next_try_at", postgresql_where=text("state <> 'done'")),)
+
+    deletion_id: Mapped[UUID] = mapped_column(ForeignKey("account_deletions.id", ondelete="CASCADE"), primary_key=True)
+    service: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[DeletionState]
+    attempts: Mapped[int]
+    failures: Mapped[int]  # since the last answer
+    found: Mapped[int]  # how many things the service has come upon
+    error: Mapped[str]  # why the last attempt failed; empty if it didn't
+    # When it is next to be asked; while it is asked, when somebody else may ask. By the database's clock.
+    next_try_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -41,7 +41,7 @@ async def delete_dataset(
         raise DatasetInUse(dataset_id, *found)
     gone = await dependents.delete(owner_id, dataset_id)  # trials of searches too, which nobody sees nor counts
     async with sessions.begin() as session:
-        await _delete(session, await repository.lock_own(session, owner_id, dataset_id))
+        await delete_rows(session, await repository.lock_own(session, owner_id, dataset_id))
     log.info("dataset_deleted", dataset_id=str(dataset_id), **gone._asdict())
     await loose_objects.remove_due(sessions, store)
     return gone
@@ -55,14 +55,15 @@ async def discard_failed(sessions: async_sessionmaker[AsyncSession], store: Obje
             return
         others = await repository.page_versions(session, ticket.dataset_id, None, 2)
         if len(others) == 1:
-            await _delete(session, view.dataset)
+            await delete_rows(session, view.dataset)
         else:
             await loose_objects.loosen(session, [view.version.source_key], utc_now())
             await repository.delete_version(session, view.dataset, view.version)
     await loose_objects.remove_due(sessions, store)
 
 
-async def _delete(session: AsyncSession, dataset: Dataset) -> None:
+async def delete_rows(session: AsyncSession, dataset: Dataset) -> None:
+    """Deletes a locked dataset's rows; its objects are due for removal, and who follows it is told."""
     await loose_objects.loosen(session, await repository.object_keys(session, dataset.id), utc_now())
     await events.announce(session, dataset.id)
     await repository.delete_dataset(session, dataset)

@@ -9,7 +9,7 @@ from servicekit import idempotency, queue
 from servicekit.object_store import ObjectStore
 from servicekit.workspace import Workspace
 from services.dataset import repository, work_queue
-from services.dataset.models import loose_objects
+from services.dataset.models import departures, loose_objects
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,7 @@ async def tidy(sessions: async_sessionmaker[AsyncSession], store: ObjectStore) -
     """Everything that has to be put right."""
     async with sessions.begin() as session:
         await repository.forget_keys(session, idempotency.KEPT)
+        await departures.forget(session)
         lost = await repository.versions_lost_by_queue(session)
     for dataset_id, number in lost:
         async with sessions.begin() as session:

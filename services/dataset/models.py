@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.departures import DepartureColumns, Departures
 from servicekit.failures import FailureColumns
 from servicekit.loose_objects import LooseObjectColumns, LooseObjects
 from services.dataset.states import Stage, State, Visibility
@@ -152,3 +153,10 @@ class LooseObject(LooseObjectColumns, Base):
 
 
 loose_objects = LooseObjects(LooseObject)
+
+
+class Departure(DepartureColumns, Base):
+    """A user whose account is gone; see servicekit.departures."""
+
+
+departures = Departures(Departure, "dataset")

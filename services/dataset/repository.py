@@ -80,6 +80,12 @@ async def lock_own(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> D
     return dataset
 
 
+async def lock_all_of(session: AsyncSession, owner_id: UUID, limit: int) -> Sequence[Dataset]:
+    """Some of an owner's datasets, locked until the transaction ends."""
+    query = select(Dataset).where(Dataset.owner_id == owner_id).order_by(Dataset.id).limit(limit)
+    return (await session.scalars(_fresh(query).with_for_update())).all()
+
+
 async def lock_any(session: AsyncSession, dataset_id: UUID, number: int) -> View | None:
     """Anybody's dataset, locked, with a version of it; for reading files in. None if one of the two is gone."""
     dataset = await session.scalar(_fresh(select(Dataset).where(Dataset.id == dataset_id)).with_for_update())

@@ -7,9 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc.aio
 
 from mirage.dataset.v1 import dataset_pb2_grpc, source_pb2_grpc
+from mirage.holdings.v1 import holding_pb2_grpc
+from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.delivery import delivering
+from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -21,6 +24,7 @@ from servicekit.sweeping import Sweeper, keep_sweeping
 from servicekit.workspace import open_workspace
 from services.dataset import events
 from services.dataset.dependents import DependentClient
+from services.dataset.holdings import Holdings
 from services.dataset.housekeeping import keep_tidy
 from services.dataset.ingesting import IngestionRules, Ingestor
 from services.dataset.ingestion.runner import IngestionRunner
@@ -36,7 +40,7 @@ from services.dataset.updates import Updates
 from services.dataset.uploads import Uploads
 from services.dataset.work_queue import QUEUE
 
-SERVICE_NAMES = ("mirage.dataset.v1.DatasetService", "mirage.dataset.v1.SourceService")
+SERVICE_NAMES = ("mirage.dataset.v1.DatasetService", "mirage.dataset.v1.SourceService", holdings.SERVICE_NAME)
 
 
 @asynccontextmanager
@@ -86,6 +90,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         def register(server: grpc.aio.Server) -> None:
             dataset_pb2_grpc.add_DatasetServiceServicer_to_server(datasets, server)
             source_pb2_grpc.add_SourceServiceServicer_to_server(SourceServicer(sessions, store), server)
+            held = Holdings(sessions, store)
+            holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
         await stack.enter_async_context(_ingesting(settings, database, ingestor, stopping))
         sweeper = Sweeper(sessions, store, loose_objects, NAMED)

@@ -21,7 +21,7 @@ from services.dataset.arrivals import Arrival, NewDataset, NewVersion, Received
 from services.dataset.errors import ChecksumMismatch, DatasetChanged, DatasetNotFound, StillReading, UploadTooSlow
 from services.dataset.failures import error_of
 from services.dataset.metrics import UploadMetrics
-from services.dataset.models import IdempotencyKey, loose_objects
+from services.dataset.models import IdempotencyKey, departures, loose_objects
 from services.dataset.repository import View
 from services.dataset.states import State
 from services.dataset.uploading.body import Body
@@ -101,6 +101,7 @@ class Uploads:
         try:
             # Inside: a caller who goes away while this is committed leaves the mark.
             async with self._sessions.begin() as session:
+                await departures.admit(session, arrival.owner_id)
                 declared = arrival.body.opening.declared_bytes or 0
                 allowance = await self._quota.check(session, arrival.owner_id, declared)
                 due_at = utc_now() + timedelta(seconds=self._time_s) + _STORING_MARGIN
@@ -128,6 +129,7 @@ class Uploads:
         """Writes the arrival's rows, unless the same upload was faster."""
         try:
             async with self._sessions.begin() as session:
+                await departures.admit(session, arrival.owner_id)
                 await self._quota.check(session, arrival.owner_id, received.size)
                 version = await arrival.write(session, received)
                 ticket = Ticket(version.dataset_id, version.number)

@@ -10,6 +10,7 @@ from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
 from services.generation import dispatch, repository, trials
 from services.generation.dispatch import Dispatcher
+from services.generation.models import DEPARTURES
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.states import AT_WORK, JobState
 from services.generation.transitions import move
@@ -30,6 +31,7 @@ async def tidy(
         await _expire(sessions, utc_now() - timedelta(days=retention_days))
     async with sessions.begin() as session:
         await repository.forget_keys(session, idempotency.KEPT)
+        await DEPARTURES.forget(session)
         await queue.forget_log(session, _QUEUE_LOG_KEPT)
         lost = await repository.jobs_lost_by_queue(session)
         waiting = await repository.owners_waiting(session)

@@ -18,7 +18,7 @@ from servicekit.listen import Listener
 from servicekit.point_reads import PointReads
 from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, events, repository
+from services.generation import dispatch, events, held, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import (
     IllegalTransition,
@@ -31,7 +31,7 @@ from services.generation.errors import (
     TooManySearches,
 )
 from services.generation.events import EventKind
-from services.generation.models import Job, JobEvent, StoredReport
+from services.generation.models import DEPARTURES, Job, JobEvent, StoredReport
 from services.generation.planning import Plan
 from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.study_requests import to_document
@@ -82,7 +82,9 @@ async def start(
     Raises:
         IdempotencyKeyReused: the key came with another request before.
         TooManySearches: it begins with a search, and the owner has as many of these as one user may have.
+        AccountDeleted: the owner's account is gone.
     """
+    await DEPARTURES.admit(session, owner_id)
     waits = approval.holds_for(plan.sample_size)
     job = new_job(owner_id, plan, JobState.AWAITING_APPROVAL if waits else JobState.QUEUED)
     if repeatable and not await repository.claim_key(session, owner_id, *repeatable, job.id):
@@ -252,6 +254,20 @@ async def delete_dependents(
     for job in doomed_jobs:
         await repository.delete_job(session, job)
     return sum(job.purpose is Purpose.JOB for job in doomed_jobs), sum(not model.hidden for model in doomed_models)
+
+
+async def delete_some_of(session: AsyncSession, dispatcher: Dispatcher, owner_id: UUID, limit: int) -> int:
+    """Cancels and deletes some of an owner's models, jobs and trials; returns how many, 0 where nothing is left."""
+    # Models before jobs, as everywhere.
+    doomed_models = await held.lock_models(session, owner_id, limit)
+    doomed_jobs = await held.lock_jobs(session, owner_id, limit)
+    for job in doomed_jobs:
+        if job.state not in ENDED:
+            await move(session, dispatcher, job, JobState.CANCELLED, message="The account was deleted")
+    await held.delete_models(session, doomed_models)
+    await session.flush()
+    await held.delete_jobs(session, doomed_jobs)
+    return len(doomed_models) + len(doomed_jobs)
 
 
 async def events_after(sessions: async_sessionmaker[AsyncSession], job_id: UUID, seq: int) -> Sequence[JobEvent]:

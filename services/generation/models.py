@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.departures import DepartureColumns, Departures
 from servicekit.failures import FailureColumns
 from servicekit.loose_objects import LooseObjectColumns
 from services.generation.states import JobState, Purpose
@@ -205,3 +206,10 @@ class IdempotencyKey(Base):
 
 class LooseObject(LooseObjectColumns, Base):
     """An object that no row names, or may never come to; see servicekit.loose_objects."""
+
+
+class Departure(DepartureColumns, Base):
+    """A user whose account is gone; see servicekit.departures."""
+
+
+DEPARTURES = Departures(Departure, "generation")

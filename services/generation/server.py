@@ -7,9 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc.aio
 
 from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc, trial_pb2_grpc
+from mirage.holdings.v1 import holding_pb2_grpc
+from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.delivery import delivering
+from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -23,6 +26,7 @@ from services.generation.dispatch import Dispatcher
 from services.generation.drawing import PageDrawer
 from services.generation.engines.parameters import Limits
 from services.generation.evaluations import Evaluator
+from services.generation.holdings import Holdings
 from services.generation.jobs import ApprovalRule
 from services.generation.planning import Planner
 from services.generation.requests import RequestLimits
@@ -50,6 +54,7 @@ SERVICE_NAMES = (
     "mirage.generation.v1.ModelService",
     "mirage.generation.v1.QualityService",
     "mirage.generation.v1.TrialService",
+    holdings.SERVICE_NAME,
 )
 
 
@@ -130,6 +135,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
             quality_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
+            held = Holdings(sessions, dispatcher, store)
+            holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
         needs = {"database": database.check, "object store": store.check}
         stored = await stack.enter_async_context(

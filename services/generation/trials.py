@@ -11,7 +11,7 @@ from services.generation.dispatch import Dispatcher
 from services.generation.errors import ModelNeedsApproval, TrialHasNoModel, TrialNotFound
 from services.generation.events import EventKind
 from services.generation.jobs import ApprovalRule, new_job
-from services.generation.models import Job
+from services.generation.models import DEPARTURES, Job
 from services.generation.planning import Plan
 from services.generation.states import ENDED, JobState, Purpose
 from services.generation.training.spec import Scoring
@@ -31,7 +31,11 @@ async def start(
     """Orders a trial, or returns the one of this name that was ordered before.
 
     `scoring` says what is to be judged while it trains; None for nothing.
+
+    Raises:
+        AccountDeleted: the owner's account is gone.
     """
+    await DEPARTURES.admit(session, owner_id)
     await repository.serialise_study(session, name.study_id)
     before = await repository.find_trial(session, *name)
     if before is not None:

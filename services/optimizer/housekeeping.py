@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import idempotency, queue
 from services.optimizer import repository, work_queue
+from services.optimizer.models import DEPARTURES
 
 log = structlog.get_logger(__name__)
 
@@ -17,6 +18,7 @@ async def tidy(sessions: async_sessionmaker[AsyncSession]) -> None:
     """Everything that has to be put right."""
     async with sessions.begin() as session:
         await repository.forget_keys(session, idempotency.KEPT)
+        await DEPARTURES.forget(session)
         await queue.forget_log(session, idempotency.KEPT)
         lost = await repository.studies_lost_by_queue(session)
     for study_id in lost:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from servicekit import database
+from servicekit.departures import DepartureColumns, Departures
 from servicekit.failures import FailureColumns
 from services.optimizer.states import EndReason, StudyState, TrialState
 
@@ -159,3 +160,10 @@ class IdempotencyKey(Base):
         ForeignKey("studies.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"), index=True
     )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class Departure(DepartureColumns, Base):
+    """A user whose account is gone; see servicekit.departures."""
+
+
+DEPARTURES = Departures(Departure, "optimizer")

@@ -68,6 +68,17 @@ async def lock_studies_of_dataset(session: AsyncSession, owner_id: UUID, dataset
     return (await session.scalars(_fresh(query).with_for_update())).all()
 
 
+async def lock_studies_of(session: AsyncSession, owner_id: UUID, limit: int) -> Sequence[Study]:
+    """Some of an owner's studies, locked."""
+    query = select(Study).where(Study.owner_id == owner_id).order_by(Study.id).limit(limit)
+    return (await session.scalars(_fresh(query).with_for_update())).all()
+
+
+async def forget_keys_of(session: AsyncSession, owner_id: UUID) -> None:
+    """Forgets an owner's idempotency keys."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner_id == owner_id))
+
+
 async def count_studies_of_dataset(session: AsyncSession, owner_id: UUID, dataset_id: UUID) -> int:
     """How many of an owner's studies hang on a dataset."""
     query = select(func.count()).select_from(Study).where(Study.dataset_id == dataset_id, Study.owner_id == owner_id)

@@ -8,9 +8,12 @@ import grpc.aio
 import structlog
 
 from mirage.optimizer.v1 import study_pb2_grpc
+from mirage.holdings.v1 import holding_pb2_grpc
+from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.delivery import delivering
+from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -18,6 +21,7 @@ from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.optimizer import events, metrics
 from services.optimizer.driving import StudyDriver
+from services.optimizer.holdings import Holdings
 from services.optimizer.housekeeping import keep_tidy
 from services.optimizer.planning import Planner
 from services.optimizer.requests import RequestLimits
@@ -36,6 +40,7 @@ SERVICE_NAMES = (
     "mirage.optimizer.v1.DependentStudyService",
     "mirage.optimizer.v1.StudyOrderService",
     "mirage.optimizer.v1.StudyService",
+    holdings.SERVICE_NAME,
 )
 
 # Driving a study is waiting, mostly.
@@ -74,6 +79,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 StudyOrderServicer(sessions, planner, streams), server
             )
             study_pb2_grpc.add_DependentStudyServiceServicer_to_server(DependentStudyServicer(sessions, trials), server)
+            held = Holdings(sessions)
+            holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
         measured = await stack.enter_async_context(
             database_metrics(settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues)

@@ -16,7 +16,7 @@ from servicekit.timestamps import utc_now
 from services.optimizer import events, repository, work_queue
 from services.optimizer.errors import TooManyStudies
 from services.optimizer.events import EventKind
-from services.optimizer.models import Study, StudyEvent, Trial
+from services.optimizer.models import DEPARTURES, Study, StudyEvent, Trial
 from services.optimizer.planning import Plan
 from services.optimizer.problem import problem_of, record_of
 from services.optimizer.search.bests import pareto
@@ -52,7 +52,9 @@ async def start(
     Raises:
         IdempotencyKeyReused: the key came with another request before.
         TooManyStudies: the owner has as many studies that wait or run as one user may have.
+        AccountDeleted: the owner's account is gone.
     """
+    await DEPARTURES.admit(session, owner_id)
     if job_id is None and await repository.count_studies_at_work(session, owner_id) >= MOST_STUDIES_AT_WORK:
         raise TooManyStudies(MOST_STUDIES_AT_WORK)
     study = _new_study(owner_id, plan, job_id)

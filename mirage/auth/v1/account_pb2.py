@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
@@ -30,7 +31,7 @@ from mirage.options.v1 import form_faults_pb2 as mirage_dot_options_dot_v1_dot_f
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/account.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"\x8b\x02\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_login_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12,\n\x0bpreferences\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0cGetMeRequest\"\xa2\x01\n\x0fUpdateMeRequest\x12\'\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x0c\xb2\xed\x18\x08\x30\x01\x38\x64H\x02P\x01H\x00\x88\x01\x01\x12\x1c\n\x05\x65mail\x18\x02 \x01(\tB\x08\xb2\xed\x18\x04H\x03P\x01H\x01\x88\x01\x01\x12 \n\x08password\x18\x03 \x01(\tB\t\xb2\xed\x18\x05\x30\x01\x38\x80\x08H\x02\x88\x01\x01\x42\x0f\n\r_display_nameB\x08\n\x06_emailB\x0b\n\t_password\"\x13\n\x11GetProfileRequest\"\xa9\x01\n\x14UpdateProfileRequest\x12&\n\x0corganisation\x18\x01 \x01(\tB\x0b\xb2\xed\x18\x07\x38\xc8\x01H\x02P\x01H\x00\x88\x01\x01\x12\x1f\n\x06locale\x18\x02 \x01(\tB\n\xb2\xed\x18\x06\x38#H\x05P\x01H\x01\x88\x01\x01\x12,\n\x0bpreferences\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x0f\n\r_organisationB\t\n\x07_locale*W\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_ACTIVE\x10\x01\x12\x17\n\x13USER_STATE_INACTIVE\x10\x02\x32\xe3\x03\n\x0e\x41\x63\x63ountService\x12\x62\n\x05GetMe\x12\x1c.mirage.auth.v1.GetMeRequest\x1a\x14.mirage.auth.v1.User\"%\xaa\xed\x18\x11\n\x01\x02\x12\x0c\x61\x63\x63ount:read\x82\xd3\xe4\x93\x02\n\x12\x08/auth/me\x12p\n\x08UpdateMe\x12\x1f.mirage.auth.v1.UpdateMeRequest\x1a\x14.mirage.auth.v1.User\"-\xaa\xed\x18\x12\n\x01\x02\x12\raccount:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\r\x1a\x08/auth/me:\x01*\x12u\n\nGetProfile\x12!.mirage.auth.v1.GetProfileRequest\x1a\x17.mirage.auth.v1.Profile\"+\xaa\xed\x18\x11\n\x01\x02\x12\x0c\x61\x63\x63ount:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/users/profile\x12\x83\x01\n\rUpdateProfile\x12$.mirage.auth.v1.UpdateProfileRequest\x1a\x17.mirage.auth.v1.Profile\"3\xaa\xed\x18\x12\n\x01\x02\x12\raccount:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x13\x1a\x0e/users/profile:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmirage/auth/v1/account.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a#mirage/options/v1/form_faults.proto\x1a\x1emirage/options/v1/limits.proto\"\x8b\x02\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_login_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12,\n\x0bpreferences\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0cGetMeRequest\"\xa2\x01\n\x0fUpdateMeRequest\x12\'\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x0c\xb2\xed\x18\x08\x30\x01\x38\x64H\x02P\x01H\x00\x88\x01\x01\x12\x1c\n\x05\x65mail\x18\x02 \x01(\tB\x08\xb2\xed\x18\x04H\x03P\x01H\x01\x88\x01\x01\x12 \n\x08password\x18\x03 \x01(\tB\t\xb2\xed\x18\x05\x30\x01\x38\x80\x08H\x02\x88\x01\x01\x42\x0f\n\r_display_nameB\x08\n\x06_emailB\x0b\n\t_password\"\x13\n\x11GetProfileRequest\"\xa9\x01\n\x14UpdateProfileRequest\x12&\n\x0corganisation\x18\x01 \x01(\tB\x0b\xb2\xed\x18\x07\x38\xc8\x01H\x02P\x01H\x00\x88\x01\x01\x12\x1f\n\x06locale\x18\x02 \x01(\tB\n\xb2\xed\x18\x06\x38#H\x05P\x01H\x01\x88\x01\x01\x12,\n\x0bpreferences\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x0f\n\r_organisationB\t\n\x07_locale\"\x16\n\x14\x45xportAccountRequest\"5\n\x14\x44\x65leteAccountRequest\x12\x1d\n\x08password\x18\x01 \x01(\tB\x0b\xb2\xed\x18\x07\x08\x01\x30\x01\x38\x80\x08\",\n\x15\x44\x65leteAccountResponse\x12\x13\n\x0b\x64\x65letion_id\x18\x01 \x01(\t*W\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_ACTIVE\x10\x01\x12\x17\n\x13USER_STATE_INACTIVE\x10\x02\x32\xd0\x05\n\x0e\x41\x63\x63ountService\x12\x62\n\x05GetMe\x12\x1c.mirage.auth.v1.GetMeRequest\x1a\x14.mirage.auth.v1.User\"%\xaa\xed\x18\x11\n\x01\x02\x12\x0c\x61\x63\x63ount:read\x82\xd3\xe4\x93\x02\n\x12\x08/auth/me\x12p\n\x08UpdateMe\x12\x1f.mirage.auth.v1.UpdateMeRequest\x1a\x14.mirage.auth.v1.User\"-\xaa\xed\x18\x12\n\x01\x02\x12\raccount:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\r\x1a\x08/auth/me:\x01*\x12u\n\nGetProfile\x12!.mirage.auth.v1.GetProfileRequest\x1a\x17.mirage.auth.v1.Profile\"+\xaa\xed\x18\x11\n\x01\x02\x12\x0c\x61\x63\x63ount:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/users/profile\x12\x83\x01\n\rUpdateProfile\x12$.mirage.auth.v1.UpdateProfileRequest\x1a\x17.mirage.auth.v1.Profile\"3\xaa\xed\x18\x12\n\x01\x02\x12\raccount:write\xb8\xed\x18\x01\x82\xd3\xe4\x93\x02\x13\x1a\x0e/users/profile:\x01*\x12k\n\rExportAccount\x12$.mirage.auth.v1.ExportAccountRequest\x1a\x14.google.api.HttpBody\"\x1c\xaa\xed\x18\x03\n\x01\x02\x82\xd3\xe4\x93\x02\x0f\x12\r/users/export0\x01\x12~\n\rDeleteAccount\x12$.mirage.auth.v1.DeleteAccountRequest\x1a%.mirage.auth.v1.DeleteAccountResponse\" \xaa\xed\x18\x03\n\x01\x02\x82\xd3\xe4\x93\x02\x13*\x0e/users/account:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROFILEREQUEST'].fields_by_name['organisation']._serialized_options = b'\262\355\030\0078\310\001H\002P\001'
   _globals['_UPDATEPROFILEREQUEST'].fields_by_name['locale']._loaded_options = None
   _globals['_UPDATEPROFILEREQUEST'].fields_by_name['locale']._serialized_options = b'\262\355\030\0068#H\005P\001'
+  _globals['_DELETEACCOUNTREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_DELETEACCOUNTREQUEST'].fields_by_name['password']._serialized_options = b'\262\355\030\007\010\0010\0018\200\010'
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetMe']._serialized_options = b'\252\355\030\021\n\001\002\022\014account:read\202\323\344\223\002\n\022\010/auth/me'
   _globals['_ACCOUNTSERVICE'].methods_by_name['UpdateMe']._loaded_options = None
@@ -55,20 +58,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetProfile']._serialized_options = b'\252\355\030\021\n\001\002\022\014account:read\202\323\344\223\002\020\022\016/users/profile'
   _globals['_ACCOUNTSERVICE'].methods_by_name['UpdateProfile']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['UpdateProfile']._serialized_options = b'\252\355\030\022\n\001\002\022\raccount:write\270\355\030\001\202\323\344\223\002\023\032\016/users/profile:\001*'
-  _globals['_USERSTATE']._serialized_start=1048
-  _globals['_USERSTATE']._serialized_end=1135
-  _globals['_USER']._serialized_start=243
-  _globals['_USER']._serialized_end=510
-  _globals['_PROFILE']._serialized_start=513
-  _globals['_PROFILE']._serialized_end=672
-  _globals['_GETMEREQUEST']._serialized_start=674
-  _globals['_GETMEREQUEST']._serialized_end=688
-  _globals['_UPDATEMEREQUEST']._serialized_start=691
-  _globals['_UPDATEMEREQUEST']._serialized_end=853
-  _globals['_GETPROFILEREQUEST']._serialized_start=855
-  _globals['_GETPROFILEREQUEST']._serialized_end=874
-  _globals['_UPDATEPROFILEREQUEST']._serialized_start=877
-  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1046
-  _globals['_ACCOUNTSERVICE']._serialized_start=1138
-  _globals['_ACCOUNTSERVICE']._serialized_end=1621
+  _globals['_ACCOUNTSERVICE'].methods_by_name['ExportAccount']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['ExportAccount']._serialized_options = b'\252\355\030\003\n\001\002\202\323\344\223\002\017\022\r/users/export'
+  _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteAccount']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteAccount']._serialized_options = b'\252\355\030\003\n\001\002\202\323\344\223\002\023*\016/users/account:\001*'
+  _globals['_USERSTATE']._serialized_start=1200
+  _globals['_USERSTATE']._serialized_end=1287
+  _globals['_USER']._serialized_start=270
+  _globals['_USER']._serialized_end=537
+  _globals['_PROFILE']._serialized_start=540
+  _globals['_PROFILE']._serialized_end=699
+  _globals['_GETMEREQUEST']._serialized_start=701
+  _globals['_GETMEREQUEST']._serialized_end=715
+  _globals['_UPDATEMEREQUEST']._serialized_start=718
+  _globals['_UPDATEMEREQUEST']._serialized_end=880
+  _globals['_GETPROFILEREQUEST']._serialized_start=882
+  _globals['_GETPROFILEREQUEST']._serialized_end=901
+  _globals['_UPDATEPROFILEREQUEST']._serialized_start=904
+  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1073
+  _globals['_EXPORTACCOUNTREQUEST']._serialized_start=1075
+  _globals['_EXPORTACCOUNTREQUEST']._serialized_end=1097
+  _globals['_DELETEACCOUNTREQUEST']._serialized_start=1099
+  _globals['_DELETEACCOUNTREQUEST']._serialized_end=1152
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_start=1154
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_end=1198
+  _globals['_ACCOUNTSERVICE']._serialized_start=1290
+  _globals['_ACCOUNTSERVICE']._serialized_end=2010
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from mirage.auth.v1 import account_pb2 as mirage_dot_auth_dot_v1_dot_account__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -55,6 +56,16 @@ class AccountServiceStub:
                 request_serializer=mirage_dot_auth_dot_v1_dot_account__pb2.UpdateProfileRequest.SerializeToString,
                 response_deserializer=mirage_dot_auth_dot_v1_dot_account__pb2.Profile.FromString,
                 _registered_method=True)
+        self.ExportAccount = channel.unary_stream(
+                '/mirage.auth.v1.AccountService/ExportAccount',
+                request_serializer=mirage_dot_auth_dot_v1_dot_account__pb2.ExportAccountRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.DeleteAccount = channel.unary_unary(
+                '/mirage.auth.v1.AccountService/DeleteAccount',
+                request_serializer=mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountRequest.SerializeToString,
+                response_deserializer=mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -89,6 +100,24 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportAccount(self, request, context):
+        """Everything that the platform holds about the caller, gathered from every service: one JSON document, streamed.
+        Needs a real sign-in, not an API key. Tables and models are described, with how to download each. Where a service
+        can't be reached nothing is sent but the error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAccount(self, request, context):
+        """Deletes the caller's account, for good. Needs a real sign-in, not an API key, and the password. The account ends at
+        once; everything that is the caller's in any service, public datasets as well, is gone within a minute. The last
+        administrator can't go.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +140,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.UpdateProfile,
                     request_deserializer=mirage_dot_auth_dot_v1_dot_account__pb2.UpdateProfileRequest.FromString,
                     response_serializer=mirage_dot_auth_dot_v1_dot_account__pb2.Profile.SerializeToString,
+            ),
+            'ExportAccount': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAccount,
+                    request_deserializer=mirage_dot_auth_dot_v1_dot_account__pb2.ExportAccountRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'DeleteAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAccount,
+                    request_deserializer=mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountRequest.FromString,
+                    response_serializer=mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +261,60 @@ class AccountService:
             '/mirage.auth.v1.AccountService/UpdateProfile',
             mirage_dot_auth_dot_v1_dot_account__pb2.UpdateProfileRequest.SerializeToString,
             mirage_dot_auth_dot_v1_dot_account__pb2.Profile.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mirage.auth.v1.AccountService/ExportAccount',
+            mirage_dot_auth_dot_v1_dot_account__pb2.ExportAccountRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mirage.auth.v1.AccountService/DeleteAccount',
+            mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountRequest.SerializeToString,
+            mirage_dot_auth_dot_v1_dot_account__pb2.DeleteAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from mirage.auth.v1 import account_pb2 as _account_pb2
 import abc as _abc_1
@@ -41,6 +42,16 @@ class AccountServiceStub:
     """Returns the caller's details beyond the account."""
     UpdateProfile: _grpc.UnaryUnaryMultiCallable[_account_pb2.UpdateProfileRequest, _account_pb2.Profile]
     """Changes the caller's details; what is absent stays."""
+    ExportAccount: _grpc.UnaryStreamMultiCallable[_account_pb2.ExportAccountRequest, _httpbody_pb2.HttpBody]
+    """Everything that the platform holds about the caller, gathered from every service: one JSON document, streamed.
+    Needs a real sign-in, not an API key. Tables and models are described, with how to download each. Where a service
+    can't be reached nothing is sent but the error.
+    """
+    DeleteAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.DeleteAccountRequest, _account_pb2.DeleteAccountResponse]
+    """Deletes the caller's account, for good. Needs a real sign-in, not an API key, and the password. The account ends at
+    once; everything that is the caller's in any service, public datasets as well, is gone within a minute. The last
+    administrator can't go.
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -55,6 +66,16 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Returns the caller's details beyond the account."""
     UpdateProfile: _aio.UnaryUnaryMultiCallable[_account_pb2.UpdateProfileRequest, _account_pb2.Profile]  # type: ignore[assignment]
     """Changes the caller's details; what is absent stays."""
+    ExportAccount: _aio.UnaryStreamMultiCallable[_account_pb2.ExportAccountRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Everything that the platform holds about the caller, gathered from every service: one JSON document, streamed.
+    Needs a real sign-in, not an API key. Tables and models are described, with how to download each. Where a service
+    can't be reached nothing is sent but the error.
+    """
+    DeleteAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.DeleteAccountRequest, _account_pb2.DeleteAccountResponse]  # type: ignore[assignment]
+    """Deletes the caller's account, for good. Needs a real sign-in, not an API key, and the password. The account ends at
+    once; everything that is the caller's in any service, public datasets as well, is gone within a minute. The last
+    administrator can't go.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """The caller's own account and profile."""
@@ -90,5 +111,27 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Profile, _abc.Awaitable[_account_pb2.Profile]]:
         """Changes the caller's details; what is absent stays."""
+
+    @_abc_1.abstractmethod
+    def ExportAccount(
+        self,
+        request: _account_pb2.ExportAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Everything that the platform holds about the caller, gathered from every service: one JSON document, streamed.
+        Needs a real sign-in, not an API key. Tables and models are described, with how to download each. Where a service
+        can't be reached nothing is sent but the error.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAccount(
+        self,
+        request: _account_pb2.DeleteAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.DeleteAccountResponse, _abc.Awaitable[_account_pb2.DeleteAccountResponse]]:
+        """Deletes the caller's account, for good. Needs a real sign-in, not an API key, and the password. The account ends at
+        once; everything that is the caller's in any service, public datasets as well, is gone within a minute. The last
+        administrator can't go.
+        """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mirage.auth.v1 import account_pb2 as mirage_dot_auth_dot_v1_dot_account__pb2
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mirage/auth/v1/administration.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"\xb6\x01\n\x10ListUsersRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x04role\x18\x03 \x01(\tB\x19\xb2\xed\x18\x15\x42\x04userB\radministrator\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xb2\xed\x18\x07\x38\xc8\x01H\x02P\x01\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.mirage.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"&\n\x13\x41\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"(\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11ToggleUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"P\n\x12SetUserRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12)\n\x04role\x18\x02 \x01(\tB\x1b\xb2\xed\x18\x17\x08\x01\x42\x04userB\radministrator2\xad\x07\n\x15\x41\x64ministrationService\x12\x83\x01\n\tListUsers\x12 .mirage.auth.v1.ListUsersRequest\x1a!.mirage.auth.v1.ListUsersResponse\"1\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x18\x12\x0c/admin/usersZ\x08\x12\x06/users\x12l\n\x07GetUser\x12\x1e.mirage.auth.v1.GetUserRequest\x1a\x14.mirage.auth.v1.User\"+\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x12\x12\x10/users/{user_id}\x12\x81\x01\n\nDeleteUser\x12!.mirage.auth.v1.DeleteUserRequest\x1a\".mirage.auth.v1.DeleteUserResponse\",\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x12*\x10/users/{user_id}\x12\x83\x01\n\x0c\x41\x63tivateUser\x12#.mirage.auth.v1.ActivateUserRequest\x1a\x14.mirage.auth.v1.User\"8\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x1e\x1a\x19/users/{user_id}/activate:\x01*\x12\x89\x01\n\x0e\x44\x65\x61\x63tivateUser\x12%.mirage.auth.v1.DeactivateUserRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/users/{user_id}/deactivate:\x01*\x12\x83\x01\n\nToggleUser\x12!.mirage.auth.v1.ToggleUserRequest\x1a\x14.mirage.auth.v1.User\"<\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\"\"\x1d/admin/users/{user_id}/toggle:\x01*\x12\x83\x01\n\x0bSetUserRole\x12\".mirage.auth.v1.SetUserRoleRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/admin/users/{user_id}/role:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mirage/auth/v1/administration.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmirage/auth/v1/account.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"\xb6\x01\n\x10ListUsersRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x04role\x18\x03 \x01(\tB\x19\xb2\xed\x18\x15\x42\x04userB\radministrator\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.mirage.auth.v1.UserState\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xb2\xed\x18\x07\x38\xc8\x01H\x02P\x01\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.mirage.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\")\n\x12\x44\x65leteUserResponse\x12\x13\n\x0b\x64\x65letion_id\x18\x01 \x01(\t\"g\n\x1bListAccountDeletionsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xb2\xed\x18\t\x11\x00\x00\x00\x00\x00\x00\x00\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nunfinished\x18\x03 \x01(\x08\"k\n\x1cListAccountDeletionsResponse\x12\x32\n\tdeletions\x18\x01 \x03(\x0b\x32\x1f.mirage.auth.v1.AccountDeletion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xdf\x01\n\x0f\x41\x63\x63ountDeletion\x12\x13\n\x0b\x64\x65letion_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x14\n\x0crequested_by\x18\x03 \x01(\t\x12\x31\n\x08services\x18\x04 \x03(\x0b\x32\x1f.mirage.auth.v1.ServiceDeletion\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x0fServiceDeletion\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\r\x12\r\n\x05\x66ound\x18\x04 \x01(\r\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x13\x41\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"(\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x11ToggleUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"P\n\x12SetUserRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12)\n\x04role\x18\x02 \x01(\tB\x1b\xb2\xed\x18\x17\x08\x01\x42\x04userB\radministrator2\xce\x08\n\x15\x41\x64ministrationService\x12\x83\x01\n\tListUsers\x12 .mirage.auth.v1.ListUsersRequest\x1a!.mirage.auth.v1.ListUsersResponse\"1\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x18\x12\x0c/admin/usersZ\x08\x12\x06/users\x12l\n\x07GetUser\x12\x1e.mirage.auth.v1.GetUserRequest\x1a\x14.mirage.auth.v1.User\"+\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x12\x12\x10/users/{user_id}\x12\x81\x01\n\nDeleteUser\x12!.mirage.auth.v1.DeleteUserRequest\x1a\".mirage.auth.v1.DeleteUserResponse\",\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x12*\x10/users/{user_id}\x12\x9e\x01\n\x14ListAccountDeletions\x12+.mirage.auth.v1.ListAccountDeletionsRequest\x1a,.mirage.auth.v1.ListAccountDeletionsResponse\"+\xaa\xed\x18\x0f\n\x01\x03\x12\nadmin:read\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/deletions\x12\x83\x01\n\x0c\x41\x63tivateUser\x12#.mirage.auth.v1.ActivateUserRequest\x1a\x14.mirage.auth.v1.User\"8\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\x1e\x1a\x19/users/{user_id}/activate:\x01*\x12\x89\x01\n\x0e\x44\x65\x61\x63tivateUser\x12%.mirage.auth.v1.DeactivateUserRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/users/{user_id}/deactivate:\x01*\x12\x83\x01\n\nToggleUser\x12!.mirage.auth.v1.ToggleUserRequest\x1a\x14.mirage.auth.v1.User\"<\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02\"\"\x1d/admin/users/{user_id}/toggle:\x01*\x12\x83\x01\n\x0bSetUserRole\x12\".mirage.auth.v1.SetUserRoleRequest\x1a\x14.mirage.auth.v1.User\":\xaa\xed\x18\x10\n\x01\x03\x12\x0b\x61\x64min:write\x82\xd3\xe4\x93\x02 \x1a\x1b/admin/users/{user_id}/role:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERSREQUEST'].fields_by_name['role']._serialized_options = b'\262\355\030\025B\004userB\radministrator'
   _globals['_LISTUSERSREQUEST'].fields_by_name['text']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['text']._serialized_options = b'\262\355\030\0078\310\001H\002P\001'
+  _globals['_LISTACCOUNTDELETIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTACCOUNTDELETIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\355\030\t\021\000\000\000\000\000\000\000\000'
   _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._loaded_options = None
   _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._serialized_options = b'\262\355\030\027\010\001B\004userB\radministrator'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ListUsers']._loaded_options = None
@@ -49,6 +52,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['GetUser']._serialized_options = b'\252\355\030\017\n\001\003\022\nadmin:read\202\323\344\223\002\022\022\020/users/{user_id}'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002\022*\020/users/{user_id}'
+  _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ListAccountDeletions']._loaded_options = None
+  _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ListAccountDeletions']._serialized_options = b'\252\355\030\017\n\001\003\022\nadmin:read\202\323\344\223\002\022\022\020/admin/deletions'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ActivateUser']._loaded_options = None
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ActivateUser']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002\036\032\031/users/{user_id}/activate:\001*'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['DeactivateUser']._loaded_options = None
@@ -57,24 +62,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['ToggleUser']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002\"\"\035/admin/users/{user_id}/toggle:\001*'
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['SetUserRole']._loaded_options = None
   _globals['_ADMINISTRATIONSERVICE'].methods_by_name['SetUserRole']._serialized_options = b'\252\355\030\020\n\001\003\022\013admin:write\202\323\344\223\002 \032\033/admin/users/{user_id}/role:\001*'
-  _globals['_LISTUSERSREQUEST']._serialized_start=180
-  _globals['_LISTUSERSREQUEST']._serialized_end=362
-  _globals['_LISTUSERSRESPONSE']._serialized_start=364
-  _globals['_LISTUSERSRESPONSE']._serialized_end=445
-  _globals['_GETUSERREQUEST']._serialized_start=447
-  _globals['_GETUSERREQUEST']._serialized_end=480
-  _globals['_DELETEUSERREQUEST']._serialized_start=482
-  _globals['_DELETEUSERREQUEST']._serialized_end=518
-  _globals['_DELETEUSERRESPONSE']._serialized_start=520
-  _globals['_DELETEUSERRESPONSE']._serialized_end=540
-  _globals['_ACTIVATEUSERREQUEST']._serialized_start=542
-  _globals['_ACTIVATEUSERREQUEST']._serialized_end=580
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=582
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=622
-  _globals['_TOGGLEUSERREQUEST']._serialized_start=624
-  _globals['_TOGGLEUSERREQUEST']._serialized_end=660
-  _globals['_SETUSERROLEREQUEST']._serialized_start=662
-  _globals['_SETUSERROLEREQUEST']._serialized_end=742
-  _globals['_ADMINISTRATIONSERVICE']._serialized_start=745
-  _globals['_ADMINISTRATIONSERVICE']._serialized_end=1686
+  _globals['_LISTUSERSREQUEST']._serialized_start=213
+  _globals['_LISTUSERSREQUEST']._serialized_end=395
+  _globals['_LISTUSERSRESPONSE']._serialized_start=397
+  _globals['_LISTUSERSRESPONSE']._serialized_end=478
+  _globals['_GETUSERREQUEST']._serialized_start=480
+  _globals['_GETUSERREQUEST']._serialized_end=513
+  _globals['_DELETEUSERREQUEST']._serialized_start=515
+  _globals['_DELETEUSERREQUEST']._serialized_end=551
+  _globals['_DELETEUSERRESPONSE']._serialized_start=553
+  _globals['_DELETEUSERRESPONSE']._serialized_end=594
+  _globals['_LISTACCOUNTDELETIONSREQUEST']._serialized_start=596
+  _globals['_LISTACCOUNTDELETIONSREQUEST']._serialized_end=699
+  _globals['_LISTACCOUNTDELETIONSRESPONSE']._serialized_start=701
+  _globals['_LISTACCOUNTDELETIONSRESPONSE']._serialized_end=808
+  _globals['_ACCOUNTDELETION']._serialized_start=811
+  _globals['_ACCOUNTDELETION']._serialized_end=1034
+  _globals['_SERVICEDELETION']._serialized_start=1037
+  _globals['_SERVICEDELETION']._serialized_end=1183
+  _globals['_ACTIVATEUSERREQUEST']._serialized_start=1185
+  _globals['_ACTIVATEUSERREQUEST']._serialized_end=1223
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=1225
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=1265
+  _globals['_TOGGLEUSERREQUEST']._serialized_start=1267
+  _globals['_TOGGLEUSERREQUEST']._serialized_end=1303
+  _globals['_SETUSERROLEREQUEST']._serialized_start=1305
+  _globals['_SETUSERROLEREQUEST']._serialized_end=1385
+  _globals['_ADMINISTRATIONSERVICE']._serialized_start=1388
+  _globals['_ADMINISTRATIONSERVICE']._serialized_end=2490
 # @@protoc_insertion_point(module_scope)

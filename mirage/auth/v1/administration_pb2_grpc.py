@@ -51,6 +51,11 @@ class AdministrationServiceStub:
                 request_serializer=mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.ListAccountDeletions = channel.unary_unary(
+                '/mirage.auth.v1.AdministrationService/ListAccountDeletions',
+                request_serializer=mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsRequest.SerializeToString,
+                response_deserializer=mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsResponse.FromString,
+                _registered_method=True)
         self.ActivateUser = channel.unary_unary(
                 '/mirage.auth.v1.AdministrationService/ActivateUser',
                 request_serializer=mirage_dot_auth_dot_v1_dot_administration__pb2.ActivateUserRequest.SerializeToString,
@@ -92,7 +97,15 @@ class AdministrationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes one account. The last administrator can't be deleted.
+        """Deletes one account, for good. It ends at once; everything that is its user's in any service, public datasets as
+        well, is gone within a minute. The last administrator can't be deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccountDeletions(self, request, context):
+        """Lists accounts that were deleted in the last thirty days, the latest first, with how far each service is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +156,11 @@ def add_AdministrationServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserRequest.FromString,
                     response_serializer=mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'ListAccountDeletions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccountDeletions,
+                    request_deserializer=mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsRequest.FromString,
+                    response_serializer=mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsResponse.SerializeToString,
             ),
             'ActivateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ActivateUser,
@@ -247,6 +265,33 @@ class AdministrationService:
             '/mirage.auth.v1.AdministrationService/DeleteUser',
             mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserRequest.SerializeToString,
             mirage_dot_auth_dot_v1_dot_administration__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccountDeletions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mirage.auth.v1.AdministrationService/ListAccountDeletions',
+            mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsRequest.SerializeToString,
+            mirage_dot_auth_dot_v1_dot_administration__pb2.ListAccountDeletionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,7 +39,11 @@ class AdministrationServiceStub:
     GetUser: _grpc.UnaryUnaryMultiCallable[_administration_pb2.GetUserRequest, _account_pb2.User]
     """Returns one account."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_administration_pb2.DeleteUserRequest, _administration_pb2.DeleteUserResponse]
-    """Deletes one account. The last administrator can't be deleted."""
+    """Deletes one account, for good. It ends at once; everything that is its user's in any service, public datasets as
+    well, is gone within a minute. The last administrator can't be deleted.
+    """
+    ListAccountDeletions: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ListAccountDeletionsRequest, _administration_pb2.ListAccountDeletionsResponse]
+    """Lists accounts that were deleted in the last thirty days, the latest first, with how far each service is."""
     ActivateUser: _grpc.UnaryUnaryMultiCallable[_administration_pb2.ActivateUserRequest, _account_pb2.User]
     """Lets an account sign in again."""
     DeactivateUser: _grpc.UnaryUnaryMultiCallable[_administration_pb2.DeactivateUserRequest, _account_pb2.User]
@@ -59,7 +63,11 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     GetUser: _aio.UnaryUnaryMultiCallable[_administration_pb2.GetUserRequest, _account_pb2.User]  # type: ignore[assignment]
     """Returns one account."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_administration_pb2.DeleteUserRequest, _administration_pb2.DeleteUserResponse]  # type: ignore[assignment]
-    """Deletes one account. The last administrator can't be deleted."""
+    """Deletes one account, for good. It ends at once; everything that is its user's in any service, public datasets as
+    well, is gone within a minute. The last administrator can't be deleted.
+    """
+    ListAccountDeletions: _aio.UnaryUnaryMultiCallable[_administration_pb2.ListAccountDeletionsRequest, _administration_pb2.ListAccountDeletionsResponse]  # type: ignore[assignment]
+    """Lists accounts that were deleted in the last thirty days, the latest first, with how far each service is."""
     ActivateUser: _aio.UnaryUnaryMultiCallable[_administration_pb2.ActivateUserRequest, _account_pb2.User]  # type: ignore[assignment]
     """Lets an account sign in again."""
     DeactivateUser: _aio.UnaryUnaryMultiCallable[_administration_pb2.DeactivateUserRequest, _account_pb2.User]  # type: ignore[assignment]
@@ -94,7 +102,17 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _administration_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_administration_pb2.DeleteUserResponse, _abc.Awaitable[_administration_pb2.DeleteUserResponse]]:
-        """Deletes one account. The last administrator can't be deleted."""
+        """Deletes one account, for good. It ends at once; everything that is its user's in any service, public datasets as
+        well, is gone within a minute. The last administrator can't be deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccountDeletions(
+        self,
+        request: _administration_pb2.ListAccountDeletionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.ListAccountDeletionsResponse, _abc.Awaitable[_administration_pb2.ListAccountDeletionsResponse]]:
+        """Lists accounts that were deleted in the last thirty days, the latest first, with how far each service is."""
 
     @_abc_1.abstractmethod
     def ActivateUser(
