@@ -18,9 +18,11 @@ from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
 from services.auth import events, repository, revocations
+from services.auth.deletions import Deletions
 from services.auth.errors import EmailTaken, SessionEnded, WrongPassword
-from services.auth.inputs import AccountChange, PasswordChange, ProfileChange, Registration, email_key
-from services.auth.models import Profile, User
+from services.auth.inputs import AccountChange, AccountEnd, PasswordChange, ProfileChange, Registration, email_key
+from services.auth.last_administrator import ensure_another
+from services.auth.models import Profile, Requester, User
 from services.auth.passwords import Passwords
 from services.auth.throttling import CONFIRMATION, REGISTRATION, Throttle, address_bucket
 
@@ -30,8 +32,9 @@ log = structlog.get_logger(__name__)
 class Accounts:
     """The use cases around one's own account."""
 
-    def __init__(self, database: Database, passwords: Passwords, throttle: Throttle) -> None:
+    def __init__(self, database: Database, passwords: Passwords, throttle: Throttle, deletions: Deletions) -> None:
         self._database = database
+        self._deletions = deletions
         self._passwords = passwords
         self._throttle = throttle
 
@@ -129,6 +132,29 @@ class Accounts:
             )
         log.info("password_changed", ended_sessions=ended)
         return ended
+
+    async def delete(self, caller: Caller, values: dict[str, Any], address: str) -> UUID:
+        """Ends the caller's account, and has all that is theirs deleted everywhere; returns the deletion's id.
+
+        Raises:
+            InvalidRequest: the password is missing.
+            RateLimited: too many wrong passwords from this network address.
+            WrongPassword: the password is not the one in force.
+            LastAdministrator: nobody else could administer the platform.
+        """
+        wanted = validated(AccountEnd, values)
+        before = await self.me(caller)
+        await self._confirm(before, wanted.password, address, field="password")
+        async with self._database.sessions.begin() as session:
+            await repository.lock_active_administrators(session)
+            user = _still_there(await repository.lock_user(session, caller.user_id))
+            if user.password_changed_at != before.password_changed_at:
+                raise WrongPassword("password")
+            await ensure_another(session, user)
+            deletion_id = await self._deletions.begin(session, user, Requester.OWNER)
+        self._deletions.begun.set()
+        log.info("account_deleted", deletion_id=str(deletion_id))
+        return deletion_id
 
     async def profile(self, caller: Caller) -> Profile:
         """The caller's details; empty ones before the first change."""

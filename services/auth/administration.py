@@ -19,9 +19,11 @@ from servicekit.timestamps import utc_now
 from servicekit.validation import validated
 from services.auth import repository, revocations
 from services.auth.accounts import new_account
-from services.auth.errors import LastAdministrator, UserNotFound
+from services.auth.deletions import Deletions
+from services.auth.errors import UserNotFound
 from services.auth.inputs import Registration, RoleChange, UserFilter, email_key
-from services.auth.models import User
+from services.auth.last_administrator import ensure_another
+from services.auth.models import Requester, User
 from services.auth.passwords import Passwords
 
 log = structlog.get_logger(__name__)
@@ -39,8 +41,9 @@ class Appointment:
 class Administration:
     """The use cases around everybody's accounts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, deletions: Deletions) -> None:
         self._database = database
+        self._deletions = deletions
 
     async def page(self, filters: dict[str, Any], page_size: int, page_token: str) -> tuple[Sequence[User], str]:
         """Accounts, the newest first, and the token of the next page.
@@ -69,18 +72,19 @@ class Administration:
             raise UserNotFound(user_id)
         return user
 
-    async def delete(self, user_id: str) -> None:
-        """Deletes an account.
+    async def delete(self, user_id: str) -> UUID:
+        """Ends an account, and has all that is its user's deleted everywhere; returns the deletion's id.
 
         Raises:
             UserNotFound: there is none with this id.
             LastAdministrator: nobody else could administer the platform.
         """
         async with self._changing(user_id) as (session, user):
-            await _ensure_another_administrator(session, user)
-            await repository.delete_user(session, user)
-            await revocations.revoke_user(session, user.id, "account_deleted", for_good=True)
-        log.info("account_deleted", target_user_id=user_id)
+            await ensure_another(session, user)
+            deletion_id = await self._deletions.begin(session, user, Requester.ADMINISTRATOR)
+        self._deletions.begun.set()
+        log.info("account_deleted", target_user_id=user_id, deletion_id=str(deletion_id))
+        return deletion_id
 
     async def set_active(self, user_id: str, active: bool | None) -> User:
         """Switches an account on, or off with all its sessions; None switches it to the other state.
@@ -95,7 +99,7 @@ class Administration:
                 return user
             now = utc_now()
             if not wanted:
-                await _ensure_another_administrator(session, user)
+                await ensure_another(session, user)
                 await repository.end_sessions(session, user.id, now, "account_deactivated")
             user.active = wanted
             user.updated_at = now
@@ -118,7 +122,7 @@ class Administration:
                 return user
             now = utc_now()
             if user.role is Role.ADMINISTRATOR:
-                await _ensure_another_administrator(session, user)
+                await ensure_another(session, user)
                 await repository.end_sessions(session, user.id, now, "role_changed")
             user.role = wanted
             user.updated_at = now
@@ -174,13 +178,6 @@ async def appoint(
             await repository.end_sessions(session, user.id, now, "password_changed")
         await revocations.revoke_user(session, user.id, "appointed")
     return Appointment(user, created=False, generated_password="")
-
-
-async def _ensure_another_administrator(session: AsyncSession, user: User) -> None:
-    """Raises LastAdministrator if `user` is the last active administrator."""
-    counts = user.role is Role.ADMINISTRATOR and user.active
-    if counts and not await repository.has_other_active_administrator(session, user.id):
-        raise LastAdministrator(str(user.id))
 
 
 def _user_key(key: dict[str, Any] | None) -> UUID | None:

@@ -14,7 +14,7 @@ from mirage.auth.v1 import (
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp
 from services.auth.inputs import ACTIVE, INACTIVE
-from services.auth.models import ApiKey, Profile, Revocation, RevocationKind, Session, User
+from services.auth.models import AccountDeletion, ApiKey, Profile, Revocation, RevocationKind, Session, User
 from services.auth.revocations import Batch
 from services.auth.scopes import scope_text
 from services.auth.sessions import Grant
@@ -47,6 +47,28 @@ def user_to_proto(user: User) -> account_pb2.User:
         create_time=to_timestamp(user.created_at),
         update_time=to_timestamp(user.updated_at),
         last_login_time=to_timestamp(user.last_login_at),
+    )
+
+
+def deletion_to_proto(deletion: AccountDeletion) -> administration_pb2.AccountDeletion:
+    """The end of an account."""
+    return administration_pb2.AccountDeletion(
+        deletion_id=str(deletion.id),
+        user_id=str(deletion.user_id or ""),
+        requested_by=deletion.requested_by.value,
+        services=[
+            administration_pb2.ServiceDeletion(
+                service=step.service,
+                state=step.state.value,
+                attempts=step.attempts,
+                found=step.found,
+                error=step.error,
+                update_time=to_timestamp(step.updated_at),
+            )
+            for step in deletion.steps
+        ],
+        create_time=to_timestamp(deletion.created_at),
+        end_time=to_timestamp(deletion.ended_at),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Update, and_, case, delete, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, selectinload
 
@@ -30,6 +30,7 @@ class Step(NamedTuple):
     deletion_id: UUID
     service: str
     user_id: UUID
+    failures: int  # before this attempt, since the last answer
 
 
 async def add(
@@ -58,7 +59,7 @@ async def add(
 
 
 async def issuer_ids(session: AsyncSession, user_id: UUID) -> Sequence[UUID]:
-    """Ids of all sessions and API keys by which a user may have tokens that haven't expired, those that are over too."""
+    """Ids of all sessions and API keys by which a user may have tokens that are still good, those that are over too."""
     sessions = select(Session.id).where(Session.user_id == user_id)
     keys = select(ApiKey.id).where(ApiKey.user_id == user_id)
     return (await session.scalars(sessions.union_all(keys))).all()
@@ -108,26 +109,25 @@ async def claim(session: AsyncSession, last: Sequence[str], lease: timedelta, li
         update(DeletionStep)
         .where(tuple_(DeletionStep.deletion_id, DeletionStep.service).in_(due))
         .values(next_try_at=now + lease, attempts=DeletionStep.attempts + 1)
-        .returning(DeletionStep.deletion_id, DeletionStep.service)
+        .returning(DeletionStep.deletion_id, DeletionStep.service, DeletionStep.failures)
         .execution_options(synchronize_session=False)
     )
     claimed = (await session.execute(statement)).all()
     users = select(AccountDeletion.id, AccountDeletion.user_id).where(
-        AccountDeletion.id.in_([deletion_id for deletion_id, _ in claimed])
+        AccountDeletion.id.in_([deletion_id for deletion_id, *_ in claimed])
     )
     user_ids = {deletion_id: user_id for deletion_id, user_id in await session.execute(users) if user_id is not None}
-    return [Step(each, service, user_ids[each]) for each, service in claimed if each in user_ids]
+    return [Step(each, service, user_ids[each], failures) for each, service, failures in claimed if each in user_ids]
 
 
-async def note_failure(session: AsyncSession, step: Step, error: str, *, first_s: float, longest_s: float) -> None:
-    """Writes down that a service couldn't be asked; it is asked again later, each time later."""
+async def note_failure(session: AsyncSession, step: Step, error: str, pause: timedelta) -> None:
+    """Writes down that a service couldn't be asked; it is asked again after a pause."""
     now = func.clock_timestamp()
-    pause = func.least(first_s * func.power(2.0, func.least(DeletionStep.failures, 20)), longest_s)
     await session.execute(
         _one(step).values(
             error=error,
-            failures=DeletionStep.failures + 1,
-            next_try_at=now + func.make_interval(0, 0, 0, 0, 0, 0, pause),
+            failures=step.failures + 1,
+            next_try_at=now + pause,
             updated_at=now,
         )
     )
@@ -145,7 +145,7 @@ async def note_answer(
         select(AccountDeletion.created_at + settle).where(AccountDeletion.id == step.deletion_id).scalar_subquery()
     )
     empty = found == 0 and pending == 0
-    done = now >= settled_at if empty else func.coalesce(None, False)  # noqa: FBT003
+    done = and_(literal(empty), now >= settled_at)
     again = func.greatest(now + pause, settled_at) if empty else now + pause
     state = await session.scalar(
         _one(step)
@@ -178,6 +178,6 @@ async def forget(session: AsyncSession, before: datetime) -> None:
     await session.execute(delete(AccountDeletion).where(AccountDeletion.ended_at < before))
 
 
-def _one(step: Step) -> "update":
+def _one(step: Step) -> Update:
     mine = (DeletionStep.deletion_id == step.deletion_id) & (DeletionStep.service == step.service)
     return update(DeletionStep).where(mine, DeletionStep.state != _DONE)

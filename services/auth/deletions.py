@@ -4,6 +4,7 @@ What is to be done is written down with the end itself, so whatever dies or is a
 """
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -25,9 +26,6 @@ from services.auth.models import AccountDeletion, Requester, User
 
 log = structlog.get_logger(__name__)
 
-KEPT = timedelta(days=30)
-"""How long it is told that an account has ended."""
-
 # The log of what happened comes last: until then others may still have something to tell it.
 LAST = ("activity",)
 
@@ -35,7 +33,6 @@ _LOOK_S = 1.0
 _CALL_S = 20.0
 _LEASE = timedelta(seconds=_CALL_S + 5)
 _PAUSE = timedelta(seconds=0.5)
-_FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _AT_ONCE = 16
 
@@ -62,9 +59,7 @@ class Deletions:
         await deletion_repository.forget_revocations_of(session, user.id)
         return deletion_id
 
-    async def page(
-        self, page_size: int, page_token: str, *, unfinished: bool
-    ) -> tuple[Sequence[AccountDeletion], str]:
+    async def page(self, page_size: int, page_token: str, *, unfinished: bool) -> tuple[Sequence[AccountDeletion], str]:
         """Ends of accounts, the latest first, and the token of the next page.
 
         Raises:
@@ -82,9 +77,7 @@ class Deletions:
 class DeletionDriver:
     """Sees ends of accounts through; any number of processes may."""
 
-    def __init__(
-        self, database: Database, holders: Sequence[Holder], settle: timedelta, begun: asyncio.Event
-    ) -> None:
+    def __init__(self, database: Database, holders: Sequence[Holder], settle: timedelta, begun: asyncio.Event) -> None:
         """`settle` after an account's end nobody goes on in its name; `begun` tells that there is something to do."""
         self._database = database
         self._holders: Mapping[str, Holder] = {holder.name: holder for holder in holders}
@@ -121,9 +114,7 @@ class DeletionDriver:
             reason = error.reason if isinstance(error, ServiceError) else error.code().name
             log.warning("holdings_not_deleted", target_user_id=str(step.user_id), at=step.service, reason=reason)
             async with self._database.sessions.begin() as session:
-                await deletion_repository.note_failure(
-                    session, step, reason, first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S
-                )
+                await deletion_repository.note_failure(session, step, reason, _pause(step.failures))
             return
         async with self._database.sessions.begin() as session:
             done = await deletion_repository.note_answer(
@@ -142,6 +133,12 @@ class DeletionDriver:
                 await self._begun.wait()
         except TimeoutError:
             return
+
+
+def _pause(failures: int) -> timedelta:
+    """How long to wait after another failure: longer each time, up to ten seconds, and never all at once."""
+    longest_s = min(0.5 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
+    return timedelta(seconds=random.uniform(0.5, 1.0) * longest_s)  # noqa: S311 - not a secret
 
 
 class _NotConfigured(ServiceError):

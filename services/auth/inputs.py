@@ -102,6 +102,12 @@ class AccountChange(Input):
     password: Annotated[str | None, limited(account_pb2.UpdateMeRequest, "password")] = None
 
 
+class AccountEnd(Input):
+    """What confirms that an account is to end."""
+
+    password: Annotated[str, limited(account_pb2.DeleteAccountRequest, "password")]
+
+
 class PasswordChange(Input):
     """The password in force and a new one, for the account with this address and name."""
 

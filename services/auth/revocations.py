@@ -13,7 +13,7 @@ from servicekit.database import Database
 from servicekit.listen import Listener
 from servicekit.patience import DATABASE_ERRORS
 from servicekit.timestamps import utc_now
-from services.auth import repository
+from services.auth import deletion_repository, repository
 from services.auth.models import Revocation, RevocationKind
 from services.auth.settings import LONGEST_TOKEN_MINUTES
 
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 # Whatever the settings are now, a token that was signed by others ones has expired by then.
 _LONGEST_TOKEN = timedelta(minutes=LONGEST_TOKEN_MINUTES + 1)
 _BATCH = 1000
+# For how long it is told that an account has ended.
+_ENDS_KEPT = timedelta(days=30)
 
 
 class Batch(NamedTuple):
@@ -41,8 +43,8 @@ async def revoke_sessions(session: AsyncSession, session_ids: Sequence[UUID], ca
     )
 
 
-async def revoke_user(session: AsyncSession, user_id: UUID, cause: str, *, for_good: bool = False) -> None:
-    """Revokes every token of an account that was issued until now, or ever. The last thing to do in a transaction.
+async def revoke_user(session: AsyncSession, user_id: UUID, cause: str) -> None:
+    """Revokes every token of an account that was issued until now. The last thing to do in a transaction.
 
     Now is when every lock is held: whoever signed a token meanwhile, going by what is changed here, has committed.
     """
@@ -53,7 +55,7 @@ async def revoke_user(session: AsyncSession, user_id: UUID, cause: str, *, for_g
         session,
         RevocationKind.USER,
         [user_id],
-        issued_until=expires_at if for_good else now,
+        issued_until=now,
         cause=cause,
         expires_at=expires_at,
     )
@@ -101,5 +103,6 @@ async def keep_tidy(database: Database, *, every_s: float = 60.0) -> None:
             async with database.sessions.begin() as session:
                 await repository.forget_revocations(session, utc_now())
                 await repository.forget_attempts(session)
+                await deletion_repository.forget(session, utc_now() - _ENDS_KEPT)
         except DATABASE_ERRORS as error:  # next time, then
             log.warning("not_tidied", error=type(error).__name__)

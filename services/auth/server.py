@@ -23,12 +23,15 @@ from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
 from servicekit.server import Application
-from services.auth import identities, keys
+from servicekit.workspace import open_workspace
+from services.auth import holders, identities, keys
 from services.auth.accounts import Accounts
 from services.auth.administration import Administration
 from services.auth.api_keys import ApiKeys, Limits
 from services.auth.authentication import SessionAuthenticator
 from services.auth.metrics import read_accounts
+from services.auth.deletions import DeletionDriver, Deletions
+from services.auth.exports import Exports
 from services.auth.oauth import TokenEndpoint
 from services.auth.passwords import Passwords
 from services.auth.repository import REVOCATIONS_CHANNEL
@@ -83,16 +86,24 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         passwords = Passwords(settings)
         stack.callback(passwords.close)
         throttle = Throttle(database, enabled=settings.throttles)
-        accounts = Accounts(database, passwords, throttle)
+        workspace = stack.enter_context(open_workspace())
+        own_identity = holders.OwnIdentity(access_tokens, settings.service_token_lifetime)
+        held = await stack.enter_async_context(holders.opened(settings.holders, settings.internal_tls, own_identity))
+        deletions = Deletions(database, [holder.name for holder in held])
+        driver = DeletionDriver(database, held, settings.deletion_settle, deletions.begun)
+        await stack.enter_async_context(_beside(driver.drive()))
+        accounts = Accounts(database, passwords, throttle, deletions)
         sessions = Sessions(database, passwords, access_tokens, lifetimes, throttle)
         key_limits = Limits(keys=settings.max_api_keys, lifetime=settings.api_key_max_lifetime)
         api_keys = ApiKeys(database, access_tokens, key_limits, settings.access_token_lifetime, throttle)
         verifier = TokenVerifier(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
 
         def register(server: grpc.aio.Server) -> None:
-            account_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(accounts), server)
+            account_pb2_grpc.add_AccountServiceServicer_to_server(
+                AccountServicer(accounts, Exports(database, held, workspace)), server
+            )
             administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
-                AdministrationServicer(Administration(database)), server
+                AdministrationServicer(Administration(database, deletions), deletions), server
             )
             api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(api_keys), server)
             oauth_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(TokenEndpoint(sessions, api_keys)), server)

@@ -69,6 +69,18 @@ class CommandSettings(ServiceSettings, PasswordSettings):
 class Settings(ServiceSettings, ActivitySettings, PasswordSettings, TokenSettings):
     """What the service reads."""
 
+    activity_address: str = Field(min_length=1, examples=["localhost:50055"])
+    dataset_address: str = Field(min_length=1, examples=["localhost:50052"])
+    generation_address: str = Field(min_length=1, examples=["localhost:50053"])
+    optimizer_address: str = Field(min_length=1, examples=["localhost:50054"])
+    deletion_settle_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=60,
+        description="how long after an account's end something may still go on in its name; tokens end within five",
+        examples=["10"],
+    )
+
     refresh_token_expire_days: int = Field(7, ge=1, le=365, examples=["7"])
     max_api_keys: int = Field(20, ge=0, le=10_000, description="keys a user may have", examples=["20"])
     api_key_max_expire_days: int = Field(365, ge=1, le=3_650, examples=["365"])
@@ -91,6 +103,21 @@ class Settings(ServiceSettings, ActivitySettings, PasswordSettings, TokenSetting
         if self.environment == "production" and not self.throttles:
             raise ValueError("RATE_LIMITS=off is refused with ENVIRONMENT=production")
         return self
+
+    @property
+    def holders(self) -> dict[str, str]:
+        """The services that hold what is users', by name, and where they are."""
+        return {
+            "dataset": self.dataset_address,
+            "generation": self.generation_address,
+            "optimizer": self.optimizer_address,
+            "activity": self.activity_address,
+        }
+
+    @property
+    def deletion_settle(self) -> timedelta:
+        """How long after an account's end something may still come to be in its name."""
+        return timedelta(seconds=self.deletion_settle_seconds)
 
     @property
     def throttles(self) -> bool:

@@ -33,7 +33,7 @@ async def lock_models(session: AsyncSession, owner_id: UUID, limit: int) -> Sequ
 
 
 async def lock_jobs(session: AsyncSession, owner_id: UUID, limit: int) -> Sequence[Job]:
-    """Some of an owner's jobs and trials, locked; first those that wait, so that none begins in the place of another."""
+    """Some of an owner's jobs and trials, locked; first those that wait, so that none begins in another's place."""
     query = select(Job).where(Job.owner_id == owner_id).order_by(Job.queue_id.is_not(None), Job.id.desc()).limit(limit)
     return (await session.scalars(query.execution_options(populate_existing=True).with_for_update())).all()
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc.aio
 import structlog
 
-from mirage.optimizer.v1 import study_pb2_grpc
 from mirage.holdings.v1 import holding_pb2_grpc
+from mirage.optimizer.v1 import study_pb2_grpc
 from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database

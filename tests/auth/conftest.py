@@ -16,6 +16,7 @@ from services.auth.settings import Settings
 from tests.auth.platform import AuthService
 from tests.support.postgres import PostgresForTests
 
+NOWHERE = "127.0.0.1:1"  # where nobody serves
 SECRETS = {"dataset": "dataset-secret-0123456789", "generation": "generation-secret-0123456789"}
 
 
@@ -30,6 +31,11 @@ def settings(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactor
         signing_keys_dir=directory / "keys",
         service_secrets_file=secrets_file,
         shutdown_grace_seconds=0,
+        activity_address=NOWHERE,
+        dataset_address=NOWHERE,
+        generation_address=NOWHERE,
+        optimizer_address=NOWHERE,
+        deletion_settle_seconds=0.5,
         password_hash_memory_kib=64,
         password_hash_iterations=1,
         password_hash_lanes=1,
@@ -41,7 +47,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     """The service's database, without accounts."""
     opened = Database.from_settings(settings)
     async with opened.sessions.begin() as session:
-        await session.execute(text("TRUNCATE users, revocations, throttles CASCADE"))
+        await session.execute(text("TRUNCATE users, revocations, throttles, account_deletions CASCADE"))
     yield opened
     await opened.close()
 

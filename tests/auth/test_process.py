@@ -37,6 +37,7 @@ def environment_of(settings: Settings, **changes: str) -> dict[str, str]:
         "PASSWORD_HASH_ITERATIONS": "1",
         "PASSWORD_HASH_LANES": "1",
         "SHUTDOWN_GRACE_SECONDS": "1",
+        **{f"{name.upper()}_ADDRESS": address for name, address in settings.holders.items()},
     }
     return {**values, **changes}
 

@@ -45,6 +45,10 @@ def settings(postgres: PostgresForTests, tmp_path: Path) -> Settings:
         password_hash_iterations=1,
         password_hash_lanes=1,
         signing_key_publish_seconds=2,
+        activity_address="127.0.0.1:1",
+        dataset_address="127.0.0.1:1",
+        generation_address="127.0.0.1:1",
+        optimizer_address="127.0.0.1:1",
     )
     return made.model_copy(update={"access_token_expire_minutes": 0.1, "service_token_expire_minutes": 0.1})
 

@@ -4,14 +4,16 @@ from mirage.auth.v1 import account_pb2, administration_pb2, administration_pb2_g
 from servicekit.limits import check
 from services.auth import convert
 from services.auth.administration import Administration
+from services.auth.deletions import Deletions
 from services.auth.servicers.origin import Context
 
 
 class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServicer):
     """Every account, for administrators."""
 
-    def __init__(self, administration: Administration) -> None:
+    def __init__(self, administration: Administration, deletions: Deletions) -> None:
         self._administration = administration
+        self._deletions = deletions
 
     async def ListUsers(
         self, request: administration_pb2.ListUsersRequest, context: Context
@@ -32,8 +34,20 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
         self, request: administration_pb2.DeleteUserRequest, context: Context
     ) -> administration_pb2.DeleteUserResponse:
         """Deletes one account."""
-        await self._administration.delete(request.user_id)
-        return administration_pb2.DeleteUserResponse()
+        deletion_id = await self._administration.delete(request.user_id)
+        return administration_pb2.DeleteUserResponse(deletion_id=str(deletion_id))
+
+    async def ListAccountDeletions(
+        self, request: administration_pb2.ListAccountDeletionsRequest, context: Context
+    ) -> administration_pb2.ListAccountDeletionsResponse:
+        """Lists ends of accounts."""
+        check(request)
+        page, next_token = await self._deletions.page(
+            request.page_size, request.page_token, unfinished=request.unfinished
+        )
+        return administration_pb2.ListAccountDeletionsResponse(
+            deletions=[convert.deletion_to_proto(deletion) for deletion in page], next_page_token=next_token
+        )
 
     async def ActivateUser(self, request: administration_pb2.ActivateUserRequest, context: Context) -> account_pb2.User:
         """Switches an account on."""

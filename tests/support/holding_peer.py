@@ -1,0 +1,65 @@
+"""A service that holds what is users', small and by hand but honest: a real server that checks auth's real tokens."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc.aio
+
+from mirage.holdings.v1 import holding_pb2, holding_pb2_grpc
+from servicekit.errors import ServiceError, Unavailable
+from servicekit.holdings import SERVICE_NAME
+from servicekit.identity import KeySource, TokenVerifier
+from servicekit.server import Application
+from tests.support.auth_peer import serving_peer
+from tests.support.tokens import AUDIENCE, ISSUER
+
+
+class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer):
+    """Holds records by user and section, and deletes one a call."""
+
+    def __init__(self) -> None:
+        self.records: defaultdict[str, dict[str, list[bytes]]] = defaultdict(dict)
+        self.pending = 0
+        self.away = False
+        self.breaks_off = False  # in the middle of an export
+        self.asked: list[str] = []  # whose things were to be deleted, call by call
+
+    async def ExportHoldings(
+        self, request: holding_pb2.ExportHoldingsRequest, _context: Any
+    ) -> AsyncIterator[holding_pb2.ExportHoldingsResponse]:
+        """Everything about a user."""
+        self._present()
+        for section, records in self.records[request.user_id].items():
+            yield holding_pb2.ExportHoldingsResponse(section=section)
+            for record in records:
+                yield holding_pb2.ExportHoldingsResponse(section=section, records=[record])
+        if self.breaks_off:
+            raise Unavailable("object store")
+
+    async def DeleteHoldings(
+        self, request: holding_pb2.DeleteHoldingsRequest, _context: Any
+    ) -> holding_pb2.DeleteHoldingsResponse:
+        """Deletes a section of a user's."""
+        self._present()
+        self.asked.append(request.user_id)
+        mine = self.records[request.user_id]
+        found = len(mine.pop(next(iter(mine)))) if mine else 0
+        return holding_pb2.DeleteHoldingsResponse(found=found, pending=self.pending)
+
+    def _present(self) -> None:
+        if self.away:
+            raise ServiceError("Something is wrong here.")
+
+
+@asynccontextmanager
+async def serving_holdings(peer: HoldingPeer, keys: KeySource) -> AsyncIterator[str]:
+    """Serves a peer; yields the address."""
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+
+    def register(server: grpc.aio.Server) -> None:
+        holding_pb2_grpc.add_HoldingServiceServicer_to_server(peer, server)
+
+    async with serving_peer(Application((SERVICE_NAME,), register, verifier)) as address:
+        yield address
