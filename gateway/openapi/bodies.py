@@ -139,10 +139,10 @@ _EXPORT: Schema = {
     "description": "Everything that the platform holds about a user: one object a service, of lists of records.",
     "required": ["format", "format_version", "export_time", "user_id", "downloads", "auth"],
     "properties": {
-        "format": {"type": "string", "const": "mirage-account-export"},
+        "format": {"type": "string", "const": "mirage-account-export", "description": "What this document is."},
         "format_version": {"type": "integer", "description": "Counts changes that a reader must know of."},
-        "export_time": {"type": "string", "format": "date-time"},
-        "user_id": {"type": "string"},
+        "export_time": {"type": "string", "format": "date-time", "description": "When it was gathered."},
+        "user_id": {"type": "string", "description": "About whom it is."},
         "downloads": {
             "type": "object",
             "description": "By which route the bytes of a table or the rows of a model can be had.",

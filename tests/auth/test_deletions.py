@@ -111,10 +111,7 @@ async def test_tokens_are_revoked_without_the_name(around: Surroundings) -> None
     call.cancel()
 
 
-@pytest.mark.parametrize(
-    ("password", "reason", "field"),
-    [("", "INVALID_REQUEST", "password"), ("Wrong-horse-77", "WRONG_PASSWORD", "password")],
-)
+@pytest.mark.parametrize(("password", "reason"), [("", "INVALID_REQUEST"), ("Wrong-horse-77", "WRONG_PASSWORD")])
 async def test_only_with_the_password(auth: AuthService, password: str, reason: str) -> None:
     """Without the password in force nothing happens to an account."""
     person = await auth.user()
