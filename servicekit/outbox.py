@@ -4,7 +4,22 @@ A service has the table `outbox` in its own schema. Whoever changes something ad
 that there is no change without its event, nor an event without its change. `servicekit.delivery` sends what is there.
 """
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, Table, Text, func, insert
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mirage.activity.v1 import event_pb2
@@ -62,3 +77,10 @@ async def add(session: AsyncSession, *events: event_pb2.Event) -> None:
     """Adds events to a transaction: they are told once it is committed, and never if it isn't."""
     if events:
         await session.execute(insert(OUTBOX), [{"event": event.SerializeToString()} for event in events])
+
+
+async def settle(session: AsyncSession, user_id: UUID) -> int:
+    """How many events about a user still wait to be told; those that were set aside for good are deleted."""
+    about = func.strpos(func.encode(OUTBOX.c.event, "escape"), str(user_id)) > 0
+    await session.execute(delete(OUTBOX).where(OUTBOX.c.set_aside_at.is_not(None), about))
+    return await session.scalar(select(func.count()).select_from(OUTBOX).where(about)) or 0

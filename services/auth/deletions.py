@@ -14,14 +14,15 @@ import grpc.aio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit import outbox
 from servicekit.database import Database
 from servicekit.errors import InvalidRequest, ServiceError, Violation
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
 from servicekit.patience import DATABASE_ERRORS
 from servicekit.timestamps import utc_now
-from services.auth import deletion_repository, repository, revocations
+from services.auth import deletion_repository, events, repository, revocations
 from services.auth.deletion_repository import Step
-from services.auth.holders import Holder
+from services.auth.holders import Found, Holder
 from services.auth.models import AccountDeletion, Requester, User
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Deletions:
         now = utc_now()
         issuers = await deletion_repository.issuer_ids(session, user.id)
         deletion_id = await deletion_repository.add(session, user.id, requested_by, self._services, now)
+        await events.account_deleted(session, user)
         await repository.delete_user(session, user)
         await revocations.revoke_sessions(session, issuers, "account_deleted")
         await deletion_repository.forget_revocations_of(session, user.id)
@@ -109,7 +111,7 @@ class DeletionDriver:
         try:
             if holder is None:
                 raise _NotConfigured(step.service)
-            found = await holder.delete(step.user_id, _CALL_S)
+            found = await self._ask(holder, step)
         except (ServiceError, grpc.aio.AioRpcError) as error:
             reason = error.reason if isinstance(error, ServiceError) else error.code().name
             log.warning("holdings_not_deleted", target_user_id=str(step.user_id), at=step.service, reason=reason)
@@ -125,6 +127,14 @@ class DeletionDriver:
                 finished = await deletion_repository.finish(session, step.deletion_id, utc_now())
             if finished:
                 log.info("account_deletion_finished", deletion_id=str(step.deletion_id))
+
+    async def _ask(self, holder: Holder, step: Step) -> Found:
+        if step.service in LAST:
+            async with self._database.sessions.begin() as session:
+                untold = await outbox.settle(session, step.user_id)
+            if untold:
+                return Found(0, untold)
+        return await holder.delete(step.user_id, _CALL_S)
 
     async def _until_due(self) -> None:
         self._begun.clear()

@@ -24,5 +24,10 @@ async def account_registered(session: AsyncSession, user: User) -> None:
     await outbox.add(session, event)
 
 
+async def account_deleted(session: AsyncSession, user: User) -> None:
+    """An account has ended; whose it was is soon known to nobody."""
+    await outbox.add(session, happened(EventKind.ACCOUNT_DELETED, _ACCOUNT, user.id, owner_id=user.id))
+
+
 def _names(user: User) -> dict[str, str]:
     return {"email": user.email, "display_name": user.display_name}

@@ -3,45 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import grpc.aio
 
 from mirage.holdings.v1 import holding_pb2, holding_pb2_grpc
-from servicekit.clients import own_stream, peer_channel, peer_error
+from servicekit.clients import Identity, own_stream, peer_channel, peer_error
 from servicekit.errors import Unavailable
-from servicekit.timestamps import utc_now
 from servicekit.tls import InternalTls
-from services.auth.tokens import AccessToken, AccessTokens
 
 _SILENCE_S = 30.0
-_RENEW_BEFORE = timedelta(seconds=60)
-_NAME = "auth"
-
-
-class OwnIdentity:
-    """This service's own name for calls to others: it signs tokens, so it need not ask for one."""
-
-    def __init__(self, access_tokens: AccessTokens, lifetime: timedelta) -> None:
-        self._access_tokens = access_tokens
-        self._lifetime = lifetime
-        self._token: AccessToken | None = None
-        self._renew_at: datetime | None = None
-
-    async def token(self) -> str:
-        """An access token with the role `service`."""
-        now = utc_now()
-        if self._token is None or self._renew_at is None or now >= self._renew_at:
-            self._token = self._access_tokens.for_service(client_id=_NAME, now=now, lifetime=self._lifetime)
-            self._renew_at = now + self._lifetime - _RENEW_BEFORE
-        return self._token.token
-
-    def discard(self, token: str) -> None:
-        """Drops a token that was refused, so that the next one is new."""
-        if self._token is not None and self._token.token == token:
-            self._token = None
 
 
 class Found(NamedTuple):
@@ -61,7 +33,7 @@ class Batch(NamedTuple):
 class Holder:
     """One service."""
 
-    def __init__(self, name: str, channel: grpc.aio.Channel, identity: OwnIdentity) -> None:
+    def __init__(self, name: str, channel: grpc.aio.Channel, identity: Identity) -> None:
         self.name = name
         self._stub = holding_pb2_grpc.HoldingServiceStub(channel)
         self._identity = identity
@@ -108,7 +80,7 @@ class Holder:
 
 @asynccontextmanager
 async def opened(
-    addresses: Mapping[str, str], tls: InternalTls | None, identity: OwnIdentity
+    addresses: Mapping[str, str], tls: InternalTls | None, identity: Identity
 ) -> AsyncIterator[Sequence[Holder]]:
     """The services at some addresses, by name, while the block runs."""
     async with AsyncExitStack() as stack:

@@ -29,9 +29,9 @@ from services.auth.accounts import Accounts
 from services.auth.administration import Administration
 from services.auth.api_keys import ApiKeys, Limits
 from services.auth.authentication import SessionAuthenticator
-from services.auth.metrics import read_accounts
 from services.auth.deletions import DeletionDriver, Deletions
 from services.auth.exports import Exports
+from services.auth.metrics import read_accounts
 from services.auth.oauth import TokenEndpoint
 from services.auth.passwords import Passwords
 from services.auth.repository import REVOCATIONS_CHANNEL
@@ -87,7 +87,6 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stack.callback(passwords.close)
         throttle = Throttle(database, enabled=settings.throttles)
         workspace = stack.enter_context(open_workspace())
-        own_identity = holders.OwnIdentity(access_tokens, settings.service_token_lifetime)
         held = await stack.enter_async_context(holders.opened(settings.holders, settings.internal_tls, own_identity))
         deletions = Deletions(database, [holder.name for holder in held])
         driver = DeletionDriver(database, held, settings.deletion_settle, deletions.begun)

@@ -69,7 +69,6 @@ class CommandSettings(ServiceSettings, PasswordSettings):
 class Settings(ServiceSettings, ActivitySettings, PasswordSettings, TokenSettings):
     """What the service reads."""
 
-    activity_address: str = Field(min_length=1, examples=["localhost:50055"])
     dataset_address: str = Field(min_length=1, examples=["localhost:50052"])
     generation_address: str = Field(min_length=1, examples=["localhost:50053"])
     optimizer_address: str = Field(min_length=1, examples=["localhost:50054"])
@@ -107,12 +106,12 @@ class Settings(ServiceSettings, ActivitySettings, PasswordSettings, TokenSetting
     @property
     def holders(self) -> dict[str, str]:
         """The services that hold what is users', by name, and where they are."""
-        return {
+        holders = {
             "dataset": self.dataset_address,
             "generation": self.generation_address,
             "optimizer": self.optimizer_address,
-            "activity": self.activity_address,
         }
+        return holders | ({"activity": self.activity_address} if self.activity_address else {})
 
     @property
     def deletion_settle(self) -> timedelta:

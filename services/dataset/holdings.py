@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import outbox
 from servicekit.holdings import Deleted, Section, record_of
 from servicekit.object_store import ObjectStore
 from services.dataset import convert, deletion, repository
@@ -61,7 +62,8 @@ class Holdings:
         found += await self._store.remove_prefix(f"{user_id}/")
         if found:
             log.info("holdings_deleted", found=found)
-        return Deleted(found)
+        async with self._sessions.begin() as session:
+            return Deleted(found, pending=await outbox.settle(session, user_id))
 
     async def _views(self, user_id: UUID) -> AsyncIterator[View]:
         before: UUID | None = None

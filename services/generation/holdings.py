@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import outbox
 from servicekit.holdings import Deleted, Section, record_of
 from servicekit.object_store import ObjectStore
 from services.generation import convert, held, jobs, repository
@@ -64,7 +65,8 @@ class Holdings:
         found += await self._store.remove_prefix(f"{user_id}/")
         if found:
             log.info("holdings_deleted", found=found)
-        return Deleted(found)
+        async with self._sessions.begin() as session:
+            return Deleted(found, pending=await outbox.settle(session, user_id))
 
     async def _jobs(self, user_id: UUID) -> AsyncIterator[bytes]:
         async for job in self._rows(held.page_jobs, user_id, Purpose.JOB):

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import outbox
 from servicekit.holdings import Deleted, Section, record_of
 from services.optimizer import convert, events, repository, studies
 from services.optimizer.models import DEPARTURES, Study
@@ -52,7 +53,8 @@ class Holdings:
                 break
         if found:
             log.info("holdings_deleted", found=found)
-        return Deleted(found)
+        async with self._sessions.begin() as session:
+            return Deleted(found, pending=await outbox.settle(session, user_id))
 
     async def _all(self, user_id: UUID) -> AsyncIterator[Study]:
         before: UUID | None = None

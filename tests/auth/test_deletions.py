@@ -80,6 +80,8 @@ async def test_an_account_ends_everywhere(around: Surroundings) -> None:
         set(peer.asked) == {person.user_id} and not peer.records[person.user_id] for peer in around.peers.values()
     )
     assert await deletions(auth, root, unfinished=True) == []
+    told = [event for event in around.peers["activity"].events if event.kind == "account.deleted"]
+    assert [(event.actor_id, event.owner_id, event.object_id) for event in told] == [(person.user_id,) * 3]
 
 
 async def test_nothing_of_it_is_left(around: Surroundings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc.aio
 
+from mirage.activity.v1 import event_pb2, event_pb2_grpc
 from mirage.holdings.v1 import holding_pb2, holding_pb2_grpc
 from servicekit.errors import ServiceError, Unavailable
 from servicekit.holdings import SERVICE_NAME
@@ -15,15 +16,18 @@ from servicekit.server import Application
 from tests.support.auth_peer import serving_peer
 from tests.support.tokens import AUDIENCE, ISSUER
 
+_EVENTS = "mirage.activity.v1.EventService"
 
-class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer):
-    """Holds records by user and section, and deletes one a call."""
+
+class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer, event_pb2_grpc.EventServiceServicer):
+    """Holds records by user and section, and deletes one a call; takes events, as the log does."""
 
     def __init__(self) -> None:
         self.records: defaultdict[str, dict[str, list[bytes]]] = defaultdict(dict)
         self.pending = 0
         self.away = False
         self.breaks_off = False  # in the middle of an export
+        self.events: list[event_pb2.Event] = []
         self.asked: list[str] = []  # whose things were to be deleted, call by call
 
     async def ExportHoldings(
@@ -48,6 +52,14 @@ class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer):
         found = len(mine.pop(next(iter(mine)))) if mine else 0
         return holding_pb2.DeleteHoldingsResponse(found=found, pending=self.pending)
 
+    async def RecordEvents(
+        self, request: event_pb2.RecordEventsRequest, _context: Any
+    ) -> event_pb2.RecordEventsResponse:
+        """Takes events."""
+        self._present()
+        self.events += request.events
+        return event_pb2.RecordEventsResponse(recorded=len(request.events))
+
     def _present(self) -> None:
         if self.away:
             raise ServiceError("Something is wrong here.")
@@ -60,6 +72,7 @@ async def serving_holdings(peer: HoldingPeer, keys: KeySource) -> AsyncIterator[
 
     def register(server: grpc.aio.Server) -> None:
         holding_pb2_grpc.add_HoldingServiceServicer_to_server(peer, server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(peer, server)
 
-    async with serving_peer(Application((SERVICE_NAME,), register, verifier)) as address:
+    async with serving_peer(Application((SERVICE_NAME, _EVENTS), register, verifier)) as address:
         yield address
