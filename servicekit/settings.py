@@ -142,6 +142,10 @@ class ObjectStoreSettings(BaseSettings):
     )
 
 
+class ConfigurationError(Exception):
+    """A file that a setting names can't be used; the message names the setting and says what would be right."""
+
+
 def load(settings: type[SettingsT]) -> SettingsT:
     """Reads the settings from the environment.
 

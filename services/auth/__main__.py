@@ -3,8 +3,7 @@
 import sys
 
 from servicekit.server import run
-from servicekit.settings import load
-from services.auth.errors import ConfigurationError
+from servicekit.settings import ConfigurationError, load
 from services.auth.server import application
 from services.auth.settings import Settings
 

@@ -159,7 +159,3 @@ class LastAdministrator(ServiceError):
         super().__init__(
             "This is the last active administrator. Make another account an administrator first.", user_id=user_id
         )
-
-
-class ConfigurationError(Exception):
-    """A file that a setting names can't be used; the message names the setting and says what would be right."""

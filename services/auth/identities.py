@@ -9,8 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from servicekit.security import SecurityEvent, report
+from servicekit.settings import ConfigurationError
 from servicekit.timestamps import utc_now
-from services.auth.errors import ConfigurationError, InvalidClient
+from services.auth.errors import InvalidClient
 from services.auth.tokens import AccessToken, AccessTokens
 
 _MIN_SECRET_LENGTH = 16

@@ -7,36 +7,31 @@ and again, and goes by the same names: they agree without asking each other.
 """
 
 import asyncio
-import fcntl
 import hashlib
 import itertools
 import json
 import os
-import re
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_encode
 
 from servicekit.identity import ALGORITHM, CLOCK_SKEW_SECONDS
+from servicekit.key_files import KeyDirectory, KeyFile
+from servicekit.settings import ConfigurationError
 from servicekit.timestamps import utc_now
-from services.auth.errors import ConfigurationError
 from services.auth.settings import LONGEST_TOKEN_MINUTES
 
 log = structlog.get_logger(__name__)
 
 _LONGEST_TOKEN = timedelta(minutes=LONGEST_TOKEN_MINUTES)
-_NAME_FORMAT = "%Y%m%dT%H%M%SZ"
-_NAME_PATTERN = re.compile(r"\d{8}T\d{6}Z")
+_SETTING = "SIGNING_KEYS_DIR"
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,7 @@ class SigningKey:
 
     key_id: str  # its RFC 7638 thumbprint, so the same key has the same id everywhere
     signs_from: datetime
+    file: Path
     private_key: ec.EllipticCurvePrivateKey
     public_jwk: dict[str, str]
 
@@ -97,18 +93,8 @@ def load_or_create(directory: Path, token_lifetime: timedelta = _LONGEST_TOKEN) 
     Raises:
         ConfigurationError: the directory can't be used, or a file in it is no such key.
     """
-    try:
-        keys = _load(directory)
-        if not keys:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _alone_in(directory):
-                keys = _load(directory)
-                if not keys:
-                    _create(directory, utc_now())
-                    keys = _load(directory)
-    except OSError as error:
-        raise ConfigurationError(f"SIGNING_KEYS_DIR: {directory} can't be used: {error.strerror}.") from error
-    return SigningKeys(keys, token_lifetime)
+    files = KeyDirectory(directory, _SETTING).load_or_create()
+    return SigningKeys([_signing_key(file) for file in files], token_lifetime)
 
 
 async def keep_current(directory: Path, keys: SigningKeys, *, every_s: float = 1.0) -> None:
@@ -116,14 +102,15 @@ async def keep_current(directory: Path, keys: SigningKeys, *, every_s: float = 1
 
     What can't be used is logged, and the keys stay as they are: a wrong file must not end a service that works.
     """
-    seen = _names(directory)
+    files = KeyDirectory(directory, _SETTING)
+    seen = files.names()
     while True:
         await asyncio.sleep(every_s)
         try:
-            _delete_retired(directory, keys)
-            found = await asyncio.to_thread(_names, directory)
+            _delete_retired(keys)
+            found = await asyncio.to_thread(files.names)
             if found != seen:
-                loaded = await asyncio.to_thread(_load, directory)
+                loaded = await asyncio.to_thread(_load, files)
                 if loaded:
                     keys.replace(loaded)
                     log.info("signing_keys_changed", keys=len(loaded))
@@ -141,65 +128,38 @@ def rotate(directory: Path, publish_for: timedelta, token_lifetime: timedelta) -
     Raises:
         ConfigurationError: the directory can't be used, or a file in it is no such key.
     """
-    load_or_create(directory, token_lifetime)
-    try:
-        with _alone_in(directory):
-            for draft in directory.glob(".*.pem.*"):  # of one who was killed
-                draft.unlink()
-            loaded = _load(directory)
-            now = utc_now()
-            youngest = max(loaded, key=lambda key: key.signs_from)
-            if youngest.signs_from > now:
-                return youngest, False
-            _delete_retired(directory, SigningKeys(loaded, token_lifetime))
-            # The name has whole seconds: rather later than too early.
-            signs_from = (now + publish_for).replace(microsecond=0) + timedelta(seconds=1)
-            _create(directory, signs_from)
-            return max(_load(directory), key=lambda key: key.signs_from), True
-    except OSError as error:
-        raise ConfigurationError(f"SIGNING_KEYS_DIR: {directory} can't be used: {error.strerror}.") from error
+    files = KeyDirectory(directory, _SETTING)
+    files.load_or_create()
+    with files.usable(), files.alone():
+        files.tidy()
+        loaded = _load(files)
+        now = utc_now()
+        youngest = max(loaded, key=lambda key: key.signs_from)
+        if youngest.signs_from > now:
+            return youngest, False
+        _delete_retired(SigningKeys(loaded, token_lifetime))
+        # The name has whole seconds: rather later than too early.
+        files.create((now + publish_for).replace(microsecond=0) + timedelta(seconds=1))
+        return max(_load(files), key=lambda key: key.signs_from), True
 
 
-def _delete_retired(directory: Path, keys: SigningKeys) -> None:
+def _delete_retired(keys: SigningKeys) -> None:
     for key in keys.retired(utc_now()):
-        path = directory / f"{key.signs_from:{_NAME_FORMAT}}.pem"
-        if path.exists() and os.access(directory, os.W_OK):  # a mounted secret is tidied by whoever mounts it
-            path.unlink(missing_ok=True)
-            log.info("signing_key_retired", file=path.name)
+        # A mounted secret is tidied by whoever mounts it.
+        if key.file.exists() and os.access(key.file.parent, os.W_OK):
+            key.file.unlink(missing_ok=True)
+            log.info("signing_key_retired", file=key.file.name)
 
 
-def _names(directory: Path) -> set[tuple[str, int]]:
-    return {(path.name, path.stat().st_mtime_ns) for path in directory.glob("*.pem")}
+def _load(files: KeyDirectory) -> list[SigningKey]:
+    return [_signing_key(file) for file in files.load()]
 
 
-def _load(directory: Path) -> list[SigningKey]:
-    return [_read(path) for path in sorted(directory.glob("*.pem"))]
-
-
-def _read(path: Path) -> SigningKey:
-    if not _NAME_PATTERN.fullmatch(path.stem):
-        raise ConfigurationError(
-            f"SIGNING_KEYS_DIR: {path.name} must be named after the moment (UTC) from which it signs, "
-            "such as 20260131T120000Z.pem."
-        )
-    try:
-        signs_from = datetime.strptime(path.stem, _NAME_FORMAT).replace(tzinfo=UTC)
-        private_key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError):
-        raise _no_key(path) from None
-    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
-        raise _no_key(path)
-    if path.stat().st_mode & 0o007:
-        log.warning("signing_key_exposed", file=path.name, advice="chmod 600")
-    public_jwk = _public_jwk(private_key)
-    return SigningKey(public_jwk["kid"], signs_from, private_key, public_jwk)
-
-
-def _no_key(path: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"SIGNING_KEYS_DIR: {path.name} must be an unencrypted P-256 private key in PEM format, "
-        "such as `openssl ecparam -name prime256v1 -genkey -noout` makes, named after a real moment."
-    )
+def _signing_key(file: KeyFile) -> SigningKey:
+    if file.private_key is None:
+        raise ConfigurationError(f"{_SETTING}: {file.path.name} must hold a private key, not the public half alone.")
+    public_jwk = _public_jwk(file.private_key)
+    return SigningKey(public_jwk["kid"], file.signs_from, file.path, file.private_key, public_jwk)
 
 
 def _public_jwk(private_key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
@@ -208,37 +168,3 @@ def _public_jwk(private_key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
     canonical = json.dumps({name: point[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
     thumbprint = base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
     return {**point, "kid": thumbprint, "use": "sig", "alg": ALGORITHM}
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Holds the directory's lock file; the system gives it back even if the process is killed."""
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _create(directory: Path, signs_from: datetime) -> None:
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    name = f"{signs_from:{_NAME_FORMAT}}.pem"
-    # Written aside and renamed, so that no reader and no crash meets half a key.
-    draft = directory / f".{name}.{secrets.token_hex(4)}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(directory / name)
-    _sync(directory)
-    log.info("signing_key_created", file=name)
-
-
-def _sync(directory: Path) -> None:
-    """Makes the new name outlive a power cut, as its content does."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

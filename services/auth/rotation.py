@@ -7,9 +7,8 @@ import argparse
 import sys
 
 from servicekit import logs
-from servicekit.settings import load
+from servicekit.settings import ConfigurationError, load
 from servicekit.timestamps import utc_now
-from services.auth.errors import ConfigurationError
 from services.auth.keys import rotate
 from services.auth.settings import TokenSettings
 

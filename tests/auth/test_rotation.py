@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+from servicekit.key_files import KeyDirectory
 from servicekit.timestamps import utc_now
 from services.auth import keys
 from tests.auth.test_tokens import write_key
@@ -49,10 +50,11 @@ def test_an_old_key_goes_when_its_tokens_have_expired(tmp_path: Path) -> None:
     gone = key_named(tmp_path, timedelta(days=3))
     needed = key_named(tmp_path, timedelta(days=2))
     current = key_named(tmp_path, timedelta(minutes=20))
+    gone_id, needed_id, _ = [key.key_id for key in keys._load(KeyDirectory(tmp_path, "SIGNING_KEYS_DIR"))]
     loaded = keys.load_or_create(tmp_path, HALF_AN_HOUR)
     assert len(published(loaded)) == 2
-    assert asyncio.run(loaded.key(keys._read(gone).key_id)) is None
-    assert asyncio.run(loaded.key(keys._read(needed).key_id)) is not None
+    assert asyncio.run(loaded.key(gone_id)) is None
+    assert asyncio.run(loaded.key(needed_id)) is not None
     keys.rotate(tmp_path, SOON, HALF_AN_HOUR)
     assert [path.exists() for path in (gone, needed, current)] == [False, True, True]
 

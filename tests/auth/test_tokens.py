@@ -19,9 +19,9 @@ from mirage.auth.v1 import administration_pb2, token_pb2
 from servicekit.access import Role
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.ids import new_id
+from servicekit.settings import ConfigurationError
 from servicekit.timestamps import utc_now
 from services.auth import identities, keys
-from services.auth.errors import ConfigurationError
 from services.auth.tokens import AccessTokens
 from tests.auth.conftest import SECRETS
 from tests.auth.first_key import tell_first_key_id
@@ -111,7 +111,9 @@ async def test_forged_tokens_are_refused(auth: AuthService) -> None:
     person, stranger = await auth.user(), await auth.user()
     ours = keys.load_or_create(auth.settings.signing_keys_dir)
     key_id = ours.signing_key(utc_now()).key_id
-    foreign = keys.SigningKeys([keys.SigningKey(key_id, utc_now(), ec.generate_private_key(ec.SECP256R1()), {})])
+    foreign = keys.SigningKeys(
+        [keys.SigningKey(key_id, utc_now(), Path(), ec.generate_private_key(ec.SECP256R1()), {})]
+    )
     unsigned = jwt.encode(claims_of(person.pair.access_token), key="", algorithm="none")
     by_another_key = token_of(foreign, person.user_id, person.session_id)
     for text in (by_another_key, unsigned, "nonsense", person.pair.access_token[:-4]):
