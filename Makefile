@@ -71,6 +71,10 @@ admin: $(READY) ## Make an administrator: make admin EMAIL=ada@example.org
 rotate-keys: $(READY) ## Make a new key to sign tokens with; it takes over by itself, and old tokens live out their time.
 	@$(BIN)/python -m deploy.local rotate-keys
 
+.PHONY: rotate-audit-keys
+rotate-audit-keys: $(READY) ## Make a new key to sign the log with; what older ones signed is still checked with their public halves.
+	@$(BIN)/python -m deploy.local rotate-audit-keys
+
 .PHONY: sweep
 sweep: $(READY) ## Look for objects without rows, and rows without objects, while the platform runs (DRY=1 removes nothing).
 	@failed=0; for service in dataset generation; do \

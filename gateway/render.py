@@ -47,7 +47,7 @@ _LARGEST_JSON_ANSWER_BYTES = 64 * _MEBIBYTE
 
 _UNARY_TIMEOUT_S = 60
 # What answers when work of its own is done. The service ends that work in time and says so; the gateway ends it later.
-_LASTING = frozenset({"QualityService.EvaluateTable"})
+_LASTING = frozenset({"AuditService.VerifyLog", "ProvenanceService.VerifyProvenance", "QualityService.EvaluateTable"})
 _LASTING_MARGIN_S = 60
 # Streams send heartbeats; an upload is silent while its table is read and profiled.
 _STREAM_IDLE_TIMEOUT_S = 300

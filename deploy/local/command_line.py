@@ -133,6 +133,16 @@ def rotate_keys() -> None:
     raise SystemExit(result.returncode)
 
 
+@app.command("rotate-audit-keys")
+def rotate_audit_keys() -> None:
+    """Makes a new key that signs the log, and takes over at once, whether or not the platform runs."""
+    settings = load(LocalSettings)
+    keys = kept_credentials(Home(settings.mirage_home).secrets, SERVICES).audit_keys
+    environment = {**os.environ, "AUDIT_KEYS_DIR": str(keys)}
+    command = [sys.executable, "-m", "services.activity.audit_key_rotation"]
+    raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
+
+
 def main() -> None:
     """Runs the command line; settings come from the environment, and from `.env` where there is one."""
     load_dotenv(Path(".env"))

@@ -19,6 +19,7 @@ class Credentials:
     services: dict[str, str] = field(repr=False)  # a service's client id → its secret
     services_file: Path  # the same, as auth reads it
     signing_keys: Path  # a directory that auth fills
+    audit_keys: Path  # a directory that activity fills
 
 
 def kept_credentials(directory: Path, services: Sequence[str]) -> Credentials:
@@ -34,6 +35,7 @@ def kept_credentials(directory: Path, services: Sequence[str]) -> Credentials:
         services=_kept(services_file, services),
         services_file=services_file,
         signing_keys=private_directory(directory / "signing-keys"),
+        audit_keys=private_directory(directory / "audit-keys"),
     )
 
 

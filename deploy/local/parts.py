@@ -81,6 +81,7 @@ class Backing:
             "SERVICE_CLIENT_SECRET": self.credentials.services[service],
             **self.metrics_of(process or service),
             **(self._of_auth() if service == "auth" else {}),
+            **({"AUDIT_KEYS_DIR": str(self.credentials.audit_keys)} if service == "activity" else {}),
         }
 
     def metrics_of(self, process: str) -> dict[str, str]:

@@ -161,6 +161,29 @@ _EXPORT: Schema = {
     },
 }
 
+_EVIDENCE: Schema = {
+    "type": "object",
+    "description": "Records with what proves them, which `mirage audit verify FILE` checks.",
+    "required": ["format", "object_id", "issued_time", "records", "checkpoints", "keys", "signature"],
+    "properties": {
+        "format": {"type": "string", "const": "mirage.provenance.v1", "description": "Always this."},
+        "object_id": {"type": "string", "description": "The object that was asked for."},
+        "issued_time": {"type": "string", "format": "date-time", "description": "When it was made."},
+        "records": {
+            "type": "array",
+            "description": "The records, each with its hashes and the proof that it is in a signed checkpoint.",
+            "items": {"type": "object", "additionalProperties": True},
+        },
+        "checkpoints": {
+            "type": "array",
+            "description": "What the platform has signed of its log (JWS).",
+            "items": {"type": "string"},
+        },
+        "keys": _KEY_SET,
+        "signature": {"type": "string", "description": "The platform's signature of all that (detached JWS)."},
+    },
+}
+
 # Answers outside the envelope, by RPC.
 RAW_ANSWERS: dict[str, dict[str, Any]] = {
     "TokenService.IssueToken": {"application/json": {"schema": _TOKEN}},
@@ -169,6 +192,8 @@ RAW_ANSWERS: dict[str, dict[str, Any]] = {
     "DatasetService.ExportDataset": _files(*TABLE_TYPES),
     "JobService.DownloadTable": _files(*TABLE_TYPES, "application/zip"),
     "ModelService.SampleModel": _files("application/x-ndjson", "text/csv"),
+    "AuditService.GetAuditKeySet": {"application/jwk-set+json": {"schema": _KEY_SET}},
+    "ProvenanceService.ExportProvenance": {"application/json": {"schema": _EVIDENCE}},
     "QualityService.GetReport": {"text/html": {"schema": {"type": "string"}}},
 }
 
@@ -177,6 +202,7 @@ RAW_HEADERS: dict[str, dict[str, Any]] = {
     "AccountService.ExportAccount": _DISPOSITION,
     "DatasetService.ExportDataset": _DISPOSITION,
     "JobService.DownloadTable": _DISPOSITION,
+    "ProvenanceService.ExportProvenance": _DISPOSITION,
     "ModelService.SampleModel": {
         "X-Seed": {"description": "The seed in force, given or drawn.", "schema": {"type": "integer", "minimum": 0}}
     },

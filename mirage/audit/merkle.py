@@ -73,13 +73,16 @@ class Frontier:
         return self.size, tuple(self._roots)
 
 
-def subtrees_of(leaves: Sequence[bytes]) -> Subtree:
-    """The subtrees of leaves that are all there; the leaves' data are records' hashes. Each is hashed once."""
+def subtrees_of(leaves: Sequence[bytes], first: int = 0) -> Subtree:
+    """The subtrees of leaves that are all there, from place `first` of the tree on; each is hashed once.
+
+    The leaves' data are records' hashes.
+    """
     known: dict[tuple[int, int], bytes] = {}
 
     def subtree(start: int, size: int) -> bytes:
         if size == 1:
-            return leaf_hash(leaves[start])
+            return leaf_hash(leaves[start - first])
         found = known.get((start, size))
         if found is None:
             half = size // 2

@@ -40,6 +40,7 @@ class Record(Base):
         Index("ix_records_actor_id_seq", "actor_id", "seq"),
         Index("ix_records_object_id_seq", "object_id", "seq"),
         Index("ix_records_kind_seq", "kind", "seq"),
+        Index("ix_records_related", "related", postgresql_using="gin", postgresql_ops={"related": "jsonb_path_ops"}),
     )
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # from 1, without gaps
@@ -62,6 +63,15 @@ class Record(Base):
     text: Mapped[str]  # the canonical text of all that, which is hashed (`mirage.audit.record`)
     previous_hash: Mapped[bytes]
     hash: Mapped[bytes]
+
+
+class Checkpoint(Base):
+    """What the platform has signed of the log."""
+
+    __tablename__ = "checkpoints"
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # records that it covers
+    token: Mapped[str]  # signed (`mirage.audit.checkpoint`)
 
 
 class Person(Base):

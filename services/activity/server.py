@@ -1,11 +1,13 @@
 """The activity service's composition root: everything is wired here."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc.aio
 
-from mirage.activity.v1 import event_pb2_grpc
+from mirage.activity.v1 import event_pb2_grpc, provenance_pb2_grpc
 from servicekit.clients import ServiceIdentity, open_channel
 from servicekit.database import Database
 from servicekit.identity import RemoteKeys, TokenVerifier
@@ -13,17 +15,30 @@ from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
+from services.activity.audit_keys import AuditKeys
+from services.activity.checkpoints import Checkpoints
+from services.activity.log_audit import LogAudit
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
+from services.activity.servicers.provenance import AuditServicer, ProvenanceServicer
 from services.activity.settings import Settings
 
-SERVICE_NAMES = ("mirage.activity.v1.EventService",)
+SERVICE_NAMES = (
+    "mirage.activity.v1.AuditService",
+    "mirage.activity.v1.EventService",
+    "mirage.activity.v1.ProvenanceService",
+)
 
 
 @asynccontextmanager
 async def application(settings: Settings) -> AsyncIterator[Application]:
-    """What the server serves; what it opens is closed at the end, in reverse order."""
+    """What the server serves; what it opens is closed at the end, in reverse order.
+
+    Raises:
+        ConfigurationError: a directory that a setting names can't be used.
+    """
     async with AsyncExitStack() as stack:
+        audit_keys = AuditKeys(settings.audit_keys_dir)
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         listener = await stack.enter_async_context(Listener(database.dsn, RECORDS_CHANNEL))
@@ -33,10 +48,28 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
         )
+        checkpoints = Checkpoints(database.sessions, audit_keys)
+        await stack.enter_async_context(_beside(checkpoints.keep_signing(settings.checkpoint_seconds)))
+        audit = LogAudit(database.sessions, audit_keys, checkpoints)
 
         def register(server: grpc.aio.Server) -> None:
+            provenance_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(audit_keys, audit), server)
             event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(database.sessions), server)
+            provenance_pb2_grpc.add_ProvenanceServiceServicer_to_server(
+                ProvenanceServicer(database.sessions, audit_keys, checkpoints, audit), server
+            )
 
         measured = await stack.enter_async_context(database_metrics(settings, database))
         needs = {"database": database.check}
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does some work for as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

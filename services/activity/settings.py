@@ -1,7 +1,26 @@
 """The activity service's settings; the only reader of its environment."""
 
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from servicekit.settings import PeerSettings, ServiceSettings
 
 
-class Settings(ServiceSettings, PeerSettings):
+class AuditSettings(BaseSettings):
+    """The keys that sign the log."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    audit_keys_dir: Path = Field(
+        description="PEM files, made on first start where there is none, and the latest checkpoint",
+        examples=["/var/lib/mirage/audit-keys"],
+    )
+    checkpoint_seconds: float = Field(
+        10.0, ge=0.1, le=3_600, description="between two signatures under the log's end", examples=["10"]
+    )
+
+
+class Settings(ServiceSettings, PeerSettings, AuditSettings):
     """What the service reads."""

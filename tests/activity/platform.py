@@ -1,8 +1,10 @@
 """A running activity service with real parts around it, as its tests use it."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -83,11 +85,13 @@ def event(kind: str = "job.succeeded", **fields: Any) -> event_pb2.Event:
 async def open_platform(postgres: PostgresForTests, tokens: Tokens, **changes: Any) -> AsyncIterator[Platform]:
     """A running service on an empty database; `changes` are settings that differ."""
     async with AsyncExitStack() as stack:
-        settings = settings_for(postgres, await stack.enter_async_context(serving_auth(tokens)), **changes)
+        audit_keys = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        auth_address = await stack.enter_async_context(serving_auth(tokens))
+        settings = settings_for(postgres, auth_address, **{"audit_keys_dir": audit_keys, **changes})
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text("TRUNCATE records, people"))
+            await session.execute(text("TRUNCATE records, people, checkpoints"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, tokens)
