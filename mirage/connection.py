@@ -27,6 +27,7 @@ from mirage.endpoint import Endpoint
 from mirage.errors import InvalidRequest, NotSignedIn
 from mirage.generation.v1 import job_pb2_grpc, model_pb2_grpc, quality_pb2_grpc
 from mirage.optimizer.v1 import study_pb2_grpc
+from mirage.patience import Patience
 from mirage.token_keeper import TokenKeeper
 from mirage.wire_errors import from_rpc
 
@@ -171,15 +172,12 @@ class Connection:
         Raises:
             MirageError: if it fails.
         """
-        token = await self.tokens.access_token() if signed_in else ""
-        try:
-            return await method(request, metadata=_with_token(metadata, token), timeout=timeout_s)
-        except grpc.aio.AioRpcError as error:
-            token = await self._renewed_after(error, token)
-        try:
-            return await method(request, metadata=_with_token(metadata, token), timeout=timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self.endpoint.url) from None
+        attempts = await self._attempts(signed_in=signed_in)
+        while True:
+            try:
+                return await method(request, metadata=attempts.metadata(metadata), timeout=timeout_s)
+            except grpc.aio.AioRpcError as error:
+                await attempts.prepare_another(error)
 
     async def send(
         self, method: "grpc.StreamUnaryMultiCallable[Request, Answer]", requests: Callable[[], Iterator[Request]]
@@ -191,15 +189,12 @@ class Connection:
         Raises:
             MirageError: if it fails.
         """
-        token = await self.tokens.access_token()
-        try:
-            return await _sent(method, requests(), token)
-        except grpc.RpcError as error:
-            token = await self._renewed_after(error, token)
-        try:
-            return await _sent(method, requests(), token)
-        except grpc.RpcError as error:
-            raise from_rpc(error, self.endpoint.url) from None
+        attempts = await self._attempts()
+        while True:
+            try:
+                return await _sent(method, requests(), attempts.metadata())
+            except grpc.RpcError as error:
+                await attempts.prepare_another(error)
 
     async def receive(
         self, method: "grpc.aio.UnaryStreamMultiCallable[Request, Answer]", request: Request
@@ -209,15 +204,16 @@ class Connection:
         Raises:
             MirageError: if it fails, at once or in the middle.
         """
-        token = await self.tokens.access_token()
-        call = method(request, metadata=_with_token((), token))
+        attempts = await self._attempts()
+        call = method(request, metadata=attempts.metadata())
         try:
-            try:
-                answer = await call.read()
-            except grpc.aio.AioRpcError as error:
-                token = await self._renewed_after(error, token)
-                call = method(request, metadata=_with_token((), token))
-                answer = await call.read()
+            while True:
+                try:
+                    answer = await call.read()
+                    break
+                except grpc.aio.AioRpcError as error:
+                    await attempts.prepare_another(error)
+                    call = method(request, metadata=attempts.metadata())
             while answer is not grpc.aio.EOF:
                 yield cast("Answer", answer)
                 answer = await call.read()
@@ -235,12 +231,9 @@ class Connection:
         if upload_channel is not None:
             upload_channel.close()
 
-    async def _renewed_after(self, error: grpc.RpcError, token: str) -> str:
-        """Returns a new token if the old one was refused; otherwise raises what the error means."""
-        failure = from_rpc(error, self.endpoint.url)
-        if not (token and isinstance(failure, NotSignedIn)):
-            raise failure from None
-        return await self.tokens.renew(token)
+    async def _attempts(self, *, signed_in: bool = True) -> "_Attempts":
+        token = await self.tokens.access_token() if signed_in else ""
+        return _Attempts(self.tokens, token, self.endpoint.url)
 
     async def _exchange(self, api_key: str) -> api_key_pb2.ApiKeyToken:
         request = api_key_pb2.ExchangeApiKeyRequest(api_key=api_key)
@@ -251,8 +244,34 @@ class Connection:
         return await self.call(self.sessions.Refresh, request, signed_in=False)
 
 
+class _Attempts:
+    """The attempts at one call: with a new token where one is refused, and later where calls come too often."""
+
+    def __init__(self, tokens: TokenKeeper | ApiKeyTokens, token: str, url: str) -> None:
+        self._tokens = tokens
+        self._token = token
+        self._url = url
+        self._is_renewed = False
+        self._patience = Patience()
+
+    def metadata(self, others: Metadata = ()) -> tuple[tuple[str, str], ...]:
+        """What the next attempt goes out with."""
+        return (*others, ("authorization", f"Bearer {self._token}")) if self._token else tuple(others)
+
+    async def prepare_another(self, error: grpc.RpcError) -> None:
+        """Sees to it that another attempt may succeed; raises what the error means where none would."""
+        failure = from_rpc(error, self._url)
+        if self._token and not self._is_renewed and isinstance(failure, NotSignedIn):
+            self._is_renewed = True
+            self._token = await self._tokens.renew(self._token)
+        else:
+            await self._patience.bear(failure)
+
+
 async def _sent(
-    method: "grpc.StreamUnaryMultiCallable[Request, Answer]", requests: Iterator[Request], token: str
+    method: "grpc.StreamUnaryMultiCallable[Request, Answer]",
+    requests: Iterator[Request],
+    metadata: tuple[tuple[str, str], ...],
 ) -> Answer:
     faults: list[Exception] = []
 
@@ -263,7 +282,7 @@ async def _sent(
             faults.append(fault)
             raise
 
-    call = method.future(guarded(), metadata=_with_token((), token))
+    call = method.future(guarded(), metadata=metadata)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
     def wake(_: object) -> None:
@@ -296,10 +315,6 @@ def read_ca_file(path: str | Path | None) -> Path | None:
     except OSError as error:
         raise InvalidRequest(f"The file {path} can't be read ({error.strerror}).", reason="INVALID_CA_FILE") from None
     return Path(path)
-
-
-def _with_token(metadata: Metadata, token: str) -> tuple[tuple[str, str], ...]:
-    return (*metadata, ("authorization", f"Bearer {token}")) if token else tuple(metadata)
 
 
 def _channel_options(endpoint: Endpoint) -> list[tuple[str, str | int]]:

@@ -92,7 +92,7 @@ def _with_details(
         reason=info.reason,
         violations=violations,
         metadata=dict(info.metadata),
-        hint="" if retry_after_s is None else f"Try again in {retry_after_s:.0f} seconds.",
+        hint="" if retry_after_s is None or "Try again in" in message else f"Try again in {retry_after_s:.0f} seconds.",
         retry_after_s=retry_after_s,
         request_id=request_id,
     )

@@ -1,11 +1,13 @@
 """How often callers may come: whose bucket a request takes from, and what is answered to who comes too often."""
 
+import asyncio
 import base64
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,8 +18,14 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from gateway.settings import GatewaySettings
+from mirage import AsyncClient
 from mirage.auth.v1 import account_pb2, account_pb2_grpc, session_pb2
+from mirage.cli.app import run
+from mirage.cli.exit_codes import UNAVAILABLE
+from mirage.credentials import FileCredentialStore, MemoryCredentialStore
+from mirage.credentials import Tokens as KeptTokens
 from mirage.dataset.v1 import dataset_pb2
+from mirage.errors import LimitExceeded
 from tests.gateway.conftest import wait_until_serving
 from tests.gateway.envoy import RunningEnvoy, running_envoy, until
 from tests.gateway.raw import exchange
@@ -397,3 +405,45 @@ def test_off(gateway: RunningEnvoy, signed_in: httpx.Client, upstream: Upstream)
     answers = [signed_in.get("/auth/me") for _ in range(30)]
     assert {answer.status_code for answer in answers} == {200}
     assert not [name for name in answers[-1].headers if name.startswith("x-ratelimit")]
+
+
+async def test_the_client_waits(limited: RunningEnvoy, tokens: Tokens, upstream: Upstream) -> None:
+    """The client library makes a call that came too early again after the seconds that it was told, and once only."""
+    store = MemoryCredentialStore()
+    signs_in(store, limited, tokens.user())
+    async with AsyncClient(limited.url, store=store) as client:
+        for _ in range(5):
+            await client.account.update(display_name="Ada")
+    assert len([call for call in upstream.calls if call.path == UPDATE_ME]) == 5
+
+
+async def test_the_client_gives_up(
+    limited: RunningEnvoy,
+    tokens: Tokens,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where it would take too long the client says so at once, and the command line tells how long to wait."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("MIRAGE_URL", limited.url)
+    store = FileCredentialStore()
+    signs_in(store, limited, tokens.user())
+    async with AsyncClient(limited.url, store=store) as client:
+        for _ in range(20):
+            await client.account.sessions()
+        with pytest.raises(LimitExceeded) as refused:
+            await client.account.sessions()
+    assert refused.value.reason == "RATE_LIMIT_EXCEEDED"
+    assert 60 < (refused.value.retry_after_s or 0) <= 86_400 / 20
+    code = await asyncio.to_thread(run, ["sessions"])
+    told = capsys.readouterr().err
+    assert code == UNAVAILABLE
+    assert "Too many requests: at most 20 requests in a day." in told
+    assert told.count("Try again in") == 1
+
+
+def signs_in(store: MemoryCredentialStore | FileCredentialStore, gateway: RunningEnvoy, token: str) -> None:
+    """Keeps a token as if somebody had signed in."""
+    with store.locked():
+        store.save(gateway.url, KeptTokens(token, "none", time.time() + 1800, "ada@example.org"))
