@@ -77,8 +77,8 @@ class Checkpoint(Base):
 class Person(Base):
     """Whom records name, and the key by which they are committed to and what names them is sealed.
 
-    Of who was forgotten the row stays, without a key, so that what is told of them later names nobody either. What has
-    nobody to belong to, such as a sign-in to no account, is under the key of the nil UUID.
+    Of who was forgotten a row without a key stays, under an alias of their id, so that what is told of them later names
+    nobody either. What has nobody to belong to, such as a sign-in to no account, is under the key of the nil UUID.
     """
 
     __tablename__ = "people"

@@ -1,5 +1,6 @@
 """The keys of the people whom the log names: made when somebody is named first, gone when they are forgotten."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +15,11 @@ NOBODY = str(UUID(int=0))
 """Under whose key is what belongs to nobody who is known, such as where a sign-in to no account came from."""
 
 
+def alias_of(person_id: UUID) -> UUID:
+    """By what is known of somebody that they were forgotten: only who knows the id can tell that it is theirs."""
+    return UUID(bytes=hashlib.sha256(b"forgotten:" + person_id.bytes).digest()[:16])
+
+
 class Keys(NamedTuple):
     """Keys by which records are made."""
 
@@ -24,7 +30,8 @@ class Keys(NamedTuple):
 async def keys_for(session: AsyncSession, happenings: Sequence[Happening]) -> Keys:
     """The keys of all people whom some events name, made where there were none; the log is locked."""
     people = {UUID(NOBODY)}.union(*(map(UUID, happening.people) for happening in happenings))
-    kept = await repository.keys_of(session, people)
+    known = await repository.keys_of(session, [*people, *map(alias_of, people)])
+    kept = {person: known[each] for person in people for each in (alias_of(person), person) if each in known}
     if added := {person: new_key() for person in sorted(people - kept.keys())}:
         await repository.add_people(session, added)
     forgotten = {person: new_key() for person, key in kept.items() if key is None}

@@ -8,8 +8,11 @@ from typing import Any
 import grpc.aio
 
 from mirage.activity.v1 import event_pb2_grpc, provenance_pb2_grpc
+from mirage.holdings.v1 import holding_pb2_grpc
+from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel
 from servicekit.database import Database
+from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
@@ -17,6 +20,7 @@ from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.activity.audit_keys import AuditKeys
 from services.activity.checkpoints import Checkpoints
+from services.activity.holdings import Holdings
 from services.activity.log_audit import LogAudit
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
@@ -27,6 +31,7 @@ SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
     "mirage.activity.v1.EventService",
     "mirage.activity.v1.ProvenanceService",
+    holdings.SERVICE_NAME,
 )
 
 
@@ -58,6 +63,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             provenance_pb2_grpc.add_ProvenanceServiceServicer_to_server(
                 ProvenanceServicer(database.sessions, audit_keys, checkpoints, audit), server
             )
+            held = Holdings(database.sessions)
+            holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
         measured = await stack.enter_async_context(database_metrics(settings, database))
         needs = {"database": database.check}
