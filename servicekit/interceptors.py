@@ -36,7 +36,7 @@ from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
 from servicekit.origin import address_of, set_client_address
 from servicekit.patience import is_database_gone
-from servicekit.security import SecurityEvent, report
+from servicekit.security import Hearer, SecurityEvent, report, set_hearer
 
 log = structlog.get_logger(__name__)
 
@@ -180,9 +180,14 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(
-        self, authenticator: Authenticator, rules: AccessRules, telling: AbstractSet[str] = frozenset()
+        self,
+        authenticator: Authenticator,
+        rules: AccessRules,
+        telling: AbstractSet[str] = frozenset(),
+        hearer: Hearer | None = None,
     ) -> None:
-        """Takes who may call, and which RPCs tell what the gateway found wrong with a request."""
+        """Takes who may call, which RPCs tell what the gateway found wrong, and who is told of security events."""
+        self._hearer = hearer
         self._telling = telling
         self._log = RequestLog()
         self._errors = ErrorStatus()
@@ -210,6 +215,7 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
         """The order matters: what identification raises becomes a status, and the log knows that status."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         call = Call(method, metadata, request, streams)
+        set_hearer(self._hearer)
         async with (
             self._log.around(call, context),
             self._errors.around(call, context),

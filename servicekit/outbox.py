@@ -35,6 +35,7 @@ OUTBOX = Table(
     Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
     Column("set_aside_at", DateTime(timezone=True)),  # when the log refused it for good; it is kept, for people to look
     Column("fault", Text),  # why
+    implicit_returning=False,  # nobody asks for the numbers
 )
 """Events that wait, in the order in which they were added."""
 

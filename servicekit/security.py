@@ -4,7 +4,10 @@ Each is a line of the log whose message is the event's name and whose metadata h
 the call came from, and what is known of whom it concerns. Never a token, a password or what was typed as one.
 """
 
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -29,11 +32,24 @@ class SecurityEvent(StrEnum):
     API_KEY_REFUSED = "api_key_refused"
 
 
+Hearer = Callable[[SecurityEvent, Mapping[str, Any]], None]
+"""Takes an event with what is known of it; returns at once, and raises nothing."""
+
+_hearer: ContextVar[Hearer | None] = ContextVar("security_hearer", default=None)
+
+
+def set_hearer(hearer: Hearer | None) -> None:
+    """Tells the rest of this call who else is told of its security events; for the interceptor."""
+    _hearer.set(hearer)
+
+
 def report(event: SecurityEvent, **fields: str | int | float | bool | None) -> None:
-    """Logs a security event of the call that is being served; the request id and the user are added by themselves.
+    """Tells of a security event of the call that is being served; the request id and the user are added by themselves.
 
     Args:
         event: what happened.
         fields: what is known of it, such as `subject` or `cause`. Nothing secret.
     """
+    if hearer := _hearer.get():
+        hearer(event, fields)
     log.warning(event.value, security=True, client_address=client_address() or None, **fields)

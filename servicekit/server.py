@@ -22,6 +22,7 @@ from servicekit.interceptors import StandardInterceptor
 from servicekit.metrics.exposition import exposed
 from servicekit.metrics.rpcs import MetricsInterceptor, RpcMetrics
 from servicekit.readiness import READINESS, Check, Readiness
+from servicekit.security import Hearer
 from servicekit.settings import ServiceSettings
 from servicekit.sockets import is_loopback
 
@@ -45,6 +46,7 @@ class Application:
     wind_down: Callable[[], None] = lambda: None  # asks what has no end of its own to come to one
     needs: Mapping[str, Check] = field(default_factory=dict)  # what must answer for the service to be of use
     metrics: Sequence[Collector] = ()  # what it measures besides its RPCs and itself
+    hearer: Hearer | None = None  # who is told of security events besides the log
 
 
 ApplicationContext = AbstractAsyncContextManager[Application]
@@ -58,7 +60,7 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
         rpcs = RpcMetrics()
         rpcs.prepare(parts.service_names)
         standard = StandardInterceptor(
-            parts.authenticator, AccessRules(parts.service_names), rpcs_that_tell(parts.service_names)
+            parts.authenticator, AccessRules(parts.service_names), rpcs_that_tell(parts.service_names), parts.hearer
         )
         server = grpc.aio.server(
             interceptors=[*([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []), standard],

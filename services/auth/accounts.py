@@ -96,12 +96,15 @@ class Accounts:
                     raise WrongPassword("password")
                 user.email = change.email
                 user.email_key = email_key(change.email)
+            changed = [name for name in ("email", "display_name") if getattr(user, name) != getattr(before, name)]
             if session.is_modified(user):
                 user.updated_at = utc_now()
             try:
                 await session.flush()
             except IntegrityError:  # the address is the only thing here that must be unique
                 raise EmailTaken from None
+            if changed:
+                await events.account_updated(session, user, changed)
         return user
 
     async def change_password(self, caller: Caller, values: dict[str, Any], address: str) -> int:
@@ -127,6 +130,7 @@ class Accounts:
             user.password_hash = password_hash
             user.password_changed_at = now
             user.updated_at = now
+            await events.password_changed(session, user)
             ended = await revocations.end_sessions(
                 session, user.id, now, "password_changed", keep=UUID(caller.session_id)
             )
@@ -172,7 +176,7 @@ class Accounts:
         conclude()
         async with self._database.sessions.begin() as session:
             # The account's lock, since before the first change there is no row of the profile to lock.
-            _still_there(await repository.lock_user(session, caller.user_id))
+            user = _still_there(await repository.lock_user(session, caller.user_id))
             profile = await repository.get_profile(session, caller.user_id)
             if profile is None:
                 profile = _empty_profile(caller.user_id)
@@ -180,6 +184,8 @@ class Accounts:
             for name, value in change.model_dump(exclude_none=True).items():
                 setattr(profile, name, value)
             profile.updated_at = utc_now()
+            if values:
+                await events.account_updated(session, user, change.model_dump(exclude_none=True))
         return profile
 
     async def _confirm(self, user: User, password: str, address: str, *, field: str) -> None:

@@ -17,7 +17,7 @@ from servicekit.ids import parse_id
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository, revocations
+from services.auth import events, repository, revocations
 from services.auth.accounts import new_account
 from services.auth.deletions import Deletions
 from services.auth.errors import UserNotFound
@@ -100,9 +100,10 @@ class Administration:
             now = utc_now()
             if not wanted:
                 await ensure_another(session, user)
-                await repository.end_sessions(session, user.id, now, "account_deactivated")
+                await revocations.end_sessions_of(session, user.id, now, "account_deactivated")
             user.active = wanted
             user.updated_at = now
+            await events.account_switched(session, user)
             if not wanted:
                 await revocations.revoke_user(session, user.id, "account_deactivated")
         log.info("account_activated" if wanted else "account_deactivated", target_user_id=user_id)
@@ -123,9 +124,10 @@ class Administration:
             now = utc_now()
             if user.role is Role.ADMINISTRATOR:
                 await ensure_another(session, user)
-                await repository.end_sessions(session, user.id, now, "role_changed")
-            user.role = wanted
+                await revocations.end_sessions_of(session, user.id, now, "role_changed")
+            before, user.role = user.role, wanted
             user.updated_at = now
+            await events.role_changed(session, user, before)
             await revocations.revoke_user(session, user.id, "role_changed")
         log.info("account_role_set", target_user_id=user_id, role=wanted.value)
         return user
@@ -164,18 +166,24 @@ async def appoint(
     async with database.sessions.begin() as session:
         user = await repository.add_user(session, account)
         if user is not None:
+            await events.account_registered(session, user, by_owner=False)
             return Appointment(user, created=True, generated_password=generated)
         found = await repository.user_by_email(session, email_key(registration.email))
         user = await repository.lock_user(session, found.id) if found else None
         if user is None:  # deleted in this very moment
             raise UserNotFound(registration.email)
-        user.role = Role.ADMINISTRATOR
-        user.active = True
+        if not user.active:
+            user.active = True
+            await events.account_switched(session, user)
+        if user.role is not Role.ADMINISTRATOR:
+            before, user.role = user.role, Role.ADMINISTRATOR
+            await events.role_changed(session, user, before)
         user.updated_at = now
         if password:
             user.password_hash = password_hash
             user.password_changed_at = now
-            await repository.end_sessions(session, user.id, now, "password_changed")
+            await events.password_changed(session, user)
+            await revocations.end_sessions_of(session, user.id, now, "password_changed")
         await revocations.revoke_user(session, user.id, "appointed")
     return Appointment(user, created=False, generated_password="")
 

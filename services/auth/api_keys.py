@@ -22,7 +22,7 @@ from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
 from services.auth import api_key_repository as keys
-from services.auth import repository, revocations
+from services.auth import events, repository, revocations
 from services.auth.api_key_inputs import NewApiKey
 from services.auth.errors import (
     AccountInactive,
@@ -112,6 +112,7 @@ class ApiKeys:
                 last_used_address="",
             )
             session.add(row)
+            await events.api_key_created(session, row)
         log.info("api_key_created", key_id=str(row.id), scopes=row.scopes, expires_at=row.expires_at.isoformat())
         return MadeKey(row, text)
 
@@ -139,6 +140,7 @@ class ApiKeys:
             if row.deleted_at is not None:
                 return
             row.deleted_at = utc_now()
+            await events.api_key_deleted(session, row)
             await revocations.revoke_sessions(session, [row.id], "api_key_deleted")
         log.info("api_key_deleted", key_id=key_id)
 

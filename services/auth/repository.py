@@ -25,6 +25,13 @@ class SessionKey(NamedTuple):
     session_id: UUID
 
 
+class EndedSession(NamedTuple):
+    """A session that is over, and when it began."""
+
+    session_id: UUID
+    created_at: datetime
+
+
 # Accounts
 
 
@@ -136,13 +143,31 @@ async def lock_session(session: AsyncSession, owner_id: UUID, session_id: UUID) 
 
 async def end_sessions(
     session: AsyncSession, owner_id: UUID, now: datetime, cause: str, *, keep: UUID | None = None
-) -> Sequence[UUID]:
+) -> Sequence[EndedSession]:
     """Ends the owner's live sessions, all but `keep`; returns which, so that their tokens can be revoked."""
     statement = update(Session).where(Session.user_id == owner_id, *_live(now)).values(ended_at=now, end_cause=cause)
     if keep is not None:
         statement = statement.where(Session.id != keep)
     statement = statement.execution_options(synchronize_session=False)
-    return (await session.scalars(statement.returning(Session.id))).all()
+    found = await session.execute(statement.returning(Session.id, Session.created_at))
+    return [EndedSession(*row) for row in found]
+
+
+async def has_session_of_device(session: AsyncSession, owner_id: UUID, user_agent: str) -> bool:
+    """Whether the owner has, or had lately, a session on a device of this name."""
+    known = exists().where(Session.user_id == owner_id, Session.user_agent == user_agent)
+    return bool(await session.scalar(select(known)))
+
+
+async def expired_sessions(session: AsyncSession, now: datetime, limit: int) -> Sequence[Session]:
+    """Some sessions that nobody has ended and that are too old, kept from changing; those of other processes aside."""
+    statement = (
+        select(Session)
+        .where(Session.ended_at.is_(None), Session.expires_at <= now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(statement)).all()
 
 
 async def forget_sessions(session: AsyncSession, owner_id: UUID, before: datetime) -> None:

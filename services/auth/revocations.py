@@ -13,8 +13,9 @@ from servicekit.database import Database
 from servicekit.listen import Listener
 from servicekit.patience import DATABASE_ERRORS
 from servicekit.timestamps import utc_now
-from services.auth import deletion_repository, repository
+from services.auth import deletion_repository, events, repository
 from services.auth.models import Revocation, RevocationKind
+from services.auth.repository import EndedSession
 from services.auth.settings import LONGEST_TOKEN_MINUTES
 
 log = structlog.get_logger(__name__)
@@ -61,12 +62,20 @@ async def revoke_user(session: AsyncSession, user_id: UUID, cause: str) -> None:
     )
 
 
+async def end_sessions_of(session: AsyncSession, owner_id: UUID, now: datetime, cause: str) -> Sequence[EndedSession]:
+    """Ends all of the owner's live sessions, whose tokens are for the caller to revoke."""
+    ended = await repository.end_sessions(session, owner_id, now, cause)
+    await events.sessions_ended(session, owner_id, ended, now, cause)
+    return ended
+
+
 async def end_sessions(
     session: AsyncSession, owner_id: UUID, now: datetime, cause: str, *, keep: UUID | None = None
 ) -> int:
     """Ends the owner's live sessions, all but `keep`, with their tokens; returns how many."""
     ended = await repository.end_sessions(session, owner_id, now, cause, keep=keep)
-    await revoke_sessions(session, ended, cause)
+    await events.sessions_ended(session, owner_id, ended, now, cause)
+    await revoke_sessions(session, [each.session_id for each in ended], cause)
     return len(ended)
 
 
@@ -95,6 +104,15 @@ async def follow(
                 await subscription.wait(heartbeat_s)
 
 
+async def _end_expired(session: AsyncSession, now: datetime) -> None:
+    """Tells of sessions that were never signed out of: they lasted for as long as they were used."""
+    for family in await repository.expired_sessions(session, now, _BATCH):
+        family.ended_at = family.expires_at
+        family.end_cause = "expired"
+        ended = [EndedSession(family.id, family.created_at)]
+        await events.sessions_ended(session, family.user_id, ended, family.last_used_at, "expired")
+
+
 async def keep_tidy(database: Database, *, every_s: float = 60.0) -> None:
     """Forgets, again and again, what has no effect any more; ends by being cancelled."""
     while True:
@@ -102,6 +120,7 @@ async def keep_tidy(database: Database, *, every_s: float = 60.0) -> None:
         try:
             async with database.sessions.begin() as session:
                 await repository.forget_revocations(session, utc_now())
+                await _end_expired(session, utc_now())
                 await repository.forget_attempts(session)
                 await deletion_repository.forget(session, utc_now() - _ENDS_KEPT)
         except DATABASE_ERRORS as error:  # next time, then

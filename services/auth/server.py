@@ -22,6 +22,7 @@ from servicekit.delivery import delivering
 from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
+from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from servicekit.workspace import open_workspace
 from services.auth import holders, identities, keys
@@ -83,6 +84,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await stack.enter_async_context(_beside(keep_tidy(database)))
         own_identity = identities.OwnIdentity(access_tokens, settings.service_token_lifetime)
         await stack.enter_async_context(delivering(settings, database, own_identity))
+        notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         passwords = Passwords(settings)
         stack.callback(passwords.close)
         throttle = Throttle(database, enabled=settings.throttles)
@@ -121,7 +123,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         authenticator = SessionAuthenticator(verifier, database)
         measured = await stack.enter_async_context(database_metrics(settings, database, read_accounts))
         needs = {"database": database.check}
-        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured)
+        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured, notes.hear)
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from servicekit.paging import decode_page_token, encode_page_token, page_limit
 from servicekit.security import SecurityEvent, report
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.auth import repository, revocations
+from services.auth import events, repository, revocations
 from services.auth.errors import (
     AccountInactive,
     InvalidCredentials,
@@ -116,11 +116,14 @@ class Sessions:
                 _report_failed_sign_in(found.id, "inactive")
                 raise AccountInactive
             now = utc_now()
-            user.last_login_at = now
+            is_first, user.last_login_at = user.last_login_at is None, now
+            seen = await repository.has_session_of_device(session, user.id, origin.user_agent)
             if verdict.upgraded_hash and user.password_hash == found.password_hash:
                 user.password_hash = verdict.upgraded_hash
             await repository.forget_sessions(session, user.id, now - _KEPT_AFTER_END)
-            grant = await self._open(session, user, origin, now, scopes)
+            family = await self._open(session, user, origin, now, scopes)
+            await events.session_started(session, family, user.role, is_first=is_first, seen=seen)
+            grant = self._grant(session, user, family, now, scopes)
         await self._throttle.forgive(*buckets)
         log.info("login_succeeded", user_id=str(user.id), client_address=origin.address)
         return grant
@@ -193,6 +196,7 @@ class Sessions:
             raise InvalidRefreshToken
         if token.used_at is not None:
             await _end(session, family, now, "refresh_token_reused")
+            await events.refresh_token_reused(session, family, origin.address)
             report(SecurityEvent.REFRESH_TOKEN_REUSED, subject=str(user.id), session_id=str(family.id))
             return None
         granted = narrowed(family.scopes, scopes)
@@ -205,7 +209,7 @@ class Sessions:
 
     async def _open(
         self, session: AsyncSession, user: User, origin: Origin, now: datetime, scopes: Collection[str] | None
-    ) -> Grant:
+    ) -> Session:
         family = Session(
             id=new_id(),
             user_id=user.id,
@@ -218,7 +222,7 @@ class Sessions:
         )
         session.add(family)
         await session.flush()  # before the token that refers to it
-        return self._grant(session, user, family, now, scopes)
+        return family
 
     def _grant(
         self, session: AsyncSession, user: User, family: Session, now: datetime, scopes: Collection[str] | None
@@ -249,6 +253,8 @@ async def _end(session: AsyncSession, family: Session, now: datetime, cause: str
         return False
     family.ended_at = now
     family.end_cause = cause
+    ended = [repository.EndedSession(family.id, family.created_at)]
+    await events.sessions_ended(session, family.user_id, ended, now, cause)
     await revocations.revoke_sessions(session, [family.id], cause)
     return True
 

@@ -19,6 +19,7 @@ from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
+from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from servicekit.sweeping import Sweeper, keep_sweeping
 from servicekit.workspace import open_workspace
@@ -55,6 +56,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
@@ -102,7 +104,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             stack.push_async_callback(_cancelled, task)
         needs = {"database": database.check, "object store": store.check}
         stored = await stack.enter_async_context(database_metrics(settings, database, read_queues))
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured))
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured), notes.hear)
 
 
 def ingestion_limits(settings: Settings) -> Limits:

@@ -20,6 +20,7 @@ from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
+from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from services.generation import convert, events, metrics
 from services.generation.dispatch import Dispatcher
@@ -71,6 +72,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
@@ -143,7 +145,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             database_metrics(settings, database, metrics.read_jobs, metrics.read_queues, metrics.read_workers)
         )
         measured = (*stored, metrics.ChildMemory(runner, memory_limit_mb))
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear)
 
 
 @asynccontextmanager

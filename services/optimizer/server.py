@@ -18,6 +18,7 @@ from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
 from servicekit.revocations import followed_revocations
+from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from services.optimizer import events, metrics
 from services.optimizer.driving import StudyDriver
@@ -61,6 +62,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
@@ -86,7 +88,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             database_metrics(settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues)
         )
         needs = {"database": database.check}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear)
 
 
 @asynccontextmanager

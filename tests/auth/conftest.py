@@ -47,7 +47,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     """The service's database, without accounts."""
     opened = Database.from_settings(settings)
     async with opened.sessions.begin() as session:
-        await session.execute(text("TRUNCATE users, revocations, throttles, account_deletions CASCADE"))
+        await session.execute(text("TRUNCATE users, revocations, throttles, account_deletions, outbox CASCADE"))
     yield opened
     await opened.close()
 
