@@ -26,6 +26,10 @@ from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
 
 
+TABLES = "records, people, checkpoints"
+"""Every table of the service, to be emptied."""
+
+
 @dataclass
 class Platform:
     """What a test has at hand."""
@@ -91,7 +95,7 @@ async def open_platform(postgres: PostgresForTests, tokens: Tokens, **changes: A
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text("TRUNCATE records, people, checkpoints"))
+            await session.execute(text(f"TRUNCATE {TABLES}"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, tokens)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -23,7 +24,7 @@ from servicekit.server import running
 from servicekit.settings import ActivitySettings, PeerSettings
 from services.activity.models import Record
 from services.activity.server import application
-from tests.activity.platform import settings_for
+from tests.activity.platform import TABLES, settings_for
 from tests.activity.test_chain import assert_whole
 from tests.support.auth_peer import SECRET, serving_auth
 from tests.support.postgres import PostgresForTests
@@ -39,6 +40,7 @@ class Source:
     postgres: PostgresForTests
     auth_address: str
     activity_port: int
+    audit_keys: Path
     own: Database
     activity: Database
 
@@ -53,7 +55,9 @@ class Source:
     @asynccontextmanager
     async def logging(self) -> AsyncIterator[None]:
         """The activity service, while the block runs."""
-        settings = settings_for(self.postgres, self.auth_address, grpc_port=self.activity_port)
+        settings = settings_for(
+            self.postgres, self.auth_address, grpc_port=self.activity_port, audit_keys_dir=self.audit_keys
+        )
         async with running(settings, application(settings)):
             yield
 
@@ -89,16 +93,16 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 @pytest_asyncio.fixture
-async def source(postgres: PostgresForTests, tokens: Tokens) -> AsyncIterator[Source]:
+async def source(postgres: PostgresForTests, tokens: Tokens, tmp_path: Path) -> AsyncIterator[Source]:
     """A service with nothing told yet, and an empty log."""
     async with AsyncExitStack() as stack:
         auth_address = await stack.enter_async_context(serving_auth(tokens))
         own, activity = (Database(postgres.database_url(name)) for name in (SERVICE, "activity"))
-        for database, tables in ((own, "outbox"), (activity, "records, people")):
+        for database, tables in ((own, "outbox"), (activity, TABLES)):
             stack.push_async_callback(database.close)
             async with database.sessions.begin() as session:
                 await session.execute(text(f"TRUNCATE {tables}"))
-        yield Source(postgres, auth_address, free_port(), own, activity)
+        yield Source(postgres, auth_address, free_port(), tmp_path, own, activity)
 
 
 async def test_what_is_committed_is_told(source: Source) -> None:
