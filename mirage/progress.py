@@ -115,18 +115,22 @@ class JobProgress:
 
     def __init__(self, display: Display) -> None:
         self._display = display
+        self._quality: float | None = None  # of the latest sample of rows that was judged while it trains
 
     def show(self, event: "JobEvent") -> None:
         """Shows an event; what it has to tell the user stays on the screen."""
         if event.message:
             self._display.tell(event.message)
-        self._display.update(event.progress, event.stage or event.state, _numbers(event), event.seconds_left)
+        self._quality = event.scores.get("quality_score", self._quality)
+        numbers = _numbers(event, self._quality)
+        self._display.update(event.progress, event.stage or event.state, numbers, event.seconds_left)
 
 
-def _numbers(event: "JobEvent") -> str:
+def _numbers(event: "JobEvent", quality: float | None) -> str:
     if event.state == "training" and event.epochs:
-        losses = ", ".join(f"{name} {value:.3g}" for name, value in sorted(event.losses.items()))
-        return f"epoch {event.epoch}/{event.epochs}" + (f", {losses}" if losses else "")
+        losses = [f"{name} {value:.3g}" for name, value in sorted(event.losses.items())]
+        judged = [] if quality is None else [f"quality {quality:.3f}"]
+        return ", ".join([f"epoch {event.epoch}/{event.epochs}", *losses, *judged])
     return f"{event.rows_sampled:,} rows" if event.rows_sampled else ""
 
 

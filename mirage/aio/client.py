@@ -237,7 +237,8 @@ class AsyncClient:
         dataset_version: int = 0,
         wait: bool = True,
         progress: bool | None = None,
-        **parameters: Any,
+        parameters: Mapping[str, Any] | None = None,
+        **more_parameters: Any,
     ) -> AsyncStudy:
         """Searches for the parameters of a model that suit a dataset.
 
@@ -263,7 +264,8 @@ class AsyncClient:
             dataset_version: the version to learn; 0 for the latest.
             wait: whether to return when it has ended, or as soon as it is accepted.
             progress: whether to show its trials; None for where somebody is likely to see them.
-            parameters: of every trial, beside the searched ones, such as `epochs=50`.
+            parameters: of every trial, beside the searched ones: `{"epochs": 50}`.
+            more_parameters: the same by name, such as `epochs=50`, where the name means nothing else here.
 
         Raises:
             InvalidRequest: if anything in it is wrong; `violations` tell everything at once.
@@ -290,7 +292,7 @@ class AsyncClient:
                 engine=engine,
                 name=name,
                 dataset_version=dataset_version,
-                parameters=parameters,
+                parameters={**(parameters or {}), **more_parameters},
             )
         )
         return await study.wait(progress) if wait else study

@@ -36,6 +36,9 @@ def optimize(
     session: Session,
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="The dataset's id or name.", show_default=False)],
     model: Annotated[str, typer.Option("--model", "-m", help="The model to tune; see `mirage config`.")] = "ctgan",
+    engine: Annotated[
+        str, typer.Option("--engine", help="What trains: sdv or mirage; chosen by the model if absent.")
+    ] = "",
     trials: Annotated[
         int | None, typer.Option("--trials", "-n", help="Trials to run; the platform's default if absent.")
     ] = None,
@@ -97,9 +100,10 @@ def optimize(
         timeout_s=timeout,
         seed=seed,
         target_column=target,
+        engine=engine,
         name=name,
         wait=False,
-        **parsed("--param", param),
+        parameters=parsed("--param", param),
     )
     if not watch:
         session.output.result(
@@ -243,6 +247,7 @@ def _details(study: "StudyFields") -> RenderableType:
             ("importance", _assignments(study.importances)),
             *(("note", note) for note in study.notes),
             ("model", study.model_type),
+            ("engine", study.engine),
             ("dataset", study.dataset_id),
             ("seed", study.seed),
             ("job", study.job_id),
@@ -295,6 +300,8 @@ def generate_command(study: "StudyFields", best: "BestTrial") -> str:
     """The command that generates with the best trial's parameters, as a shell reads it."""
     parameters = dict(best.model_config)
     words = ["mirage", "generate", study.dataset_id, "--model", parameters.pop("model_type", study.model_type)]
+    if study.engine:
+        words += ["--engine", study.engine]
     for name, value in parameters.items():
         words += ["--param", f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
     return shlex.join(words)

@@ -1,6 +1,7 @@
 """Makes a plain method of an asynchronous one, with the same parameters and documentation."""
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
@@ -55,6 +56,10 @@ class Blocking(Generic[P, R]):
 
         @functools.wraps(method)
         def bound(*arguments: P.args, **options: P.kwargs) -> R:
+            try:
+                inspect.signature(method).bind(*arguments, **options)
+            except TypeError as error:  # told of what was called, which isn't the asynchronous one
+                raise TypeError(f"{type(instance).__name__}.{self._method.__name__}(): {error}") from None
             return self._call(method, *arguments, **options)
 
         return bound

@@ -89,6 +89,7 @@ class JobEvent(Record[job_pb2.JobEvent]):
     epoch = Field("epoch", int, "Epochs done.")
     epochs = Field("epochs", int, "Epochs to do; 0 for a model without epochs.")
     losses = Field("losses", numbers, "Losses of the latest epoch by name.")
+    scores = Field("scores", numbers, "How good a sample of rows after this epoch was, by metric; empty if none was.")
     rows_sampled = Field("rows_sampled", int, "Rows drawn so far.")
     seconds_left = OptionalField("seconds_left", float, "Estimated seconds until the end; None when unknown.")
     message = Field("message", str, "Something to tell the user; empty if nothing.")

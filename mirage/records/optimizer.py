@@ -58,6 +58,7 @@ class StudyFields(Record[study_pb2.Study]):
         return self.state in ENDED_STUDY_STATES
 
     model_type = Field("model_type", str, "The model's type.")
+    engine = Field("engine", str, "What trains.")
     method = Field("optimization_method", str, "How it searches.")
     metric = Field("optimization_metric", str, "What it optimises.")
     objectives = Field("objectives", texts, "Metrics that are optimised at once; empty for one alone.")

@@ -45,6 +45,14 @@ async def test_inside_a_running_loop(platform: SmallPlatform) -> None:
     assert await asyncio.to_thread(use) == EMAIL
 
 
+def test_wrong_arguments() -> None:
+    """What is wrong with a call is told of the object that was called."""
+    with pytest.raises(TypeError, match=r"^Client\.generate\(\): missing a required argument: 'dataset'$"):
+        Client("http://localhost").generate()  # type: ignore[call-arg]  # that is the fault
+    with pytest.raises(TypeError, match=r"^Jobs\.get\(\): got an unexpected keyword argument 'name'$"):
+        Client("http://localhost").jobs.get("1", name="x")  # type: ignore[call-arg]  # that is the fault
+
+
 async def test_from_many_threads(platform: SmallPlatform) -> None:
     """One plain client serves many threads at once."""
     client = await asyncio.to_thread(Client(platform.url).login, EMAIL, PASSWORD)

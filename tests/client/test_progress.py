@@ -47,6 +47,15 @@ def test_lines_in_a_log() -> None:
     ]
 
 
+def test_quality_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest quality of a sample stays beside the epochs that follow it, until training is over."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    with redirect_stderr(io.StringIO()) as written, progress.job_progress(True, "flights") as bar:
+        bar.show(event(1, scores={"quality_score": 0.8125, "privacy": 1.0}))
+        bar.show(event(2))
+    assert [line.endswith("quality 0.812 · 1 min 12 s left") for line in written.getvalue().splitlines()] == [True] * 2
+
+
 def test_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a terminal there is a bar with stage, epoch, losses and the time left."""
     monkeypatch.setenv("FORCE_COLOR", "1")

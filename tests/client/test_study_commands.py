@@ -24,6 +24,13 @@ def test_the_command_that_generates_with_the_best() -> None:
     assert parsed("--param", words[6::2]) == {**parameters, "default_distribution": "gaussian_kde"}
 
 
+def test_the_engine_is_the_studys() -> None:
+    """Where a model is of an engine that isn't its first, the command names it."""
+    study = StudyFields(pb.Study(dataset_id="0190d6f0", model_type="gaussian_copula", engine="mirage"))
+    best = BestTrial(pb.BestTrial(model_config=to_struct({"model_type": "gaussian_copula"})))
+    assert generate_command(study, best) == "mirage generate 0190d6f0 --model gaussian_copula --engine mirage"
+
+
 def test_an_ended_study_without_a_best() -> None:
     """Of a study that has ended it isn't said that a best may come yet."""
     caps = to_struct({"privacy.membership_auc": {"max": 0.01}})

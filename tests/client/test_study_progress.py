@@ -45,6 +45,18 @@ def drawn(renderable: object) -> str:
     return console.file.getvalue()
 
 
+def test_those_that_were_stopped_early() -> None:
+    """How many trials were stopped early stands beside how many have ended."""
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with Live(console=console, auto_refresh=False) as live:
+        table = LiveTable(live, STUDY)
+        pruned = ended(2, 0.25, best=1)
+        pruned.proto.trial.state = pb.TRIAL_STATE_PRUNED
+        for one in (ended(1, 0.75, best=1), pruned):
+            table.show(one)
+        assert "2 of 40 trials, 1 stopped early · best" in drawn(live.renderable)
+
+
 def test_the_latest_trials_and_the_best() -> None:
     """Of many trials the latest are shown, and the best however long ago it was."""
     console = Console(file=io.StringIO(), width=120, force_terminal=True)

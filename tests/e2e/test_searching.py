@@ -115,3 +115,38 @@ def test_interrupted(platform: PlatformForTests, email: str, table: pd.DataFrame
     assert process.returncode == exit_codes.INTERRUPTED, said
     assert f"mirage studies best {found[0]['study_id']}" in said
     assert shell.json("studies", "show", "latest")["state"] == "STUDY_STATE_STOPPED"
+
+
+@pytest.mark.slow
+def test_bad_trials_are_stopped_early(http: httpx.Client, client: Client, flights: pd.DataFrame) -> None:
+    """Hyperband over a model that is scored while it trains calls off those that learn too slowly, by real scores."""
+    dataset = client.datasets.upload(flights, name="pruning")
+    study = client.optimize(
+        dataset,
+        "autoregressive",
+        9,
+        method="hyperband",
+        metric="correlation_preservation",
+        space={"epochs": [3, 27], "learning_rate": [1e-6, 1e-2]},
+        seed=5,
+        progress=False,
+        parameters={"patience": 20},  # a word that the search has too
+        width=32,
+        inner_width=16,
+    )
+    trials = data(http.get(f"/optimization/trials/{study.id}"))["trials"]
+    pruned = [trial for trial in trials if trial["state"] == "TRIAL_STATE_PRUNED"]
+    assert len(pruned) >= 3
+    assert {trial["state"] for trial in trials} == {"TRIAL_STATE_PRUNED", "TRIAL_STATE_SUCCEEDED"}
+    assert study.trials_pruned == len(pruned)
+    assert study.state == "succeeded"
+    assert study.best_trial is not None
+    for trial in pruned:
+        assert trial["epoch"] in (3, 9)
+        assert trial["score"] == trial["metrics"]["correlation_preservation"] < study.best_trial.score
+        assert not trial["model_id"]
+    with http.stream("GET", f"/optimization/watch/{study.id}") as stream:
+        told = [event["trial"] for event in events(stream) if event["kind"] == "epoch"]
+    at_rungs = [trial for trial in told if trial["state"] == "TRIAL_STATE_RUNNING" and "score" in trial]
+    assert {trial["number"] for trial in at_rungs} == set(range(1, 10)), "each was seen while it trained"
+    assert [model.id for model in client.models.list()] == [study.best_trial.model_id]
