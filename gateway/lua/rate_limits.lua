@@ -1,5 +1,4 @@
 -- Answers tell how much of a limit is left, and those to who is over it are an error in the client's protocol.
--- Envoy counts, and knows when the next request is let in; when all of the limit is there again follows from that.
 
 local text = require("text")
 
@@ -64,7 +63,7 @@ local function sentence(limit, seconds, wait)
     .. ". Try again in " .. again .. "."
 end
 
--- The first number of a header: a service that counts for several gateways tells its policy behind it.
+-- The first number of a header.
 local function number(headers, name)
   return tonumber((headers:get(name) or ""):match("^%d+"))
 end
@@ -90,9 +89,13 @@ function rate_limits.tell(handle, headers)
   local seconds = unit_seconds(handle)
   local is_over = headers:get("x-rate-limited") ~= nil
   headers:remove("x-rate-limited")
+  -- Envoy's own buckets fill evenly, and it tells when the next request is let in. A service that counts for several
+  -- gateways fills them all at once, tells when, and tells its policy behind the limit.
+  if not (headers:get("x-ratelimit-limit") or ""):find(";w=", 1, true) then
+    local all = math.ceil((limit - remaining) * seconds / limit)
+    headers:replace("x-ratelimit-reset", tostring(math.max(all, next_one)))
+  end
   headers:replace("x-ratelimit-limit", tostring(limit))
-  local all = math.ceil((limit - remaining) * seconds / limit) -- a bucket fills evenly
-  headers:replace("x-ratelimit-reset", tostring(math.max(all, next_one)))
   if not is_over then
     return nil
   end
