@@ -58,7 +58,12 @@ _CORS_REQUEST_HEADERS = (
 )  # fmt: skip
 _CORS_RESPONSE_HEADERS = (
     "content-disposition", "grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after", "x-ratelimit-limit",
-    "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-seed",
+    "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-seed", "x-trace-id",
+)  # fmt: skip
+
+# By which a caller would name a trace, have one recorded, or pass values on along it.
+_FOREIGN_TRACE_HEADERS = (
+    "traceparent", "tracestate", "baggage", "x-trace-id", "x-client-trace-id", "x-envoy-force-trace",
 )  # fmt: skip
 
 _COMPRESSORS = {
@@ -124,6 +129,7 @@ def write_configuration(directory: Path, settings: GatewaySettings) -> Path:
             upload_patterns=[binding.pattern for binding in upload_bindings] + [re.escape(rpc.path) for rpc in uploads],
         ),
         security_headers=_security_headers(tls=settings.tls_cert_file is not None),
+        foreign_trace_headers=_FOREIGN_TRACE_HEADERS,
         cors_request_headers=_CORS_REQUEST_HEADERS,
         cors_response_headers=_CORS_RESPONSE_HEADERS,
         compressors=_COMPRESSORS,

@@ -2,14 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from gateway.rate_limits import DEFAULT_FILE, OFF, read_rate_limits
 from servicekit import certificates
-from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile, MetricsSettings
+from servicekit.settings import CertificateFile, InternalTlsSettings, KeyFile, MetricsSettings, TelemetrySettings
 
 # A host name, an IPv4 address or an IPv6 address in brackets; in lists of hosts also `*` and `*.example.org`.
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|\*")
@@ -30,7 +31,25 @@ def _checked_address(address: str) -> str:
 Address = Annotated[str, AfterValidator(_checked_address)]
 
 
-class GatewaySettings(InternalTlsSettings, MetricsSettings):
+# Where systems keep the usual authorities; where there is none of these, the last is told to be missing.
+_AUTHORITIES = (
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/cert.pem"),
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+)
+_OTLP_PORT = 4317
+
+
+class Collector(NamedTuple):
+    """Who takes spans."""
+
+    host: str
+    port: int
+    tls: bool
+    trusted: Path  # certificates that its own is checked by
+
+
+class GatewaySettings(InternalTlsSettings, MetricsSettings, TelemetrySettings):
     """What Envoy's configuration depends on.
 
     A service that the gateway routes to is one field here, named after its contracts' package: `<service>_address`.
@@ -94,6 +113,36 @@ class GatewaySettings(InternalTlsSettings, MetricsSettings):
 
     tls_cert_file: CertificateFile | None = Field(None, examples=["/etc/mirage/tls.crt"])
     tls_key_file: KeyFile | None = Field(None, examples=["/etc/mirage/tls.key"])
+
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = Field("parentbased_always_on", description="which requests are recorded", examples=["parentbased_traceidratio"])
+    otel_traces_sampler_arg: float = Field(
+        1.0, ge=0, le=1, description="the share that a …traceidratio sampler records", examples=["0.05"]
+    )
+
+    @property
+    def collector(self) -> Collector | None:
+        """Who takes spans; None for nobody."""
+        if self.otel_exporter_otlp_endpoint is None:
+            return None
+        url = urlsplit(self.otel_exporter_otlp_endpoint)
+        usual = next((path for path in _AUTHORITIES if path.exists()), _AUTHORITIES[-1])
+        trusted = self.otel_exporter_otlp_certificate or usual
+        return Collector(url.hostname or "", url.port or _OTLP_PORT, url.scheme == "https", trusted)
+
+    @property
+    def recorded_percent(self) -> float:
+        """Of how many requests in a hundred spans are recorded. Nobody names a trace to the gateway: it begins them."""
+        sampler = self.otel_traces_sampler.removeprefix("parentbased_")
+        if self.collector is None or sampler == "always_off":
+            return 0.0
+        return 100.0 if sampler == "always_on" else 100 * self.otel_traces_sampler_arg
 
     @property
     def tells_metrics(self) -> bool:

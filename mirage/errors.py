@@ -29,8 +29,8 @@ class MirageError(Exception):
 
     `message` is a sentence for people; `code` is the name of the gRPC code and `reason` the platform's own name of the
     fault, both for programs; `violations` are the wrong fields, all of them; `metadata` is what the platform added by
-    name; `hint` says what to do; `retry_after_s` is set where trying again later helps; `request_id` finds the request
-    in the server's logs.
+    name; `hint` says what to do; `retry_after_s` is set where trying again later helps; `request_id` and `trace_id`
+    find the request in the platform's logs and traces.
     """
 
     default_code: ClassVar[str] = "UNKNOWN"
@@ -47,6 +47,7 @@ class MirageError(Exception):
         hint: str = "",
         retry_after_s: float | None = None,
         request_id: str = "",
+        trace_id: str = "",
     ) -> None:
         self.message = message
         self.code = code or self.default_code
@@ -56,6 +57,7 @@ class MirageError(Exception):
         self.hint = hint or self.default_hint
         self.retry_after_s = retry_after_s
         self.request_id = request_id
+        self.trace_id = trace_id
         super().__init__(message)
         if self.hint:
             self.add_note(self.hint)

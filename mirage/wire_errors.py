@@ -85,16 +85,19 @@ def _with_details(
         detail.Unpack(bad_request)
         if detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+    metadata = dict(info.metadata)
+    told_id = metadata.pop("request_id", "")
     violations = [errors.Violation(each.field, each.description) for each in bad_request.field_violations]
     return kind(
         "The request is not valid." if violations else message,  # the message repeats what the violations say
         code=code,
         reason=info.reason,
         violations=violations,
-        metadata=dict(info.metadata),
+        trace_id=metadata.pop("trace_id", ""),
+        metadata=metadata,
         hint="" if retry_after_s is None or "Try again in" in message else f"Try again in {retry_after_s:.0f} seconds.",
         retry_after_s=retry_after_s,
-        request_id=request_id,
+        request_id=request_id or told_id,
     )
 
 

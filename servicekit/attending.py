@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import trace_context
 from servicekit.listen import Listener
 from servicekit.patience import DATABASE_ERRORS, patiently
 
@@ -119,7 +120,8 @@ class Attendant:
             Superseded: the attempt counts no more.
         """
         try:
-            await self._speak(words)
+            with trace_context.unrecorded():  # it comes hundreds of times
+                await self._speak(words)
         except DATABASE_ERRORS as error:
             log.warning("progress_not_told", error=type(error).__name__)
 
@@ -140,6 +142,10 @@ class Attendant:
         return ending
 
     async def _until_superseded(self, piece: Piece) -> None:
+        with trace_context.unrecorded():
+            await self._look_until_superseded(piece)
+
+    async def _look_until_superseded(self, piece: Piece) -> None:
         async with self._listener.subscribe(self._channel, piece.key) as subscription:
             while True:
                 try:

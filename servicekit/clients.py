@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import grpc
 import grpc.aio
-import structlog
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from mirage.auth.v1 import token_pb2, token_pb2_grpc
+from servicekit import logs, trace_context, tracing
 from servicekit.errors import ServiceError, Unavailable, Violation
 from servicekit.settings import PeerSettings
 from servicekit.tls import InternalTls
@@ -129,7 +129,7 @@ class ServiceIdentity:
 
 
 class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
-    """Adds the service's token and the request id of the call that is being served."""
+    """Adds the service's token, and the request and trace of the call that is being served."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
@@ -140,19 +140,44 @@ class _OwnName(grpc.aio.UnaryUnaryClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request: Any,
     ) -> Any:
-        metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()))
-        metadata.add("authorization", f"Bearer {await self._identity.token()}")
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
-        if request_id:
-            metadata.add("x-request-id", str(request_id))
-        details = grpc.aio.ClientCallDetails(
-            method=client_call_details.method,
-            timeout=client_call_details.timeout or _CALL_TIMEOUT_SECONDS,
-            metadata=metadata,
-            credentials=client_call_details.credentials,
-            wait_for_ready=client_call_details.wait_for_ready,
-        )
-        return await continuation(details, request)
+        with tracing.calling(_text(client_call_details.method)) as span:
+            metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()))
+            metadata.add("authorization", f"Bearer {await self._identity.token()}")
+            for name, value in _origin():
+                metadata.add(name, value)
+            details = grpc.aio.ClientCallDetails(
+                method=client_call_details.method,
+                timeout=client_call_details.timeout or _CALL_TIMEOUT_SECONDS,
+                metadata=metadata,
+                credentials=client_call_details.credentials,
+                wait_for_ready=client_call_details.wait_for_ready,
+            )
+            call = await continuation(details, request)
+            if span.recorded:
+                span.answered((await _code_of(call)).name)
+            return call
+
+
+async def _code_of(call: grpc.aio.UnaryUnaryCall[Any, Any]) -> grpc.StatusCode:
+    """How a call ends; it is called off where nobody waits for it any more."""
+    try:
+        return await call.code()
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+
+
+def _text(method: bytes | str) -> str:
+    return method.decode() if isinstance(method, bytes) else method
+
+
+def _origin() -> Iterator[tuple[str, str]]:
+    """What says on whose behalf a call is made: the request that is being served, and the place in its trace."""
+    request_id, traceparent = logs.request_id(), trace_context.traceparent()
+    if request_id:
+        yield "x-request-id", request_id
+    if traceparent:
+        yield trace_context.HEADER, traceparent
 
 
 def open_channel(address: str, tls: InternalTls | None) -> grpc.aio.Channel:
@@ -171,7 +196,9 @@ async def own_stream(identity: Identity, method: Any, request: Any) -> AsyncGene
     `method` is a stub's. Raises what gRPC raises (see `peer_error`); a token that was refused isn't used again.
     """
     token = await identity.token()
-    call = method(request, metadata=(("authorization", f"Bearer {token}"),))
+    with trace_context.unrecorded():  # to listen is not to work
+        origin = tuple(_origin())
+    call = method(request, metadata=(("authorization", f"Bearer {token}"), *origin))
     try:
         async for message in call:
             yield message

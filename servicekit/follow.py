@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from servicekit import trace_context
 from servicekit.errors import InvalidRequest, Unavailable, Violation
 from servicekit.listen import Listener
 from servicekit.patience import DATABASE_ERRORS
@@ -73,7 +74,8 @@ async def follow(
     async with listener.subscribe(channel, key) as subscription:
         while True:
             try:
-                events = await fetch(after)
+                with trace_context.unrecorded():  # to watch is one thing, however often something comes
+                    events = await fetch(after)
             except DATABASE_ERRORS as error:
                 log.warning("events_not_read", error=type(error).__name__)
                 if not await subscription.wait(_AWAY_PAUSE_S):

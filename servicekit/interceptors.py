@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from servicekit import form_faults, tickets
+from servicekit import form_faults, logs, tickets, trace_context, tracing
 from servicekit.access import AccessRules
 from servicekit.errors import (
     TEMPORARY,
@@ -37,6 +37,7 @@ from servicekit.ids import new_id
 from servicekit.origin import address_of, set_client_address
 from servicekit.patience import is_database_gone
 from servicekit.security import Hearer, SecurityEvent, report, set_hearer
+from servicekit.trace_context import TraceContext
 
 log = structlog.get_logger(__name__)
 
@@ -62,26 +63,34 @@ class Call(NamedTuple):
 
 
 class RequestLog:
-    """Gives every log line of a call its request id, and logs the call when it ends."""
+    """Gives every log line of a call its request and its trace, logs the call when it ends, and records its span."""
 
     @asynccontextmanager
     async def around(self, call: Call, context: Context, /) -> AsyncIterator[None]:
-        """Binds the request id that the gateway made, or a new one."""
+        """Binds the ids that the gateway made, or new ones."""
         request_id = call.metadata.get("x-request-id") or str(new_id())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         set_client_address(address_of(call.metadata, context.peer()))
         started = time.perf_counter()
-        try:
-            yield
-        finally:
-            code = context.code()
-            log.debug(
-                "call_ended",
-                method=call.method,
-                code=getattr(code, "name", str(code or "OK")),
-                duration_ms=round((time.perf_counter() - started) * 1000, 2),
-            )
+        place = TraceContext.parse(call.metadata.get(trace_context.HEADER)) or TraceContext.new()
+        with tracing.serving(call.method, place, request_id) as span:
+            try:
+                yield
+            finally:
+                code = _code_name(context)
+                span.answered(code)
+                log.debug(
+                    "call_ended",
+                    method=call.method,
+                    code=code,
+                    duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                )
+
+
+def _code_name(context: Context) -> str:
+    code: Any = context.code()  # a number, whatever its type says
+    return str(getattr(code, "name", None) or code_pb2.Code.Name(code or 0))
 
 
 class ErrorStatus:
@@ -277,11 +286,16 @@ def _reader(deserialize: Callable[[bytes], Any] | None, *, streams: bool) -> Cal
 
 
 def status_of(error: ServiceError) -> status_pb2.Status:
-    """The status of an error: one ErrorInfo, a BadRequest where fields are wrong, a RetryInfo where it is too early."""
+    """The status of an error: one ErrorInfo, a BadRequest where fields are wrong, a RetryInfo where it is too early.
+
+    The ErrorInfo also names the request that is being served and its trace, to find it in the platform's logs.
+    """
     status = status_pb2.Status(
         code=code_pb2.Code.Value(error.code.name), message=shortened(error.message, _MAX_MESSAGE_BYTES)
     )
-    _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    told = {"request_id": logs.request_id(), "trace_id": trace_context.trace_id()}
+    metadata = {**error.metadata, **{name: value for name, value in told.items() if value}}
+    _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
     if isinstance(error, RateLimited):
         _attach(status, error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_after_s)))
     if error.violations:
@@ -313,6 +327,7 @@ def _attach(status: status_pb2.Status, detail: Any) -> None:
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> None:
+    tracing.current().note(error.reason)
     status = status_of(error)
     trailers = (("grpc-status-details-bin", status.SerializeToString()),)
     await context.abort(error.code, status.message, trailing_metadata=trailers)

@@ -10,12 +10,14 @@ from typing import Any
 
 import structlog
 
+from servicekit import trace_context
+
 _SECRET_FIELDS = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "client_secret"}
 )
 _LONGEST_REQUEST_ID = 200
 _STANDARD_FIELDS = frozenset(
-    {"timestamp", "level", "module", "service", "request_id", "user_id", "message", "exception"}
+    {"timestamp", "level", "module", "service", "request_id", "trace_id", "user_id", "message", "exception"}
 )
 
 
@@ -25,8 +27,11 @@ def request_id() -> str | None:
     return str(bound)[:_LONGEST_REQUEST_ID] if bound else None
 
 
-def configure(service: str, level: str = "INFO") -> None:
-    """Sends every log of this process, structlog's and the standard library's, as JSON to standard output."""
+def configure(service: str, level: str = "INFO", file: logging.Handler | None = None) -> None:
+    """Sends every log of this process, structlog's and the standard library's, as JSON to standard output.
+
+    `file` gets the same lines, where it is given.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,10 +48,11 @@ def configure(service: str, level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(formatter)
+    handlers = [logging.StreamHandler(sys.stdout), *([file] if file else [])]
+    for handler in handlers:
+        handler.setFormatter(formatter)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(level)
     # These say at INFO what our own events say better.
     for noisy in ("alembic", "sqlalchemy.engine", "pgqueuer", "httpx", "urllib3"):
@@ -69,6 +75,7 @@ def _arranged(service: str) -> structlog.typing.Processor:
         event["message"] = name
         event["module"] = event.pop("logger", "")
         event.setdefault("request_id", None)
+        event.setdefault("trace_id", trace_context.trace_id())
         event.setdefault("user_id", None)
         event["service"] = service
         metadata = {
@@ -76,7 +83,7 @@ def _arranged(service: str) -> structlog.typing.Processor:
             for name, value in event.items()
             if name not in _STANDARD_FIELDS
         }
-        ordered = ("timestamp", "level", "module", "service", "request_id", "user_id", "message")
+        ordered = ("timestamp", "level", "module", "service", "request_id", "trace_id", "user_id", "message")
         arranged = {name: event.get(name) for name in ordered}
         arranged["metadata"] = metadata
         if "exception" in event:

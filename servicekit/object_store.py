@@ -21,6 +21,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
+from servicekit import tracing
 from servicekit.errors import StorageFull, Unavailable
 from servicekit.ranged_file import RangedFile
 from servicekit.settings import ObjectStoreSettings
@@ -105,8 +106,9 @@ class ObjectStore:
         )
         upload = asyncio.get_running_loop().run_in_executor(self._uploads, put)
         try:
-            with self._keeping(lambda: reader.size), _translated():
+            with self._span("PutObject") as span, self._keeping(lambda: reader.size), _translated():
                 await asyncio.shield(upload)
+                span.set("mirage.bytes", reader.size)
         except asyncio.CancelledError:
             reader.abandon()
             await asyncio.gather(upload, return_exceptions=True)
@@ -120,13 +122,15 @@ class ObjectStore:
     async def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> StoredObject:
         """Stores a file."""
         stored = await asyncio.to_thread(lambda: StoredObject(path.stat().st_size, file_sha256(path)))
-        with self._keeping(lambda: stored.size):
+        with self._span("PutObject") as span, self._keeping(lambda: stored.size):
+            span.set("mirage.bytes", stored.size)
             await self._in_thread(self._client.fput_object, self.bucket, key, str(path), content_type=content_type)
         return stored
 
     async def put_bytes(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> StoredObject:
         """Stores a small object."""
-        with self._keeping(lambda: len(content)):
+        with self._span("PutObject") as span, self._keeping(lambda: len(content)):
+            span.set("mirage.bytes", len(content))
             await self._in_thread(
                 self._client.put_object, self.bucket, key, io.BytesIO(content), len(content), content_type=content_type
             )
@@ -138,7 +142,8 @@ class ObjectStore:
         Raises:
             ObjectMissing: there is none.
         """
-        await self._in_thread(self._client.fget_object, self.bucket, key, str(path))
+        with self._span("GetObject"):
+            await self._in_thread(self._client.fget_object, self.bucket, key, str(path))
 
     async def get_bytes(self, key: str) -> bytes:
         """A small object, whole.
@@ -154,7 +159,8 @@ class ObjectStore:
         Raises:
             ObjectMissing: there is none.
         """
-        response = await self._in_thread(self._client.get_object, self.bucket, key)
+        with self._span("GetObject"):  # until its first byte; who reads it may take their time
+            response = await self._in_thread(self._client.get_object, self.bucket, key)
         try:
             while chunk := await self._in_thread(response.read, _CHUNK_BYTES):
                 yield chunk
@@ -189,7 +195,8 @@ class ObjectStore:
         Raises:
             ObjectMissing: there is none.
         """
-        found = await self._in_thread(self._client.stat_object, self.bucket, key)
+        with self._span("HeadObject"):
+            found = await self._in_thread(self._client.stat_object, self.bucket, key)
         return found.size or 0
 
     async def pages(self, size: int) -> AsyncIterator[Sequence[ListedObject]]:
@@ -205,7 +212,7 @@ class ObjectStore:
     async def remove(self, keys: Iterable[str]) -> None:
         """Removes objects; one that isn't there is no error."""
         for key in keys:
-            with contextlib.suppress(ObjectMissing):
+            with contextlib.suppress(ObjectMissing), self._span("DeleteObject"):
                 await self._in_thread(self._client.remove_object, self.bucket, key)
 
     async def remove_prefix(self, prefix: str) -> int:
@@ -224,6 +231,10 @@ class ObjectStore:
             expires=timedelta(seconds=expires_s),
             response_headers=headers,
         )
+
+    def _span(self, operation: str) -> contextlib.AbstractContextManager[tracing.Span]:
+        """A call to the store. Its span doesn't tell the key, which begins with the owner's id."""
+        return tracing.span(f"S3 {operation}", "client", {"rpc.system": "aws-api", "aws.s3.bucket": self.bucket})
 
     @contextlib.contextmanager
     def _keeping(self, size: Callable[[], int]) -> Iterator[None]:

@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import grpc.aio
@@ -14,11 +14,12 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from prometheus_client.registry import Collector
 
-from servicekit import logs
+from servicekit import logs, tracing
 from servicekit.access import AccessRules
 from servicekit.form_faults import rpcs_that_tell
 from servicekit.identity import Authenticator
 from servicekit.interceptors import StandardInterceptor
+from servicekit.log_files import log_file
 from servicekit.metrics.exposition import exposed
 from servicekit.metrics.rpcs import MetricsInterceptor, RpcMetrics
 from servicekit.readiness import READINESS, Check, Readiness
@@ -129,5 +130,16 @@ def stop_on_signals() -> asyncio.Event:
 
 def run(service: str, settings: ServiceSettings, application: ApplicationContext) -> None:
     """Runs a service's process to its end."""
-    logs.configure(service, settings.log_level)
-    asyncio.run(serve_until_signal(service, settings, application))
+    with telling(service, settings):
+        asyncio.run(serve_until_signal(service, settings, application))
+
+
+@contextmanager
+def telling(process: str, settings: ServiceSettings) -> Iterator[None]:
+    """A process's logs and spans go where the settings say, while the block runs."""
+    logs.configure(process, settings.log_level, log_file(process, settings))
+    tracing.configure(process, settings)
+    try:
+        yield
+    finally:
+        tracing.close()

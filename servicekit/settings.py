@@ -3,9 +3,11 @@
 A service's own `settings.py` derives from these and is the only reader of the environment.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit import certificates
 from servicekit.tls import InternalTls
 from servicekit.wording import in_words
+
+_COLLECTOR = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
+_HEADER = re.compile(r"\s*[a-z0-9_.-]+\s*=[^,\r\n]*")
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -63,12 +68,51 @@ class MetricsSettings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="0 takes a free port", examples=["9090"])
 
 
-class ServiceSettings(InternalTlsSettings, MetricsSettings):
+def _collector(endpoint: str) -> str:
+    if not _COLLECTOR.fullmatch(endpoint):
+        raise ValueError("must be http://host:port, or https://host:port for TLS")
+    return endpoint.rstrip("/")
+
+
+def _header_list(headers: SecretStr) -> SecretStr:
+    if not all(_HEADER.fullmatch(header) for header in headers.get_secret_value().split(",") if header.strip()):
+        raise ValueError("must be name=value,name=value, the names in lower case")
+    return headers
+
+
+class TelemetrySettings(BaseSettings):
+    """Where traces go, under the names that OpenTelemetry has for its settings."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = Field(
+        None, description="a collector that takes OTLP over gRPC", examples=["http://localhost:4317"]
+    )
+    otel_exporter_otlp_headers: Annotated[SecretStr, AfterValidator(_header_list)] = Field(
+        SecretStr(""), description="sent to it with every batch", examples=["authorization=Bearer%20…"]
+    )
+    otel_exporter_otlp_certificate: CertificateFile | None = Field(
+        None, description="to trust instead of the usual ones", examples=["/etc/mirage/collector-ca.crt"]
+    )
+
+    @property
+    def otlp_headers(self) -> dict[str, str]:
+        """What is sent to the collector with every batch, by name."""
+        pairs = (header.partition("=") for header in self.otel_exporter_otlp_headers.get_secret_value().split(","))
+        return {name.strip(): unquote(value.strip()) for name, _, value in pairs if name.strip()}
+
+
+class ServiceSettings(InternalTlsSettings, MetricsSettings, TelemetrySettings):
     """What every service reads."""
 
     environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])
     debug: bool = Field(False, examples=["false"])
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", examples=["INFO"])
+    log_file_path: Path | None = Field(
+        None, description="a file beside standard output, one a process", examples=["/var/log/mirage/{process}.log"]
+    )
+    log_rotation_size_mb: int = Field(10, ge=1, le=10_000, examples=["10"])
+    log_backup_count: int = Field(5, ge=0, le=1000, examples=["5"])
 
     grpc_host: str = Field("127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example of the value
     grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free port", examples=["50051"])

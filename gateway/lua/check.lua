@@ -4,6 +4,7 @@
 
 local body = require("body")
 local contracts = require("contracts")
+local error_info = require("error_info")
 local query = require("query")
 local routes = require("routes")
 local text = require("text")
@@ -14,7 +15,7 @@ local LONGEST_HEADER = 4000
 
 local function refuse(handle, found)
   handle:streamInfo():dynamicMetadata():set("gateway", "error_code", "INVALID_REQUEST")
-  handle:respond({ [":status"] = "400" }, found:error())
+  handle:respond({ [":status"] = "400" }, found:error(error_info.json(handle, "INVALID_REQUEST")))
 end
 
 -- Lets a service tell what is wrong together with what it finds itself: it gets what is right of the request, and what was

@@ -1,6 +1,8 @@
 -- The way in: prefixes, headers that nobody outside may set, and the kind of body.
 -- An error in a script would let the request through as it is, so nothing here may raise: absent values are defaulted.
 
+local error_info = require("error_info")
+
 -- Only the gateway and what stands behind it may set these.
 local SPOOFABLE = {
   "forwarded", "x-client-address", "x-form-faults", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-stream-ticket",
@@ -80,6 +82,7 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   remove_all(headers, SPOOFABLE)
+  error_info.note_ids(handle)
   local media = media_type(headers)
   local is_grpc = media:sub(1, 16) == "application/grpc"
   local method = headers:get(":method")

@@ -2,6 +2,7 @@
 -- Envoy's own errors: they have that shape already, and a charset in their type that the transcoder never writes.
 -- An error in a script would let the answer through as it is, so nothing here may raise: absent values are defaulted.
 
+local error_info = require("error_info")
 local rate_limits = require("rate_limits")
 local text = require("text")
 
@@ -57,6 +58,13 @@ local function reason_without_detail(code, body)
   return CODES[code] or "UNKNOWN"
 end
 
+-- An error's details with one more before them. Quotes inside its message are escaped, so only the list can match.
+local function with_detail(rest, detail)
+  return (rest:gsub('"details":%[(.?)', function(following)
+    return '"details":[' .. detail .. (following == "]" and "]" or "," .. following)
+  end, 1))
+end
+
 local function body_of(handle)
   local buffer = handle:body(true)
   return buffer, buffer:length() > 0 and buffer:getBytes(0, buffer:length()) or ""
@@ -87,7 +95,11 @@ local function shape_error(handle, fallback)
     headers:replace(":status", "503")
     headers:replace("retry-after", "1")
   end
-  local reason = reason_in(body) or reason_without_detail(tonumber(code), body)
+  local reason = reason_in(body)
+  if not reason then
+    reason = reason_without_detail(tonumber(code), body)
+    rest = with_detail(rest, error_info.json(handle, reason))
+  end
   -- For the access log, which reads the one from there and the other from the header.
   handle:streamInfo():dynamicMetadata():set("gateway", "error_code", reason)
   headers:replace("grpc-status", code)

@@ -99,7 +99,7 @@ function violations:header()
 end
 
 -- The error of an answer: code, message and details, as a JSON object.
-function violations:error()
+function violations:error(info)
   local texts, entries, length = {}, {}, 0
   local function entry(field, description)
     entries[#entries + 1] = '{"field":' .. text.json(field) .. ',"description":' .. text.json(description) .. "}"
@@ -128,7 +128,7 @@ function violations:error()
   end
   local types = "type.googleapis.com/google.rpc."
   return '{"code":"INVALID_REQUEST","message":' .. text.json(table.concat(texts, "; ")) .. ',"details":['
-    .. '{"@type":"' .. types .. 'ErrorInfo","reason":"INVALID_REQUEST","domain":"mirage","metadata":{}},'
+    .. info .. ","
     .. '{"@type":"' .. types .. 'BadRequest","field_violations":[' .. table.concat(entries, ",") .. "]}]}"
 end
 

@@ -71,6 +71,7 @@ def report(error: MirageError, as_json: bool) -> None:
             "violations": [vars(violation) for violation in error.violations],
             "hint": error.hint,
             "request_id": error.request_id,
+            "trace_id": error.trace_id,
         }
         print(json.dumps({"error": fault}, ensure_ascii=False), file=sys.stderr)
         return

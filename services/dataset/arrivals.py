@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from servicekit import logs
+from servicekit import logs, trace_context
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.ids import new_id
 from servicekit.timestamps import utc_now
@@ -150,6 +150,7 @@ async def _add_version(session: AsyncSession, dataset: Dataset, body: Body, rece
         number=dataset.versions_made,
         state=State.PROCESSING,
         request_id=logs.request_id(),
+        traceparent=trace_context.traceparent(),
         source_key=received.key,
         source_name=body.file_name[:LONGEST_NAME],
         source_bytes=received.size,

@@ -10,6 +10,7 @@ import structlog
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import tracing
 from servicekit.attending import Attendant, Ending, Piece
 from servicekit.errors import Unavailable
 from servicekit.ids import new_id
@@ -81,19 +82,25 @@ class Ingestor:
             return
         version = view.version
         structlog.contextvars.bind_contextvars(request_id=version.request_id, user_id=str(view.dataset.owner_id))
-        log.info("ingestion_begun", attempt=version.attempts)
-        began = time.monotonic()
-        ending = await self._attendant.attend(
-            self._piece(version, Attempt(version.dataset_id, version.number, version.attempts))
-        )
-        self._metrics.seconds.labels(ending.value).observe(time.monotonic() - began)
-        log.info("ingestion_ended", ending=ending.value)
+        attempt = Attempt(version.dataset_id, version.number, version.attempts)
+        attributes: tracing.Attributes = {
+            "mirage.dataset_id": str(attempt.dataset_id),
+            "mirage.version": attempt.version,
+        }
+        with tracing.resuming("read file in", version.traceparent, row.created, attributes) as span:
+            log.info("ingestion_begun", attempt=version.attempts)
+            began = time.monotonic()
+            ending = await self._attendant.attend(self._piece(version, attempt))
+            self._metrics.seconds.labels(ending.value).observe(time.monotonic() - began)
+            span.set("mirage.ending", ending.value)
+            log.info("ingestion_ended", ending=ending.value)
         if ending is Ending.CALLED_OFF:
             await loose_objects.remove_due(self._sessions, self._store)
 
     def _piece(self, version: Version, attempt: Attempt) -> Piece:
         async def fail(session: AsyncSession, error: Exception) -> None:
             failure = failure_from(error)
+            tracing.current().fail(failure.reason)
             await attempts.fail(session, attempt, failure)
             log.warning("ingestion_failed", reason=failure.reason)
 
@@ -114,7 +121,13 @@ class Ingestor:
                 source=source, directory=directory, limits=self._rules.limits, wished=types_by_hand(before or ())
             )
             teller = _Teller(lambda *progress: self._report(attempt, *progress))
-            outcome = await teller.telling(self._ingest(task, teller))
+            with tracing.stages() as stages:
+
+                def report(stage: str, share: float, rows_read: int) -> None:
+                    stages.enter(stage)
+                    teller(stage, share, rows_read)
+
+                outcome = await teller.telling(self._ingest(task, report))
             await self._report(attempt, Stage.STORING, _STORING_AT, outcome.row_count)
             result = await self._store_table(version, attempt, outcome, before)
             await self._attendant.conclude(lambda session: attempts.succeed(session, attempt, result))

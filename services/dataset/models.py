@@ -97,6 +97,7 @@ class Version(FailureColumns, Base):
     personal_data: Mapped[list[Document] | None] = mapped_column(JSONB(none_as_null=True))
 
     request_id: Mapped[str | None]  # the request that uploaded it, for the logs
+    traceparent: Mapped[str | None]  # its place in a trace (W3C), which reading it in goes on with
     # Its row in the queue; null once it is ready or has failed.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # How often it was taken up; also what tells a process that another has taken its place.

@@ -8,7 +8,7 @@ from uuid import UUID
 from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import logs
+from servicekit import logs, trace_context
 from servicekit.failures import Failure
 from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
@@ -111,6 +111,7 @@ def new_job(owner_id: UUID, plan: Plan, state: JobState) -> Job:
         id=new_id(),
         owner_id=owner_id,
         request_id=logs.request_id(),
+        traceparent=trace_context.traceparent(),
         name=plan.name,
         purpose=Purpose.JOB,
         state=state,

@@ -105,6 +105,7 @@ class Job(Standing, Base):
     personal_data: Mapped[list[Document]] = mapped_column(default=list)  # those of personal data: column, kind, locale
 
     request_id: Mapped[str | None]  # the request that started it, for the logs
+    traceparent: Mapped[str | None]  # its place in a trace (W3C), which the work goes on with
     # Its row in the queue; null while it waits for its owner's other jobs, and once it has ended.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # Its row among the searches; null but while its parameters are searched for.

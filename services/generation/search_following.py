@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.optimizer.v1 import study_pb2
+from servicekit import tracing
 from servicekit.attending import Attendant, Ending, Piece
 from servicekit.errors import ServiceError, Unavailable
 from servicekit.failures import Failure
@@ -98,14 +99,17 @@ class SearchFollower:
             return
         structlog.contextvars.bind_contextvars(job_id=payload, request_id=job.request_id, user_id=str(job.owner_id))
         following = _Following(job, turn, self._attendant, self._dispatcher, self._studies, self._limits)
-        ending = await self._attendant.attend(self._piece(turn, following))
-        log.info("search_left", ending=ending.value)
+        with tracing.resuming("follow search", job.traceparent, row.created, {"mirage.job_id": payload}) as span:
+            ending = await self._attendant.attend(self._piece(turn, following))
+            span.set("mirage.ending", ending.value)
+            log.info("search_left", ending=ending.value)
         if ending is Ending.CALLED_OFF:
             await self._stop_untold(turn, following)
 
     def _piece(self, turn: Turn, following: "_Following") -> Piece:
         async def fail(session: AsyncSession, error: Exception) -> None:
             failure = _failure_of(error)
+            tracing.current().fail(failure.reason)
             await searches.fail(session, self._dispatcher, turn, failure)
             log.warning("search_failed", reason=failure.reason)
 

@@ -11,6 +11,7 @@ import grpc.aio
 import httpx
 
 from mirage.dataset.v1 import source_pb2, source_pb2_grpc
+from servicekit import tracing
 from servicekit.clients import peer_error
 from servicekit.column_types import ColumnRole, ColumnType
 from servicekit.errors import Unavailable
@@ -111,18 +112,23 @@ async def fetch_table(source: Source, path: Path) -> None:
         Unavailable: the object store can't be reached, or has not the object.
     """
     digest = hashlib.sha256()
-    timeout = httpx.Timeout(_READ_TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS)
     try:
-        async with (
-            httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
-            client.stream("GET", source.table_url) as answer,
-        ):
-            answer.raise_for_status()
-            with path.open("wb") as file:
-                async for chunk in answer.aiter_bytes():
-                    digest.update(chunk)
-                    await asyncio.to_thread(file.write, chunk)
+        with tracing.span("S3 GetObject", "client", {"mirage.bytes": source.table_bytes}):
+            await _download(source.table_url, path, digest)
     except httpx.HTTPError as error:
         raise Unavailable("dataset's table") from error
     if digest.hexdigest() != source.table_sha256:
         raise SourceChanged
+
+
+async def _download(url: str, path: Path, digest: "hashlib._Hash") -> None:
+    timeout = httpx.Timeout(_READ_TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS)
+    async with (
+        httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
+        client.stream("GET", url) as answer,
+    ):
+        answer.raise_for_status()
+        with path.open("wb") as file:
+            async for chunk in answer.aiter_bytes():
+                digest.update(chunk)
+                await asyncio.to_thread(file.write, chunk)

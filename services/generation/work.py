@@ -15,6 +15,7 @@ from grpc import StatusCode
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import tracing
 from servicekit.attending import Attendant, Piece
 from servicekit.errors import TEMPORARY, ServiceError, StorageFull, Unavailable, is_disk_full
 from servicekit.failures import Failure
@@ -98,15 +99,19 @@ class JobWorker:
         structlog.contextvars.bind_contextvars(
             request_id=job.request_id, user_id=str(job.owner_id), attempt=job.attempts
         )
-        log.info("job_claimed")
-        with self._metrics.at_work.track_inprogress():
-            ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
-        self._metrics.attempts.labels(job.model_type, ending.value).inc()
-        log.info("job_ended", ending=ending.value)
+        attributes: tracing.Attributes = {"mirage.job_id": str(job.id), "mirage.purpose": job.purpose.value}
+        with tracing.resuming("run job", job.traceparent, row.created, attributes) as span:
+            log.info("job_claimed")
+            with self._metrics.at_work.track_inprogress():
+                ending = await self._attendant.attend(self._piece(job, Attempt(job.id, job.attempts)))
+            self._metrics.attempts.labels(job.model_type, ending.value).inc()
+            span.set("mirage.ending", ending.value)
+            log.info("job_ended", ending=ending.value)
 
     def _piece(self, job: Job, attempt: Attempt) -> Piece:
         async def fail(session: AsyncSession, error: Exception) -> None:
             failure = _failure_of(error)
+            tracing.current().fail(failure.reason)
             await attempts.fail(session, self._dispatcher, attempt, failure)
             self._metrics.failures.labels(failure.reason).inc()
             log.warning("job_failed", reason=failure.reason)
@@ -141,14 +146,17 @@ class JobWorker:
             )
             throttle, began = Throttle(), time.monotonic()
             meter = self._metrics.training(job)
+            with tracing.stages() as stages:
 
-            async def on_progress(progress: Progress) -> None:
-                meter.progressed(progress)
-                for told in throttle.admit(progress, time.monotonic()):
-                    await self._report(attempt, told)
+                async def on_progress(progress: Progress) -> None:
+                    stages.enter(progress.stage.value)
+                    meter.progressed(progress)
+                    for told in throttle.admit(progress, time.monotonic()):
+                        await self._report(attempt, told)
 
-            summary = await self._runner.train(spec, on_progress)
-            judgement = await self._judge(spec, summary, job, on_progress, began)
+                stages.enter("starting")
+                summary = await self._runner.train(spec, on_progress)
+                judgement = await self._judge(spec, summary, job, on_progress, began)
             for told in throttle.rest():
                 await self._report(attempt, told)
             result = await self._store_results(job, attempt, summary, key, judgement)

@@ -10,7 +10,6 @@ import structlog
 from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import logs
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.listen import Listener
@@ -18,7 +17,7 @@ from servicekit.metrics.exposition import exposed
 from servicekit.metrics.stored import PoolMetrics
 from servicekit.object_store import ObjectStore
 from servicekit.readiness import Readiness
-from servicekit.server import stop_on_signals
+from servicekit.server import stop_on_signals, telling
 from servicekit.settings import load
 from servicekit.sweeping import Sweeper, keep_sweeping
 from servicekit.workspace import Workspace, open_workspace
@@ -153,8 +152,8 @@ async def _until_signal(settings: WorkerSettings) -> None:
 def main() -> None:
     """Works until SIGTERM."""
     settings = load(WorkerSettings)
-    logs.configure("generation-worker", settings.log_level)
-    asyncio.run(_until_signal(settings))
+    with telling("generation-worker", settings):
+        asyncio.run(_until_signal(settings))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import structlog
 from pgqueuer.models import Job as QueueRow
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit import trace_context, tracing
 from servicekit.attending import Attendant, Piece, Superseded
 from servicekit.errors import ServiceError, Unavailable
 from servicekit.failures import Failure
@@ -77,10 +78,13 @@ class StudyDriver:
         structlog.contextvars.bind_contextvars(
             request_id=study.request_id, user_id=str(study.owner_id), attempt=study.attempts
         )
-        log.info("study_claimed")
-        ending = await self._attendant.attend(self._piece(study, Attempt(study.id, study.attempts)))
-        log.info("study_left", ending=ending.value)
-        await self._sweep_up(study_id)
+        attributes: tracing.Attributes = {"mirage.study_id": str(study_id), "mirage.method": study.method}
+        with tracing.resuming("run study", study.traceparent, row.created, attributes) as span:
+            log.info("study_claimed")
+            ending = await self._attendant.attend(self._piece(study, Attempt(study.id, study.attempts)))
+            span.set("mirage.ending", ending.value)
+            log.info("study_left", ending=ending.value)
+            await self._sweep_up(study_id)
 
     def _piece(self, study: Study, attempt: Attempt) -> Piece:
         drive = Drive(
@@ -94,6 +98,7 @@ class StudyDriver:
                 log.warning("study_given_back", error=type(error).__name__)
                 return
             failure = _failure_of(error)
+            tracing.current().fail(failure.reason)
             await attempts.fail(session, attempt, failure)
             log.warning("study_failed", reason=failure.reason)
 
@@ -240,7 +245,8 @@ class Drive:
     async def _ask(self, count: int) -> Asked:
         """Asks for new trials, writes them down, and begins them."""
         records = [record_of(trial) for trial in await self._read_trials()]
-        asked = await self._strategist.ask(self._problem, records, count)
+        with tracing.span("suggest trials", attributes={"mirage.wanted": count}):
+            asked = await self._strategist.ask(self._problem, records, count)
         if asked.suggestions:
             await self._say(lambda session: attempts.order(session, self._attempt, asked.suggestions))
             numbers = {suggestion.number for suggestion in asked.suggestions}
@@ -254,6 +260,10 @@ class Drive:
         self._running[trial.number] = asyncio.create_task(self._run_trial(trial), name=name)
 
     async def _run_trial(self, trial: Trial) -> None:
+        with tracing.span("run trial", attributes={"mirage.trial": trial.number}):
+            await self._see_trial_through(trial)
+
+    async def _see_trial_through(self, trial: Trial) -> None:
         number = trial.number
 
         async def on_progress(running: bool, times_run: int, progress: Progress) -> None:
@@ -285,6 +295,7 @@ class Drive:
                     )
                 )
                 return
+            tracing.current().fail(failure.reason)
             log.info("trial_failed", number=number, reason=failure.reason)
             await self._say(lambda session: attempts.fail_trial(session, self._attempt, number, failure))
         else:
@@ -343,6 +354,10 @@ class Drive:
 
     async def _until_ended(self) -> None:
         """Until somebody has stopped the study."""
+        with trace_context.unrecorded():
+            await self._look_until_ended()
+
+    async def _look_until_ended(self) -> None:
         async with self._listener.subscribe(events.CHANNEL, str(self._study.id)) as subscription:
             while True:
                 try:

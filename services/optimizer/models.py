@@ -81,6 +81,7 @@ class Study(FailureColumns, Base):
 
     job_id: Mapped[UUID | None] = mapped_column(unique=True)  # the job that ordered it
     request_id: Mapped[str | None]  # the request that started it, for the logs
+    traceparent: Mapped[str | None]  # its place in a trace (W3C), which the work goes on with
     # Its row in the queue; null once it has ended and its trials are put away.
     queue_id: Mapped[int | None] = mapped_column(BigInteger)
     # How often a process has taken it up; also what tells a process that another has taken its place.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from servicekit import logs
+from servicekit import logs, trace_context
 from servicekit.follow import EventT
 from servicekit.follow import follow as follow_events
 from servicekit.idempotency import IdempotencyKeyReused, Repeatable
@@ -84,6 +84,7 @@ def _new_study(owner_id: UUID, plan: Plan, job_id: UUID | None) -> Study:
         id=new_id(),
         owner_id=owner_id,
         request_id=logs.request_id(),
+        traceparent=trace_context.traceparent(),
         job_id=job_id,
         name=plan.name,
         state=StudyState.QUEUED,

@@ -47,11 +47,12 @@ def failed(code: grpc.StatusCode, *details: object, text: str = "It went wrong."
 )
 def test_every_code_has_a_class(code: grpc.StatusCode, kind: type[errors.MirageError]) -> None:
     """Each gRPC code becomes one class, with the reason, metadata and request id that came along."""
-    info = error_details_pb2.ErrorInfo(reason="SOME_REASON", domain="mirage", metadata={"job_id": "7"})
+    told = {"job_id": "7", "trace_id": "t-1"}
+    info = error_details_pb2.ErrorInfo(reason="SOME_REASON", domain="mirage", metadata=told)
     error = from_rpc(failed(code, info), URL)
     assert type(error) is kind
     assert (error.code, error.reason, error.metadata) == (code.name, "SOME_REASON", {"job_id": "7"})
-    assert error.request_id == "request-7"
+    assert (error.request_id, error.trace_id) == ("request-7", "t-1")
     assert str(error) == "It went wrong."
 
 

@@ -1,5 +1,6 @@
 """Failures over REST: those of services, and those that Envoy makes, all in one shape."""
 
+import re
 from typing import Any
 
 import grpc
@@ -24,6 +25,14 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     error: dict[str, Any] = body["error"]
     assert error.keys() == {"code", "message", "details"}
     return error
+
+
+def own_error_info(answer: httpx.Response, reason: str) -> dict[str, Any]:
+    """The detail that an error of the gateway's own has: with the ids that the answer's headers name."""
+    ids = {"request_id": answer.headers["x-request-id"], "trace_id": answer.headers["x-trace-id"]}
+    assert re.fullmatch("(?!0{32})[0-9a-f]{32}", ids["trace_id"])
+    type_name = "type.googleapis.com/google.rpc.ErrorInfo"
+    return {"@type": type_name, "reason": reason, "domain": "mirage", "metadata": ids}
 
 
 def test_reason_message_and_details(signed_in: httpx.Client, upstream: Upstream) -> None:
@@ -110,7 +119,8 @@ def test_error_without_details(signed_in: httpx.Client, upstream: Upstream) -> N
     upstream.on(GET_ME, lambda _request, context: context.abort(grpc.StatusCode.NOT_FOUND, "é \x01 %41 nothing"))
     answer = signed_in.get("/auth/me")
     assert answer.status_code == 404
-    assert error_of(answer) == {"code": "NOT_FOUND", "message": "é \x01 %41 nothing", "details": []}
+    info = own_error_info(answer, "NOT_FOUND")
+    assert error_of(answer) == {"code": "NOT_FOUND", "message": "é \x01 %41 nothing", "details": [info]}
 
 
 def test_a_service_that_stops_in_the_middle(signed_in: httpx.Client, upstream: Upstream) -> None:
@@ -134,7 +144,8 @@ def test_details_of_an_unknown_type(signed_in: httpx.Client, upstream: Upstream)
     upstream.on(GET_ME, behave)
     answer = signed_in.get("/auth/me")
     assert answer.status_code == 404
-    assert error_of(answer) == {"code": "NOT_FOUND", "message": 'not "here"', "details": []}
+    info = own_error_info(answer, "NOT_FOUND")
+    assert error_of(answer) == {"code": "NOT_FOUND", "message": 'not "here"', "details": [info]}
 
 
 def test_retry_info_becomes_retry_after(signed_in: httpx.Client, upstream: Upstream) -> None:

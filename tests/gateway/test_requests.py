@@ -18,7 +18,7 @@ from mirage.dataset.v1 import dataset_pb2
 from mirage.generation.v1 import job_pb2
 from tests.gateway.envoy import RunningEnvoy, running_envoy
 from tests.gateway.rpcs import EXPORT, GET_ME, LIST_ROWS, UPLOAD, WATCH
-from tests.gateway.test_errors import error_of
+from tests.gateway.test_errors import error_of, own_error_info
 from tests.gateway.upstream import Behaviour, Upstream
 from tests.support.tokens import Tokens
 
@@ -57,12 +57,7 @@ def violations_of(answer: httpx.Response) -> dict[str, str]:
     error = error_of(answer)
     assert error["code"] == "INVALID_REQUEST"
     info, bad_request = error["details"]
-    assert info == {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "INVALID_REQUEST",
-        "domain": "mirage",
-        "metadata": {},
-    }
+    assert info == own_error_info(answer, "INVALID_REQUEST")
     assert bad_request["@type"] == "type.googleapis.com/google.rpc.BadRequest"
     found = {each["field"]: each["description"] for each in bad_request["field_violations"]}
     assert all(field in error["message"] for field in list(found)[:1])

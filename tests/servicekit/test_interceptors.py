@@ -63,7 +63,8 @@ async def test_service_error(tokens: Tokens) -> None:
     info = details["ErrorInfo"]
     assert isinstance(info, error_details_pb2.ErrorInfo)
     assert (code, text) == (grpc.StatusCode.NOT_FOUND, "No such thing.")
-    assert (info.reason, info.domain, dict(info.metadata)) == ("THING_NOT_FOUND", "mirage", {"thing_id": "7"})
+    assert (info.reason, info.domain, info.metadata["thing_id"]) == ("THING_NOT_FOUND", "mirage", "7")
+    assert set(info.metadata) == {"thing_id", "request_id", "trace_id"}
 
 
 async def test_every_violation_is_named(tokens: Tokens) -> None:

@@ -13,6 +13,8 @@ from grpc_status import rpc_status
 # What pydantic would say.
 _FOREIGN = re.compile("^(Field required|Value error|[A-Z][a-z]+ should )")
 
+_TRACE_ID = re.compile("[0-9a-f]{32}")
+
 
 class Refusal:
     """An RPC's error, once the block of `refused` is left."""
@@ -20,7 +22,9 @@ class Refusal:
     code: grpc.StatusCode
     message: str
     reason: str
-    metadata: dict[str, str]
+    metadata: dict[str, str]  # less the ids, which every error has
+    request_id: str
+    trace_id: str
     violations: dict[str, str]  # description by field
 
     def read(self, error: grpc.aio.AioRpcError) -> None:
@@ -34,6 +38,9 @@ class Refusal:
         assert info.domain == "mirage"
         self.code, self.message, self.reason = error.code(), status.message, info.reason
         self.metadata = dict(info.metadata)
+        self.request_id, self.trace_id = self.metadata.pop("request_id"), self.metadata.pop("trace_id")
+        assert self.request_id
+        assert _TRACE_ID.fullmatch(self.trace_id)
         for violation in bad_request.field_violations:
             assert not _FOREIGN.search(violation.description), f"{violation}: not in the platform's own words"
         self.violations = {violation.field: violation.description for violation in bad_request.field_violations}
