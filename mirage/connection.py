@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
+from mirage.activity.v1 import platform_health_pb2_grpc
 from mirage.api_key import ApiKeyTokens
 from mirage.auth.v1 import (
     account_pb2_grpc,
@@ -32,6 +33,7 @@ from mirage.token_keeper import TokenKeeper
 from mirage.wire_errors import from_rpc
 
 if TYPE_CHECKING:
+    from mirage.activity.v1.platform_health_pb2_grpc import PlatformHealthServiceAsyncStub
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
     from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
     from mirage.auth.v1.api_key_pb2_grpc import ApiKeyServiceAsyncStub
@@ -53,6 +55,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 # Reading twice is reading once, so a read may be tried again by itself when the platform is just being restarted.
 _RETRIED_READS = {
+    "mirage.activity.v1.PlatformHealthService": ("GetPlatformHealth",),
     "mirage.auth.v1.AccountService": ("GetMe", "GetProfile"),
     "mirage.dataset.v1.DatasetService": (
         "ListDatasets",
@@ -97,6 +100,11 @@ class Connection:
             credentials = grpc.ssl_channel_credentials(self._root_certificates)
             return grpc.secure_channel(self.endpoint.target, credentials, options)
         return grpc.insecure_channel(self.endpoint.target, options)
+
+    @cached_property
+    def health(self) -> "PlatformHealthServiceAsyncStub":
+        """How the platform is, for administrators."""
+        return platform_health_pb2_grpc.PlatformHealthServiceStub(self._channel)
 
     @cached_property
     def accounts(self) -> "AccountServiceAsyncStub":

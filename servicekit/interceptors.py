@@ -1,6 +1,7 @@
 """What surrounds every RPC, unary or streaming: request ids and logs, errors, identity and permission."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
@@ -252,6 +253,13 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
                 async for response in behaviour(request(), context):
                     yield response
 
+        # The other form that a stream of answers may have, which grpcio's own servicers of health use.
+        async def write(content: Any, context: Context) -> None:
+            request = cache(partial(read, content))
+            async with self._around(method, request, context, streams=True):
+                await behaviour(request(), context)
+
+        streamed = write if inspect.iscoroutinefunction(behaviour) else stream
         make: Any = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,
@@ -259,7 +267,7 @@ class StandardInterceptor(grpc.aio.ServerInterceptor):
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[handler.request_streaming, handler.response_streaming]
         wrapped: Handler = make(
-            stream if handler.response_streaming else unary,
+            streamed if handler.response_streaming else unary,
             request_deserializer=None,
             response_serializer=handler.response_serializer,
         )

@@ -14,9 +14,12 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from prometheus_client.registry import Collector
 
+from mirage.health.v1 import service_health_pb2_grpc
 from servicekit import logs, tracing
 from servicekit.access import AccessRules
 from servicekit.form_faults import rpcs_that_tell
+from servicekit.health import SERVICE_NAME as HEALTH_SERVICE
+from servicekit.health import Look, ServiceHealthServicer
 from servicekit.identity import Authenticator
 from servicekit.interceptors import StandardInterceptor
 from servicekit.log_files import log_file
@@ -48,6 +51,7 @@ class Application:
     needs: Mapping[str, Check] = field(default_factory=dict)  # what must answer for the service to be of use
     metrics: Sequence[Collector] = ()  # what it measures besides its RPCs and itself
     hearer: Hearer | None = None  # who is told of security events besides the log
+    looks: Mapping[str, Look] = field(default_factory=dict)  # at what it answers for, for who asks how it is
 
 
 ApplicationContext = AbstractAsyncContextManager[Application]
@@ -58,10 +62,11 @@ ApplicationContext = AbstractAsyncContextManager[Application]
 async def running(settings: ServiceSettings, application: ApplicationContext) -> AsyncIterator[str]:
     """Serves while the block runs; yields the address, `host:port`. On leaving: streams end, grace, stop."""
     async with application as parts:
+        service_names = (*parts.service_names, HEALTH_SERVICE)
         rpcs = RpcMetrics()
-        rpcs.prepare(parts.service_names)
+        rpcs.prepare(service_names)
         standard = StandardInterceptor(
-            parts.authenticator, AccessRules(parts.service_names), rpcs_that_tell(parts.service_names), parts.hearer
+            parts.authenticator, AccessRules(service_names), rpcs_that_tell(service_names), parts.hearer
         )
         server = grpc.aio.server(
             interceptors=[*([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []), standard],
@@ -70,13 +75,16 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
         parts.register(server)
         health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
-        names = (*parts.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        names = (*service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
         readiness = Readiness(parts.needs, lambda ready: _tell(health, ready=ready))
+        service_health_pb2_grpc.add_ServiceHealthServiceServicer_to_server(
+            ServiceHealthServicer(_name_of(parts.service_names), readiness, parts.looks), server
+        )
         async with exposed(settings, [rpcs, readiness, *parts.metrics]):
             port = _listen(server, settings)
             await server.start()
-            for name in ("", *parts.service_names):
+            for name in ("", *service_names):
                 await health.set(name, health_pb2.HealthCheckResponse.SERVING)
             await readiness.look()
             looking = asyncio.create_task(readiness.keep_looking())
@@ -88,6 +96,11 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
                 await health.enter_graceful_shutdown()
                 parts.wind_down()
                 await server.stop(settings.shutdown_grace_seconds)
+
+
+def _name_of(service_names: Sequence[str]) -> str:
+    """The service that has these RPC services, such as `auth`."""
+    return service_names[0].split(".")[1] if service_names else ""
 
 
 def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:

@@ -80,6 +80,16 @@ local function shape_success(handle, message)
   )
 end
 
+-- An answer that says of what it is about that it isn't well: under a status of errors, and whole all the same.
+local function shape_unwell(handle, code, message)
+  local buffer, data = body_of(handle)
+  handle:streamInfo():dynamicMetadata():set("gateway", "error_code", code)
+  buffer:setBytes(
+    '{"success":false,"data":' .. data .. ',"error":{"code":' .. text.json(code) .. ',"message":' .. text.json(message)
+      .. ',"details":[]},"timestamp":"' .. now(handle) .. '"}'
+  )
+end
+
 local function shape_error(handle, fallback)
   local buffer, body = body_of(handle)
   local headers = handle:headers() -- what was fetched before waiting for the body is of no use any more
@@ -184,6 +194,7 @@ function envoy_on_response(handle)
   local raw = take(headers, "x-raw-body") or handle:metadata():get("raw")
   local length = take(headers, "x-content-length")
   local http_code = take(headers, "x-http-code")
+  local error_code = take(headers, "x-error-code")
   local message = take(headers, "x-message") or "OK"
   if not headers:get("cache-control") then
     headers:add("cache-control", raw and "no-store, no-transform" or "no-store")
@@ -209,7 +220,9 @@ function envoy_on_response(handle)
   for _, name in ipairs({ "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding" }) do
     headers:remove(name)
   end
-  if status < 400 then
+  if status < 400 and error_code then
+    shape_unwell(handle, error_code, message)
+  elseif status < 400 then
     shape_success(handle, message)
   else
     shape_error(handle, fallback)

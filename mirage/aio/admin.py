@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from mirage.activity.v1 import platform_health_pb2
 from mirage.aio.jobs import AsyncJob
 from mirage.aio.paging import collect
 from mirage.auth.v1 import account_pb2, session_pb2
@@ -10,6 +11,7 @@ from mirage.connection import Connection
 from mirage.errors import InvalidRequest, NotFound
 from mirage.generation.v1 import job_pb2
 from mirage.records.account import User
+from mirage.records.health import PlatformHealth
 from mirage.states import job_state_value
 
 USER_STATES = {
@@ -86,6 +88,11 @@ class AsyncAdmin:
         """Sets an account's role: `user` or `administrator`."""
         request = pb.SetUserRoleRequest(user_id=user_id, role=role)
         return User(await self._connection.call(self._connection.users.SetUserRole, request))
+
+    async def health(self) -> PlatformHealth:
+        """Returns how each service is, with its database, object store, queue and workers, be some of them down."""
+        request = platform_health_pb2.GetPlatformHealthRequest()
+        return PlatformHealth(await self._connection.call(self._connection.health.GetPlatformHealth, request))
 
     async def jobs(
         self, *, user_id: str = "", state: str = "", since: datetime | None = None, limit: int | None = None

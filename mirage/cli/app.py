@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mirage import __version__
-from mirage.cli import account, admin, api_keys, datasets, exit_codes, jobs, models, quality, studies
+from mirage.cli import account, admin, api_keys, datasets, exit_codes, health, jobs, models, quality, studies
 from mirage.cli.output import report
 from mirage.cli.session import CaFile, Url
 from mirage.errors import MirageError
@@ -35,6 +35,7 @@ app.add_typer(studies.app, name="studies", rich_help_panel="Generation")
 app.add_typer(models.app, name="models", rich_help_panel="Generation")
 models.add_to(app)
 app.add_typer(admin.app, name="admin", rich_help_panel="Administration")
+health.add_to(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from functools import cached_property
@@ -11,7 +12,7 @@ import typer
 
 from mirage.cli.output import Output
 from mirage.credentials import FileCredentialStore
-from mirage.endpoint import CA_VARIABLE, DEFAULT_URL, URL_VARIABLE
+from mirage.endpoint import CA_VARIABLE, DEFAULT_URL, URL_VARIABLE, parse
 from mirage.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ class Session:
         from mirage.plain.client import Client
 
         return Client(self._url, store=FileCredentialStore(), ca_file=self._ca_file)
+
+    def can_serve(self) -> bool:
+        """Whether the platform says that it can serve; nobody needs to be signed in.
+
+        Raises:
+            Unavailable: if it can't be reached.
+        """
+        from mirage.probing import can_serve
+
+        return can_serve(parse(self._url), self._ca_file or os.environ.get(CA_VARIABLE))
 
     @property
     def progress(self) -> bool | None:

@@ -41,6 +41,7 @@ class Admin(Plain[AsyncAdmin]):
     activate = blocking(AsyncAdmin.activate)
     deactivate = blocking(AsyncAdmin.deactivate)
     set_role = blocking(AsyncAdmin.set_role)
+    health = blocking(AsyncAdmin.health)
     jobs = blocking(AsyncAdmin.jobs, each(Job))
     approve = blocking(AsyncAdmin.approve, Job)
     reject = blocking(AsyncAdmin.reject, Job)

@@ -6,6 +6,7 @@ so many there are, and no more.
 """
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
@@ -171,6 +172,12 @@ class MetricsInterceptor(grpc.aio.ServerInterceptor):
                         meter.sent.inc()
                         yield response
 
+        # A stream of answers of the other form; how many it writes isn't known.
+        async def write(request: Any, context: Context) -> None:
+            with meter.measured(context):
+                await behaviour(counted(request), context)
+
+        streamed = write if inspect.iscoroutinefunction(behaviour) else stream
         make: Any = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,
@@ -178,7 +185,7 @@ class MetricsInterceptor(grpc.aio.ServerInterceptor):
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[streams]
         return make(
-            stream if handler.response_streaming else unary,
+            streamed if handler.response_streaming else unary,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

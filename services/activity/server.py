@@ -7,10 +7,10 @@ from typing import Any
 
 import grpc.aio
 
-from mirage.activity.v1 import event_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import event_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
 from mirage.holdings.v1 import holding_pb2_grpc
 from servicekit import holdings
-from servicekit.clients import ServiceIdentity, open_channel
+from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
@@ -22,14 +22,17 @@ from services.activity.audit_keys import AuditKeys
 from services.activity.checkpoints import Checkpoints
 from services.activity.holdings import Holdings
 from services.activity.log_audit import LogAudit
+from services.activity.platform_health import Peer, PlatformHealth
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
+from services.activity.servicers.platform_health import PlatformHealthServicer
 from services.activity.servicers.provenance import AuditServicer, ProvenanceServicer
 from services.activity.settings import Settings
 
 SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
     "mirage.activity.v1.EventService",
+    "mirage.activity.v1.PlatformHealthService",
     "mirage.activity.v1.ProvenanceService",
     holdings.SERVICE_NAME,
 )
@@ -56,6 +59,13 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         checkpoints = Checkpoints(database.sessions, audit_keys)
         await stack.enter_async_context(_beside(checkpoints.keep_signing(settings.checkpoint_seconds)))
         audit = LogAudit(database.sessions, audit_keys, checkpoints)
+        peers = {}
+        for name, address in settings.services.items():
+            own = await stack.enter_async_context(peer_channel(address, settings.internal_tls, identity))
+            nobody = await stack.enter_async_context(open_channel(address, settings.internal_tls))
+            peers[name] = Peer(own, nobody)
+        health = PlatformHealth(peers)
+        await stack.enter_async_context(_beside(health.keep_looking()))
 
         def register(server: grpc.aio.Server) -> None:
             provenance_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(audit_keys, audit), server)
@@ -63,6 +73,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             provenance_pb2_grpc.add_ProvenanceServiceServicer_to_server(
                 ProvenanceServicer(database.sessions, audit_keys, checkpoints, audit), server
             )
+            platform_health_pb2_grpc.add_PlatformHealthServiceServicer_to_server(PlatformHealthServicer(health), server)
             held = Holdings(database.sessions)
             holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 

@@ -24,3 +24,16 @@ class AuditSettings(BaseSettings):
 
 class Settings(ServiceSettings, PeerSettings, AuditSettings):
     """What the service reads."""
+
+    # Whose health administrators are told; what isn't set is none of the platform's.
+    activity_address: str = Field("", description="its own, as others reach it", examples=["localhost:50055"])
+    dataset_address: str = Field("", examples=["localhost:50052"])
+    generation_address: str = Field("", examples=["localhost:50053"])
+    optimizer_address: str = Field("", examples=["localhost:50054"])
+
+    @property
+    def services(self) -> dict[str, str]:
+        """Where each service of the platform is, by its name."""
+        names = ("activity", "auth", "dataset", "generation", "optimizer")
+        addresses = {name: getattr(self, f"{name}_address") for name in names}
+        return {name: address for name, address in addresses.items() if address}

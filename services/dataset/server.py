@@ -17,6 +17,7 @@ from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
+from servicekit.queue_health import queue_look
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
@@ -103,8 +104,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         ):
             stack.push_async_callback(_cancelled, task)
         needs = {"database": database.check, "object store": store.check}
+        looks = {"queue": queue_look(sessions, QUEUE)}
         stored = await stack.enter_async_context(database_metrics(settings, database, read_queues))
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured), notes.hear)
+        yield Application(
+            SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured), notes.hear, looks
+        )
 
 
 def ingestion_limits(settings: Settings) -> Limits:

@@ -18,12 +18,13 @@ from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
+from servicekit.queue_health import queue_look, workers_look
 from servicekit.quota import StorageQuota
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from services.generation import convert, events, metrics
-from services.generation.dispatch import Dispatcher
+from services.generation.dispatch import QUEUE, Dispatcher
 from services.generation.drawing import PageDrawer
 from services.generation.engines.parameters import Limits
 from services.generation.evaluations import Evaluator
@@ -144,8 +145,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         stored = await stack.enter_async_context(
             database_metrics(settings, database, metrics.read_jobs, metrics.read_queues, metrics.read_workers)
         )
+        looks = {"queue": queue_look(sessions, QUEUE), "workers": workers_look(sessions, QUEUE)}
         measured = (*stored, metrics.ChildMemory(runner, memory_limit_mb))
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear)
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks)
 
 
 @asynccontextmanager

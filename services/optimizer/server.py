@@ -17,6 +17,7 @@ from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
+from servicekit.queue_health import queue_look
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
@@ -88,7 +89,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             database_metrics(settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues)
         )
         needs = {"database": database.check}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear)
+        looks = {"queue": queue_look(sessions, QUEUE)}
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks)
 
 
 @asynccontextmanager

@@ -25,7 +25,6 @@ from tests.support.auth_peer import SECRET, serving_auth
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
 
-
 TABLES = "records, people, checkpoints"
 """Every table of the service, to be emptied."""
 

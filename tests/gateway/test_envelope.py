@@ -70,6 +70,24 @@ def test_message_and_status_from_metadata(signed_in: httpx.Client, upstream: Ups
     assert not {"x-message", "x-http-code"} & answer.headers.keys()
 
 
+def test_answer_about_what_is_not_well(signed_in: httpx.Client, upstream: Upstream) -> None:
+    """A service may answer whole under a status of errors: the data as they are, and an error in the common shape."""
+
+    def behave(_request: Any, context: Any) -> account_pb2.User:
+        down = (("x-http-code", "503"), ("x-error-code", "PLATFORM_DOWN"), ("x-message", 'The "store" is away.'))
+        context.send_initial_metadata(down)
+        return ADA
+
+    upstream.on(GET_ME, behave)
+    answer = signed_in.get("/auth/me")
+    told = answer.json()
+    assert (answer.status_code, told["success"]) == (503, False)
+    assert told["error"] == {"code": "PLATFORM_DOWN", "message": 'The "store" is away.', "details": []}
+    assert told["data"]["display_name"] == ADA.display_name
+    assert told["timestamp"]
+    assert not {"x-message", "x-http-code", "x-error-code"} & answer.headers.keys()
+
+
 def test_any_text_survives(signed_in: httpx.Client, upstream: Upstream) -> None:
     """Quotes, backslashes, line breaks, controls and every alphabet come through unchanged."""
     name = '"quoted" \\ back\n\t\x01 é 漢字 🙂 %s %d </script>'
