@@ -5,7 +5,7 @@ memory, at some tens of thousands of records a second on one core.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -53,6 +53,18 @@ class Row(NamedTuple):
         )
 
 
+def _nobody(_person_id: str) -> bool:
+    return False
+
+
+class PeoplesKeys(NamedTuple):
+    """What opens commitments."""
+
+    of: Mapping[str, bytes]  # a person's id → their key
+    # Whether a person's key was destroyed: their id may still be in columns that are being emptied, and isn't judged.
+    is_forgotten: Callable[[str], bool] = _nobody
+
+
 class Fault(NamedTuple):
     """The first thing that is wrong with a log."""
 
@@ -81,12 +93,12 @@ class LogCheck:
     """Checks a log from its first record on, or from behind a checkpoint that is trusted."""
 
     def __init__(
-        self, keys: Mapping[str, bytes], checkpoints: Iterable[Checkpoint] = (), after: Checkpoint | None = None
+        self, keys: PeoplesKeys, checkpoints: Iterable[Checkpoint] = (), after: Checkpoint | None = None
     ) -> None:
         """Makes a check of which nothing is done yet.
 
         Args:
-            keys: the people's keys by their ids.
+            keys: of the people whom the records name.
             checkpoints: what was signed of the records that are checked; the signatures themselves have been checked.
             after: where to begin; None for the first record.
         """
@@ -165,13 +177,13 @@ class LogCheck:
         return False
 
 
-def fault_of(row: Row, previous_hash: bytes, keys: Mapping[str, bytes]) -> tuple[str, str] | None:
+def fault_of(row: Row, previous_hash: bytes, keys: PeoplesKeys) -> tuple[str, str] | None:
     """What is wrong with a record, as a reason and a description; None if nothing is.
 
     Args:
         row: the record.
         previous_hash: that of the record before.
-        keys: the people's keys by their ids; of those whom the row names in the clear at least.
+        keys: of those whom the row names in the clear at least.
     """
     seq = row.seq
     if row.previous_hash != previous_hash:
@@ -187,7 +199,7 @@ def fault_of(row: Row, previous_hash: bytes, keys: Mapping[str, bytes]) -> tuple
     return None
 
 
-def _wrong_columns(row: Row, told: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
+def _wrong_columns(row: Row, told: Mapping[str, Any], keys: PeoplesKeys) -> str:
     """The first column that isn't what the text says; empty if there is none."""
     # The order and the plain comparisons are for speed: nearly always all of it holds.
     event_id = str(row.event_id)
@@ -252,7 +264,7 @@ def _first_difference(row: Row, told: Mapping[str, Any]) -> str:
 class _People:
     """Tells whether columns of one record are the ids that its commitments stand for."""
 
-    def __init__(self, event_id: str, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, event_id: str, keys: PeoplesKeys) -> None:
         self._event_id = event_id
         self._keys = keys
         self._record_keys: dict[str, bytes] = {}
@@ -267,8 +279,8 @@ class _People:
             return True
         record_key = self._record_keys.get(value)
         if record_key is None:
-            key = self._keys.get(value)
+            key = self._keys.of.get(value)
             if key is None:
-                return False
+                return self._keys.is_forgotten(value)
             record_key = self._record_keys[value] = naming_key(key, self._event_id)
         return commitment(record_key, place, value) == told

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, or_, se
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mirage.audit.checking import Row
+from mirage.audit.checking import PeoplesKeys, Row
 from services.activity.models import Checkpoint, Person, Record
+from services.activity.people import alias_of
 
 _COLUMNS = ", ".join(
     f"{name}::text" if name in {"related", "attributes"} else name for name in Row._fields
@@ -34,13 +35,22 @@ async def last_seq(session: AsyncSession) -> int:
     return await session.scalar(select(func.max(Record.seq))) or 0
 
 
-async def keys_of_people(session: AsyncSession, people: Collection[UUID] | None = None) -> dict[str, bytes]:
-    """The keys of those who aren't forgotten: of everybody, or of these people."""
-    query = select(Person.person_id, Person.key).where(Person.key.is_not(None))
+async def keys_of_people(session: AsyncSession, people: Collection[UUID] | None = None) -> PeoplesKeys:
+    """The keys of everybody, or of these people; and who was forgotten."""
+    query = select(Person.person_id, Person.key)
     if people is not None:
-        query = query.where(Person.person_id.in_(people))
-    found = await session.execute(query)
-    return {str(row.person_id): row.key for row in found}
+        query = query.where(Person.person_id.in_([*people, *map(alias_of, people)]))
+    found = (await session.execute(query)).all()
+    aliases = {row.person_id for row in found if row.key is None}
+    return PeoplesKeys(
+        {str(row.person_id): row.key for row in found if row.key is not None},
+        lambda person_id: bool(aliases) and _alias(person_id) in aliases,
+    )
+
+
+async def key_of_person(session: AsyncSession, person_id: UUID) -> bytes | None:
+    """A person's key; None where there is none."""
+    return await session.scalar(select(Person.key).where(Person.person_id == person_id))
 
 
 async def lock_checkpoints(session: AsyncSession) -> None:
@@ -102,3 +112,10 @@ def _relates_to(objects: Collection[str]) -> ColumnElement[bool]:
     return or_(
         *(Record.related.contains(cast(literal({name: each}, JSONB), JSONB)) for each in objects for name in OBJECTS)
     )
+
+
+def _alias(person_id: str) -> UUID | None:
+    try:
+        return alias_of(UUID(person_id))
+    except ValueError:  # of an object that is nobody, or what was put there by force
+        return None

@@ -1,6 +1,6 @@
 """A chain of records as a signed document that proves itself."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,7 +24,7 @@ async def document_of(
     Raises:
         LogNotIntact: a checkpoint isn't the platform's, or a record isn't what it signed.
     """
-    people = await repository.keys_of_people(session, [reader_id])
+    key = await repository.key_of_person(session, reader_id)
     proven = []
     tokens: dict[int, str] = {}
     for record in records:
@@ -33,11 +33,7 @@ async def document_of(
         except signing.NotSigned as error:
             raise LogNotIntact(record.seq, f"The checkpoint of record {record.seq}: {error}") from None
         tokens[size] = token
-        named = {
-            person: naming_key(key, str(record.event_id))
-            for person, key in people.items()
-            if person in _people_of(record)
-        }
+        named = {str(reader_id): naming_key(key, str(record.event_id))} if key and _names(record, reader_id) else {}
         proven.append(ProvenRecord(record.text, record.previous_hash, record.hash, size, proof, named))
     made = document.make(object_id, utc_now(), proven, tokens.values(), keys.public, keys.signing_key)
     text = document.spelled(made)
@@ -62,7 +58,7 @@ async def _proof(session: AsyncSession, record: Record, keys: signing.Keys) -> t
     return covering.size, covering.token, proof
 
 
-def _people_of(record: Record) -> Mapping[str, None]:
-    """Whom the columns of a record name in the clear."""
-    named = (record.actor_id, record.owner_id, record.object_id, *record.related.values())
-    return dict.fromkeys(str(each) for each in named if each)
+def _names(record: Record, person_id: UUID) -> bool:
+    """Whether the columns of a record name a person in the clear."""
+    person = str(person_id)
+    return person_id in (record.actor_id, record.owner_id) or person in (record.object_id, *record.related.values())

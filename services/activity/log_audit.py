@@ -83,7 +83,7 @@ class LogAudit:
                 signed.append(_of_size(checkpoint.verified(token, keys), size))
             except signing.NotSigned as error:
                 first = signed[-1].size + 1 if signed else 1
-                description = f"The checkpoint of {size} records: {error}"
+                description = f"The checkpoint of the records {first} to {size}: {error}"
                 fault = fault or Fault(first, max(first, size), "CHECKPOINT_FORGED", description)
         # What was signed and has vanished from the database with its checkpoint is still expected.
         with contextlib.suppress(signing.NotSigned):

@@ -85,8 +85,10 @@ def event(kind: str = "job.succeeded", **fields: Any) -> event_pb2.Event:
 
 
 @asynccontextmanager
-async def open_platform(postgres: PostgresForTests, tokens: Tokens, **changes: Any) -> AsyncIterator[Platform]:
-    """A running service on an empty database; `changes` are settings that differ."""
+async def open_platform(
+    postgres: PostgresForTests, tokens: Tokens, *, empty: bool = True, **changes: Any
+) -> AsyncIterator[Platform]:
+    """A running service on an empty database, or on what is there; `changes` are settings that differ."""
     async with AsyncExitStack() as stack:
         audit_keys = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         auth_address = await stack.enter_async_context(serving_auth(tokens))
@@ -94,7 +96,8 @@ async def open_platform(postgres: PostgresForTests, tokens: Tokens, **changes: A
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text(f"TRUNCATE {TABLES}"))
+            if empty:
+                await session.execute(text(f"TRUNCATE {TABLES}"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, tokens)

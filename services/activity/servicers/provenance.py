@@ -57,7 +57,7 @@ class ProvenanceServicer(provenance_pb2_grpc.ProvenanceServiceServicer):
         async with self._sessions() as session:
             chain = await provenance.chain_of(session, request.object_id, _whose(reader))
             newest = await repository.newest_checkpoint(session)
-            key = (await repository.keys_of_people(session, [reader.user_id])).get(str(reader.user_id))
+            key = await repository.key_of_person(session, reader.user_id)
         return provenance_pb2.Provenance(
             object_id=request.object_id,
             complete=chain.complete,
