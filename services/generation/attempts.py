@@ -142,6 +142,7 @@ async def succeed(session: AsyncSession, dispatcher: Dispatcher, attempt: Attemp
         object_bytes=result.model_bytes,
         object_sha256=result.model_sha256,
         hidden=job.purpose is Purpose.TRIAL,
+        approved_rows=job.sample_size if job.approved else None,
         created_at=utc_now(),
     )
     session.add(model)

@@ -107,6 +107,7 @@ def job_to_proto(job: Job) -> job_pb2.Job:
         invented_columns=_invented(job.personal_data),
         study_id=str(job.study_id or ""),
         quality_problem=job.quality_problem,
+        review=_review(job),
     )
 
 
@@ -131,6 +132,12 @@ def scoring_of(request: trial_pb2.StartTrialRequest) -> Scoring | None:
         metrics=tuple(request.score_metrics) or (QUALITY_SCORE,),
         sensitive=tuple(request.sensitive_columns),
     )
+
+
+def _review(job: Job) -> job_pb2.Review | None:
+    if job.approved is None:
+        return None
+    return job_pb2.Review(approved=job.approved, reason=job.review_reason, review_time=to_timestamp(job.reviewed_at))
 
 
 def trial_to_proto(job: Job, stored: StoredReport | None) -> trial_pb2.Trial:
@@ -257,6 +264,8 @@ def configuration_to_proto(limits: RequestLimits, settings: Settings) -> job_pb2
         maximum_concurrent_jobs=settings.max_concurrent_generations,
         retention_days=settings.retention_days,
         storage_quota_mb=settings.storage_quota_mb,
+        approval_required=settings.require_approval,
+        rows_without_approval=settings.auto_approve_below_rows,
     )
 
 

@@ -134,6 +134,23 @@ class ModelNeedsApproval(ServiceError):
         )
 
 
+class SamplingNeedsApproval(ServiceError):
+    """More rows are to be drawn from a model at once than anybody has approved."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "SAMPLING_NEEDS_APPROVAL"
+
+    def __init__(self, model_id: object, rows: int, most: int) -> None:
+        may = (
+            f"at most {most} rows may be drawn from this model at once" if most else "none may be drawn from this model"
+        )
+        super().__init__(
+            f"On this platform an administrator approves what is generated; without that, {may}, not {rows}. "
+            "Start a job with that sample_size: its rows are yours once it is approved.",
+            model_id=str(model_id),
+            maximum_rows=str(most),
+        )
+
+
 class TrialHasNoModel(ServiceError):
     """The trial hasn't made a model, never will, or it was deleted."""
 

@@ -26,12 +26,13 @@ from services.generation.errors import (
     QualityExpired,
     QualityNotMeasured,
     QualityNotReady,
+    SamplingNeedsApproval,
     TableExpired,
     TableNotReady,
     TooManySearches,
 )
 from services.generation.events import EventKind
-from services.generation.models import DEPARTURES, Job, JobEvent, StoredReport
+from services.generation.models import DEPARTURES, Job, JobEvent, Model, StoredReport
 from services.generation.planning import Plan
 from services.generation.states import ENDED, STAGES, JobState, Purpose
 from services.generation.study_requests import to_document
@@ -51,6 +52,15 @@ class ApprovalRule(NamedTuple):
     def holds_for(self, sample_size: int) -> bool:
         """Whether a job of this size needs an approval."""
         return self.required and sample_size > self.free_up_to_rows
+
+    def check_sampling(self, model: Model, rows: int) -> None:
+        """Makes sure that nobody gets by a model what they wouldn't get by a job.
+
+        Raises:
+            SamplingNeedsApproval: more rows are to be drawn at once than need no approval, or were approved.
+        """
+        if self.holds_for(rows) and rows > (model.approved_rows or 0):
+            raise SamplingNeedsApproval(model.id, rows, max(self.free_up_to_rows, model.approved_rows or 0))
 
 
 async def started_before(session: AsyncSession, owner_id: UUID, repeatable: Repeatable | None) -> Job | None:
@@ -145,6 +155,7 @@ def new_job(owner_id: UUID, plan: Plan, state: JobState) -> Job:
         personal_data=plan.personal_data,
         attempts=0,
         workers_lost=0,
+        review_reason="",
         last_seq=0,
         created_at=now,
         updated_at=now,
@@ -179,6 +190,7 @@ async def approve(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, r
     job = await _lock_for_administrator(session, job_id)
     if job.state is not JobState.AWAITING_APPROVAL:
         raise IllegalTransition(job.id, job.state, JobState.QUEUED)  # others come to be queued in other ways
+    _review(job, approved=True, reason=reason)
     await move(session, dispatcher, job, JobState.QUEUED, message=reason)
     return job
 
@@ -191,9 +203,15 @@ async def reject(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, re
         IllegalTransition: it doesn't wait for approval.
     """
     job = await _lock_for_administrator(session, job_id)
+    if job.state is JobState.AWAITING_APPROVAL:
+        _review(job, approved=False, reason=reason)
     failure = Failure(StatusCode.PERMISSION_DENIED, "JOB_REJECTED", reason)
     await move(session, dispatcher, job, JobState.REJECTED, message=reason, failure=failure)
     return job
+
+
+def _review(job: Job, *, approved: bool, reason: str) -> None:
+    job.approved, job.review_reason, job.reviewed_at = approved, reason, utc_now()
 
 
 async def _lock_for_administrator(session: AsyncSession, job_id: UUID) -> Job:

@@ -68,6 +68,7 @@ class Job(Standing, Base):
         Index("ix_jobs_waiting", "owner_id", "id", postgresql_where=text("state = 'queued' AND queue_id IS NULL")),
         Index("ix_jobs_open", "state", "model_type", "purpose", postgresql_where=text("ended_at IS NULL")),
         Index("uq_jobs_study_id_trial_number", "study_id", "trial_number", unique=True),
+        Index("ix_jobs_awaiting_approval", "id", postgresql_where=text("state = 'awaiting_approval'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -122,6 +123,10 @@ class Job(Standing, Base):
     table_sha256: Mapped[str | None]
     table_bytes: Mapped[int | None] = mapped_column(BigInteger)
     quality_problem: Mapped[str] = mapped_column(default="")  # why the table couldn't be judged; empty if it could
+    # What an administrator has said to it; null while nobody has, and where nobody had to.
+    approved: Mapped[bool | None]
+    review_reason: Mapped[str] = mapped_column(default="", server_default="")
+    reviewed_at: Mapped[datetime | None]
     details: Mapped[Document | None]  # versions, hashes, column schema and timings, for the metadata document
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -187,6 +192,7 @@ class Model(Base):
     object_bytes: Mapped[int] = mapped_column(BigInteger)
     object_sha256: Mapped[str]
     hidden: Mapped[bool] = mapped_column(default=False)
+    approved_rows: Mapped[int | None]  # how many an administrator has approved; null where none was asked
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

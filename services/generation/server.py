@@ -135,7 +135,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 JobAdministrationServicer(sessions, dispatcher), server
             )
             job_pb2_grpc.add_DependentServiceServicer_to_server(DependentServicer(sessions, dispatcher, store), server)
-            model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(sessions, store, sampler, limits), server)
+            model_pb2_grpc.add_ModelServiceServicer_to_server(
+                ModelServicer(sessions, store, sampler, limits, approval), server
+            )
             quality_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
             held = Holdings(sessions, dispatcher, store)

@@ -6,8 +6,7 @@ import asyncpg
 
 _TABLES = """
     SELECT schemaname, tablename FROM pg_tables
-    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND has_table_privilege(
-        quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT')
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND has_schema_privilege(schemaname, 'USAGE')
     ORDER BY 1, 2
 """
 

@@ -251,6 +251,7 @@ class Job(_message.Message):
     QUALITY_SCORE_FIELD_NUMBER: _builtins.int
     STUDY_ID_FIELD_NUMBER: _builtins.int
     QUALITY_PROBLEM_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job's id."""
     owner_id: _builtins.str
@@ -351,6 +352,10 @@ class Job(_message.Message):
     def invented_columns(self) -> _containers.RepeatedCompositeFieldContainer[_personal_data_pb2.InventedColumn]:
         """The columns of personal data, which are never learned and whose values are invented."""
 
+    @_builtins.property
+    def review(self) -> Global___Review:
+        """What an administrator has said to it; absent while nobody has, and where nobody had to."""
+
     def __init__(
         self,
         *,
@@ -393,10 +398,11 @@ class Job(_message.Message):
         quality_score: _builtins.float | None = ...,
         study_id: _builtins.str = ...,
         quality_problem: _builtins.str = ...,
+        review: Global___Review | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "quality_score", b"quality_score", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "conditions", b"conditions", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "model_config", b"model_config", "quality_score", b"quality_score", "review", b"review", "seconds_left", b"seconds_left", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "quality_problem", b"quality_problem", "quality_score", b"quality_score", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score", "_seconds_left", b"_seconds_left", "adjustments", b"adjustments", "attempts", b"attempts", "columns", b"columns", "conditions", b"conditions", "create_time", b"create_time", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "end_time", b"end_time", "engine", b"engine", "epoch", b"epoch", "epochs", b"epochs", "error", b"error", "holdout_fraction", b"holdout_fraction", "include_metadata", b"include_metadata", "invented_columns", b"invented_columns", "job_id", b"job_id", "losses", b"losses", "model_config", b"model_config", "model_id", b"model_id", "model_type", b"model_type", "name", b"name", "output_format", b"output_format", "owner_id", b"owner_id", "primary_key", b"primary_key", "progress", b"progress", "quality_problem", b"quality_problem", "quality_score", b"quality_score", "review", b"review", "rows_sampled", b"rows_sampled", "sample_size", b"sample_size", "seconds_left", b"seconds_left", "seed", b"seed", "stage", b"stage", "start_time", b"start_time", "state", b"state", "study_id", b"study_id", "table_bytes", b"table_bytes", "table_sha256", b"table_sha256", "target_column", b"target_column", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality_score: _TypeAlias = _typing.Literal["quality_score"]  # noqa: Y015
     _WhichOneofArgType__quality_score: _TypeAlias = _typing.Literal["_quality_score", b"_quality_score"]  # noqa: Y015
@@ -408,6 +414,38 @@ class Job(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class Review(_message.Message):
+    """What an administrator has said to a job that waited for approval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REVIEW_TIME_FIELD_NUMBER: _builtins.int
+    approved: _builtins.bool
+    """Whether the job may run."""
+    reason: _builtins.str
+    """Why, in the administrator's words; may be empty where it is approved."""
+    @_builtins.property
+    def review_time(self) -> _timestamp_pb2.Timestamp:
+        """When that was."""
+
+    def __init__(
+        self,
+        *,
+        approved: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        review_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["review_time", b"review_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "reason", b"reason", "review_time", b"review_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Review: _TypeAlias = Review  # noqa: Y015
 
 @_typing.final
 class ValidateJobRequest(_message.Message):
@@ -1011,6 +1049,8 @@ class Configuration(_message.Message):
     MAXIMUM_CONCURRENT_JOBS_FIELD_NUMBER: _builtins.int
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     STORAGE_QUOTA_MB_FIELD_NUMBER: _builtins.int
+    APPROVAL_REQUIRED_FIELD_NUMBER: _builtins.int
+    ROWS_WITHOUT_APPROVAL_FIELD_NUMBER: _builtins.int
     minimum_sample_size: _builtins.int
     """The smallest `sample_size`."""
     maximum_sample_size: _builtins.int
@@ -1023,6 +1063,12 @@ class Configuration(_message.Message):
     """After how many days tables and models are deleted; 0 if they are kept for ever."""
     storage_quota_mb: _builtins.int
     """Mebibytes that one user's datasets, tables and models may take together; 0 for no limit."""
+    approval_required: _builtins.bool
+    """Whether an administrator approves what is generated."""
+    rows_without_approval: _builtins.int
+    """Jobs of at most so many rows need no approval, nor does drawing so many at once from a model; only where it is
+    required.
+    """
     @_builtins.property
     def model_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelType]:
         """The model types."""
@@ -1042,10 +1088,12 @@ class Configuration(_message.Message):
         maximum_concurrent_jobs: _builtins.int = ...,
         retention_days: _builtins.int = ...,
         storage_quota_mb: _builtins.int = ...,
+        approval_required: _builtins.bool = ...,
+        rows_without_approval: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_sample_size", b"default_sample_size", "maximum_concurrent_jobs", b"maximum_concurrent_jobs", "maximum_sample_size", b"maximum_sample_size", "minimum_sample_size", b"minimum_sample_size", "model_types", b"model_types", "output_formats", b"output_formats", "retention_days", b"retention_days", "storage_quota_mb", b"storage_quota_mb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_required", b"approval_required", "default_sample_size", b"default_sample_size", "maximum_concurrent_jobs", b"maximum_concurrent_jobs", "maximum_sample_size", b"maximum_sample_size", "minimum_sample_size", b"minimum_sample_size", "model_types", b"model_types", "output_formats", b"output_formats", "retention_days", b"retention_days", "rows_without_approval", b"rows_without_approval", "storage_quota_mb", b"storage_quota_mb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

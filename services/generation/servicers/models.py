@@ -13,6 +13,7 @@ from servicekit.identity import caller
 from servicekit.limits import check
 from servicekit.object_store import ObjectStore
 from services.generation import convert, lists, repository
+from services.generation.jobs import ApprovalRule
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.requests import RequestLimits
 from services.generation.sampling import Sampler
@@ -28,11 +29,13 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         store: ObjectStore,
         sampler: Sampler,
         limits: RequestLimits,
+        approval: ApprovalRule,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._sampler = sampler
         self._limits = limits
+        self._approval = approval
 
     async def ListModels(self, request: model_pb2.ListModelsRequest, context: Context) -> model_pb2.ListModelsResponse:
         """Lists the caller's models."""
@@ -65,6 +68,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         async with self._sessions() as session:
             model = await repository.find_model(session, caller().user_id, model_id_of(request.model_id))
         plan = await self._sampler.plan(model, convert.sample_fields(request), self._limits)
+        self._approval.check_sampling(model, plan.rows)
         headers = {"x-seed": str(plan.seed)}
         async with aclosing(self._sampler.draw(model, plan)) as pieces:
             async for body in send_file(context, headers, tabular.content_type(plan.table_format), pieces):
