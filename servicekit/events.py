@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from mirage.activity.v1 import event_pb2
+from servicekit import trace_context
 from servicekit.event_kinds import EventKind
 from servicekit.identity import Caller, current_caller
 from servicekit.ids import new_id
@@ -63,7 +64,7 @@ def happened(
         attributes=to_struct({name: _plain(value) for name, value in (attributes or {}).items() if value is not None}),
         personal=to_struct({name: _plain(value) for name, value in (personal or {}).items() if value}),
         request_id=_text(request_id or context.get("request_id")),
-        trace_id=_text(context.get("trace_id")),
+        trace_id=_text(trace_context.trace_id()),
     )
 
 

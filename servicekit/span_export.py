@@ -102,10 +102,11 @@ class SpanRecorder:
             timeout=_EXPORT_TIMEOUT_S,
         )
         # What the collector doesn't take in time is dropped, the newest first, beyond two thousand spans.
-        self._processor = BatchSpanProcessor(
-            _TellingExporter(exporter), max_queue_size=2048, schedule_delay_millis=1000, max_export_batch_size=512
+        self._exporter = _TellingExporter(exporter)
+        batches = BatchSpanProcessor(
+            self._exporter, max_queue_size=2048, schedule_delay_millis=1000, max_export_batch_size=512
         )
-        self._provider.add_span_processor(self._processor)
+        self._provider.add_span_processor(batches)
         self._tracer = self._provider.get_tracer("mirage")
 
     def begin(
@@ -124,6 +125,10 @@ class SpanRecorder:
         start_ns = int(since.timestamp() * 1e9) if since else None
         inner = self._tracer.start_span(name, context, _KINDS[kind], attributes, start_time=start_ns)
         return RecordedSpan(inner, kind)
+
+    def flush(self) -> bool:
+        """Sends what has ended; False where the collector didn't take it."""
+        return self._provider.force_flush() and self._exporter.reached
 
     def close(self) -> None:
         """Sends what is left; a collector that is away isn't waited for."""
@@ -144,6 +149,11 @@ class _TellingExporter(SpanExporter):
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
         self._lost = 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the collector has taken the last batch."""
+        return not self._lost
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends spans; for the SDK's thread."""

@@ -21,6 +21,9 @@ _LITERAL = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])\d+(?:\.\d+)?\b")
 _SPACE = re.compile(r"\s+")
 # The first thing that a statement names as what it reads or writes.
 _TARGET = re.compile(r'\b(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?(?:"?\w+"?\.)?"?(\w+)"?', re.IGNORECASE)
+# What a statement of several parts changes.
+_CHANGE = re.compile(r'\b(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(?:"?\w+"?\.)?"?(\w+)"?', re.IGNORECASE)
+_FUNCTION = re.compile(r"SELECT (?:\w+\.)?(\w+)\(", re.IGNORECASE)
 _LONGEST = 2000
 # To ask whether the connection is alive is an empty statement.
 _SURROUNDING = frozenset({"", "BEGIN", "ROLLBACK"})
@@ -30,7 +33,7 @@ class Statement(NamedTuple):
     """What may be told of a statement."""
 
     operation: str  # SELECT, COMMIT …
-    target: str  # the first table; empty for none
+    target: str  # the first table, else a function; empty for none
     text: str
 
     @property
@@ -46,7 +49,9 @@ def described(query: str) -> Statement | None:
     operation = text.split(" ", 1)[0].upper()
     if operation in _SURROUNDING:
         return None
-    target = _TARGET.search(text)
+    if operation == "WITH" and (change := _CHANGE.search(text)):
+        return Statement(change[1].upper(), change[2], text[:_LONGEST])
+    target = _TARGET.search(text) or _FUNCTION.match(text)
     return Statement(operation, target[1] if target else "", text[:_LONGEST])
 
 

@@ -77,6 +77,11 @@ def close() -> None:
         _recorder = None
 
 
+def flush() -> bool:
+    """Sends what was not sent yet and waits for that; False where the collector didn't take it."""
+    return _recorder is None or _recorder.flush()
+
+
 def is_on() -> bool:
     """Whether this process records spans."""
     return _recorder is not None

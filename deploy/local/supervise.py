@@ -11,6 +11,8 @@ import threading
 
 from supervisor import supervisord
 
+from deploy.local import whole_lines
+
 
 def stop_with_starter() -> None:
     """Waits until standard input is closed, then asks our own process to stop."""
@@ -22,6 +24,7 @@ def stop_with_starter() -> None:
 def main() -> None:
     """Watches the starter, and supervises."""
     os.umask(0o077)  # the parts' logs are its files
+    whole_lines.install()
     threading.Thread(target=stop_with_starter, daemon=True).start()
     supervisord.main(["--nodaemon", "--silent", "--configuration", sys.argv[1]])
 

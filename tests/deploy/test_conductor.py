@@ -56,14 +56,16 @@ def notes(trace: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def conducted(parts: Sequence[Part], home: Home, report: Callable[[str], None]) -> AsyncIterator[Supervisor]:
+async def conducted(
+    parts: Sequence[Part], home: Home, report: Callable[[str], None], *, log_backup_count: int = 1
+) -> AsyncIterator[Supervisor]:
     """The parts, started and watched, as long as the context lasts."""
     with home.locked() as lock:
         supervisor = Supervisor(
             [part.program for part in parts],
             home,
             log_rotation_size_mb=1,
-            log_backup_count=1,
+            log_backup_count=log_backup_count,
         )
         conductor = Conductor(parts, supervisor, home.logs, report)
         try:

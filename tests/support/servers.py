@@ -18,11 +18,23 @@ async def serving(
     service_names: Sequence[str], register: Callable[[grpc.aio.Server], None], authenticator: Authenticator
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Serves on a free port behind the standard interceptors; yields a channel to it."""
+    async with (
+        serving_at(service_names, register, authenticator) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield channel
+
+
+@asynccontextmanager
+async def serving_at(
+    service_names: Sequence[str], register: Callable[[grpc.aio.Server], None], authenticator: Authenticator
+) -> AsyncIterator[str]:
+    """Serves likewise; yields the address."""
 
     @asynccontextmanager
     async def application() -> AsyncIterator[Application]:
         yield Application(service_names, register, authenticator)
 
     settings = ServiceSettings(database_url=NO_DATABASE, shutdown_grace_seconds=0)
-    async with running(settings, application()) as address, grpc.aio.insecure_channel(address) as channel:
-        yield channel
+    async with running(settings, application()) as address:
+        yield address
