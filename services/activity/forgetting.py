@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, Table, case, cast, delete, func, literal_column, select, text, tuple_, update
+from sqlalchemy import Table, case, cast, delete, func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mirage.audit.record import RELATED_PEOPLE
 from servicekit.timestamps import utc_now
 from services.activity import repository
 from services.activity.models import Person, Record
@@ -47,8 +48,8 @@ async def forget_some(session: AsyncSession, person_id: UUID, limit: int) -> int
     count = await _take_out(session, set().union(*[await session.scalars(query) for query in found]), person_id)
     if count:
         return count
-    # Hardly ever, and no index tells: so it is looked for once nothing else is left.
-    related = select(Record.seq).where(func.strpos(cast(Record.related, String), name) > 0).limit(limit)
+    named = or_(*(Record.related.contains({member: name}) for member in sorted(RELATED_PEOPLE)))
+    related = select(Record.seq).where(named).limit(limit)
     return await _take_out(session, set(await session.scalars(related)), person_id)
 
 

@@ -40,6 +40,7 @@ class Record(Base):
         Index("ix_records_actor_id_seq", "actor_id", "seq"),
         Index("ix_records_object_id_seq", "object_id", "seq"),
         Index("ix_records_kind_seq", "kind", "seq"),
+        Index("ix_records_recorded_time_seq", "recorded_time", "seq"),
         Index("ix_records_related", "related", postgresql_using="gin", postgresql_ops={"related": "jsonb_path_ops"}),
     )
 

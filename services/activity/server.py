@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc.aio
 
-from mirage.activity.v1 import event_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import event_pb2_grpc, log_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
 from mirage.holdings.v1 import holding_pb2_grpc
 from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
@@ -25,6 +25,7 @@ from services.activity.log_audit import LogAudit
 from services.activity.platform_health import Peer, PlatformHealth
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
+from services.activity.servicers.log import LogServicer
 from services.activity.servicers.platform_health import PlatformHealthServicer
 from services.activity.servicers.provenance import AuditServicer, ProvenanceServicer
 from services.activity.settings import Settings
@@ -32,6 +33,7 @@ from services.activity.settings import Settings
 SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
     "mirage.activity.v1.EventService",
+    "mirage.activity.v1.LogService",
     "mirage.activity.v1.PlatformHealthService",
     "mirage.activity.v1.ProvenanceService",
     holdings.SERVICE_NAME,
@@ -74,6 +76,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 ProvenanceServicer(database.sessions, audit_keys, checkpoints, audit), server
             )
             platform_health_pb2_grpc.add_PlatformHealthServiceServicer_to_server(PlatformHealthServicer(health), server)
+            log_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database.sessions), server)
             held = Holdings(database.sessions)
             holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
