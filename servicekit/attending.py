@@ -15,13 +15,17 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit import trace_context
+from servicekit.errors import Unavailable
 from servicekit.listen import Listener
-from servicekit.patience import DATABASE_ERRORS, patiently
+from servicekit.patience import DATABASE_ERRORS, is_database_gone, patiently
 
 log = structlog.get_logger(__name__)
 
 # Announcements can be lost, so whether the attempt still counts is looked at as well.
 _LOOK_S = 5.0
+# A word that must come about waits so long for a database that is away.
+_DATABASE_PATIENCE_S = 1800.0
+_DATABASE = "database"
 
 Words = Callable[[AsyncSession], Awaitable[None]]
 """What is said in one transaction; raises Superseded if the attempt counts no more."""
@@ -97,12 +101,23 @@ class Attendant:
         return Ending.GIVEN_BACK
 
     async def say(self, words: Words) -> None:
-        """One transaction that must come about, as long as the attempt counts.
+        """One transaction that must come about, as long as the attempt counts: hours of work may hang on it.
 
         Raises:
             Superseded: the attempt counts no more.
+            Unavailable: the database stays away, for longer than it takes to bring one up again.
         """
-        await patiently(lambda: self._speak(words), *DATABASE_ERRORS)
+
+        async def speak() -> None:
+            try:
+                await self._speak(words)
+            except DATABASE_ERRORS as error:
+                if is_database_gone(error):
+                    raise Unavailable(_DATABASE) from error
+                raise
+
+        # What isn't for want of a database mostly comes again and again.
+        await patiently(lambda: patiently(speak, *DATABASE_ERRORS), Unavailable, for_s=_DATABASE_PATIENCE_S)
 
     async def conclude(self, words: Words) -> None:
         """The work's last word, which ends the attempt: one transaction that must come about, said by the work itself.

@@ -283,7 +283,7 @@ def _no_best(study: "StudyFields") -> str:
     if study.error:
         return f"{study.id} has no best trial: {study.error}"
     if not study.ended:
-        return f"{study.id} has no best trial yet."
+        return f"{study.id} has no best trial yet: {study.trials_ended} of {study.n_trials} have ended."
     return (
         f"{study.id} has no best trial: each failed, breaks a cap, or has no {study.metric}.\n"
         f"See them: mirage studies trials {study.id}"

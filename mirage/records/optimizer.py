@@ -85,6 +85,10 @@ class StudyFields(Record[study_pb2.Study]):
 class BestTrial(Record[study_pb2.BestTrial]):
     """The best of a study so far."""
 
+    study_id = Field("study_id", str, "The study's id.")
+    state = Field("state", study_state, "Where the study stands.")
+    trials_ended = Field("trials_ended", int, "Trials that have ended, whichever way.")
+    n_trials = Field("n_trials", int, "Trials to run.")
     trial = OptionalField("trial", _trial, "The best trial; None before there is one.")
     pareto = Field("pareto", _trials, "With several objectives: the trials that none is better than in every one.")
     model_config = Field("model_config", from_struct, "What a generation takes to train with the best parameters.")

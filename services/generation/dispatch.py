@@ -24,6 +24,7 @@ QUEUE = WorkQueue("generation_queue", "generate")
 # Jobs whose study is to be followed, and studies to be stopped; no worker's concern.
 SEARCHES = WorkQueue("generation_queue", "search")
 _STOP = "stop "
+_STOP_OF = "stop-of "
 
 # Priorities: jobs go before trials, and what was begun already before what was not.
 _PRIORITIES = {(Purpose.JOB, True): 1, (Purpose.JOB, False): 0, (Purpose.TRIAL, True): -1, (Purpose.TRIAL, False): -2}
@@ -44,6 +45,16 @@ async def enqueue_stop(session: AsyncSession, study_id: UUID) -> None:
     """Has somebody stop a study that nobody wants any more, in this transaction."""
     # Before whatever waits to be followed: trials of it take processors meanwhile.
     await SEARCHES.enqueue(session, f"{_STOP}{study_id}".encode(), priority=1)
+
+
+async def enqueue_stop_of(session: AsyncSession, job_id: UUID) -> None:
+    """The same for the study that a job may have ordered, where nobody has come to note which that is."""
+    await SEARCHES.enqueue(session, f"{_STOP_OF}{job_id}".encode(), priority=1)
+
+
+def searcher_to_stop(payload: str) -> UUID | None:
+    """The job whose study a row of the searches' queue says to stop; None if it says something else."""
+    return UUID(payload.removeprefix(_STOP_OF)) if payload.startswith(_STOP_OF) else None
 
 
 def study_to_stop(payload: str) -> UUID | None:

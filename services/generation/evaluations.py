@@ -205,6 +205,7 @@ class Evaluator:
             split=split_of(learned) if learned else None,
             columns=plan.columns,
             conditions=learned.conditions if learned else {},
+            notes=_about_conditions(job) if job is not None and learned is None else (),
             target=request.target_column,
             sensitive=request.sensitive_columns,
             seed=request.seed,
@@ -217,6 +218,18 @@ def split_of(job: Job) -> Split:
     """Which rows of its dataset a job has never seen."""
     columns = tuple(ColumnSpec.model_validate(spec) for spec in job.column_specs)
     return Split(fraction=job.holdout_fraction, seed=job.seed, columns=columns)
+
+
+def _about_conditions(job: Job) -> tuple[str, ...]:
+    """What is to be known of a job's table that is held against rows which the job hasn't learned."""
+    if not job.conditions:
+        return ()
+    names = ", ".join(sorted(job.conditions))
+    note = (
+        f"The rows were made under conditions on {names}, from another table than this one: they are compared with all "
+        "of its rows, whether these meet the conditions or not."
+    )
+    return (note,)
 
 
 def _read(fields: Mapping[str, Any]) -> tuple[EvaluationRequest, list[Violation]]:

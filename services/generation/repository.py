@@ -328,8 +328,11 @@ async def lock_tables_made_before(session: AsyncSession, time: datetime, limit: 
 
 
 async def lock_models_made_before(session: AsyncSession, time: datetime, limit: int) -> Sequence[Model]:
-    """Models that were made before a time, locked; those that somebody else has locked come the next time."""
-    query = select(Model).where(Model.created_at < time).order_by(Model.id).limit(limit)
+    """Models that became their owners' before a time, locked; those that somebody else has locked come the next time.
+
+    A search's own aren't among them: they go when it has ended.
+    """
+    query = select(Model).where(Model.created_at < time, ~Model.hidden).order_by(Model.id).limit(limit)
     return (await session.scalars(query.with_for_update(skip_locked=True))).all()
 
 

@@ -22,7 +22,7 @@ from servicekit.listen import Listener
 from servicekit.patience import patiently
 from servicekit.structs import from_struct
 from services.generation import events, repository, searches
-from services.generation.dispatch import SEARCHES, Dispatcher, study_to_stop
+from services.generation.dispatch import SEARCHES, Dispatcher, searcher_to_stop, study_to_stop
 from services.generation.engines.catalogue import CheckedModel, check_model
 from services.generation.engines.parameters import Limits
 from services.generation.models import Job
@@ -91,6 +91,10 @@ class SearchFollower:
         if unwanted is not None:
             await self._stop(unwanted)
             return
+        searcher = searcher_to_stop(payload)
+        if searcher is not None:
+            await self._stop_of(searcher)
+            return
         turn = Turn(UUID(payload), row.id)
         async with self._sessions.begin() as session:
             job = await searches.claim(session, turn)
@@ -129,6 +133,15 @@ class SearchFollower:
             return
         if (study_id := await following.ordered()) is not None:
             await self._stop(study_id)
+
+    async def _stop_of(self, job_id: UUID) -> None:
+        """Stops the study that a job has ordered, if it came to that."""
+        try:
+            study = await patiently(lambda: self._studies.stop_of(job_id), Unavailable, for_s=_PATIENCE_S)
+        except ServiceError as error:  # mostly there is none
+            log.info("no_study_to_stop", job_id=str(job_id), reason=error.reason)
+        else:
+            log.info("study_stopped", study_id=study.study_id)
 
     async def _stop(self, study_id: UUID) -> None:
         try:

@@ -54,8 +54,15 @@ class StudyClient:
 
     async def stop(self, study_id: UUID) -> study_pb2.Study:
         """Stops a study, with the best so far; one that has ended stays as it is. Twice is once."""
+        return await self._stop(study_pb2.StopOrderedStudyRequest(study_id=str(study_id)))
+
+    async def stop_of(self, job_id: UUID) -> study_pb2.Study:
+        """The same for the study that a job has ordered; raises PeerError if it has ordered none."""
+        return await self._stop(study_pb2.StopOrderedStudyRequest(job_id=str(job_id)))
+
+    async def _stop(self, request: study_pb2.StopOrderedStudyRequest) -> study_pb2.Study:
         try:
-            return await self._stub.StopOrderedStudy(study_pb2.StopOrderedStudyRequest(study_id=str(study_id)))
+            return await self._stub.StopOrderedStudy(request)
         except grpc.aio.AioRpcError as error:
             raise _told(error) from error
 

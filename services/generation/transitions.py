@@ -59,3 +59,5 @@ async def _queue(session: AsyncSession, dispatcher: Dispatcher, job: Job, left: 
         job.search_queue_id = None
         if job.state in ENDED and job.study_id is not None:
             await dispatch.enqueue_stop(session, job.study_id)
+        elif job.state in ENDED:
+            await dispatch.enqueue_stop_of(session, job.id)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.timestamps import utc_now
 from services.generation import events, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import ModelNeedsApproval, TrialHasNoModel, TrialNotFound
@@ -84,7 +85,8 @@ async def keep_model(session: AsyncSession, approval: ApprovalRule, name: TrialN
     model = None if job.model_id is None else await repository.lock_any_model(session, job.model_id)
     if model is None:
         raise TrialHasNoModel(*name, job.state)
-    model.hidden = False
+    if model.hidden:
+        model.hidden, model.created_at = False, utc_now()  # from when on it is its owner's, and kept for so many days
     return job
 
 

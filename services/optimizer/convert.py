@@ -140,6 +140,10 @@ def best_to_proto(
         pareto=[trial_to_proto(trial) for trial in pareto],
         model_config=to_struct(model_config) if model_config else None,
         importances=study.importances,
+        study_id=str(study.id),
+        state=_STUDY_STATES.to_proto(study.state),
+        trials_ended=study.trials_ended,
+        n_trials=study.n_trials,
     )
 
 

@@ -1,7 +1,7 @@
 """From a request to a plan, or to everything that is wrong with it at once."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,6 +15,7 @@ from servicekit.validation import violations_of
 from services.optimizer.problem import parameter_table
 from services.optimizer.requests import LARGEST_SEED, RequestLimits, StudyRequest, with_one_model_type
 from services.optimizer.search import Fault, Goal, InvalidSearch, SearchSettings, Space, parse_goal, parse_space
+from services.optimizer.search.parameters import GAN_LEARNING_RATES, LEARNING_RATE
 from services.optimizer.spaces import suitable_space
 from services.optimizer.strategist import Strategist
 from services.optimizer.strategy import Problem
@@ -101,7 +102,7 @@ class Planner:
     async def _draft(
         self, request: StudyRequest, facts: TableFacts, violations: Iterable[Violation]
     ) -> tuple[Plan | None, list[Fault]]:
-        faults: list[Fault] = []
+        faults = list(_searched_and_fixed(request, {each["name"] for each in facts.parameters}))
         goal = _checked(faults, lambda: _goal(request, facts.unmeasurable)) or Goal()
         parameters = parameter_table(facts.parameters)
         raw = dict(request.search_space) or suitable_space(facts, given=request.model)
@@ -148,6 +149,17 @@ def _goal(request: StudyRequest, unmeasurable: Mapping[str, str]) -> Goal:
     # The score of everything together is still one without a part that can't be measured.
     reasons = {metric: reason for metric, reason in unmeasurable.items() if metric != "quality_score"}
     return parse_goal(request.optimization_metric, list(request.objectives), dict(request.caps), reasons)
+
+
+def _searched_and_fixed(request: StudyRequest, known: Collection[str]) -> Iterable[Fault]:
+    """Parameters that are to be searched and to be as given, each told in both places."""
+    for searched in sorted(request.search_space):
+        rates = GAN_LEARNING_RATES if set(GAN_LEARNING_RATES) <= set(known) else ()
+        same = {searched, *(rates if searched == LEARNING_RATE else [LEARNING_RATE] if searched in rates else [])}
+        for given in sorted(same & request.model.keys()):
+            message = f"search_space.{searched} searches what model_config.{given} fixes; leave one of them out."
+            yield Fault(f"search_space.{searched}", message)
+            yield Fault(f"model_config.{given}", message)
 
 
 def _faults_without_table(request: StudyRequest) -> list[Fault]:

@@ -35,7 +35,8 @@ def test_an_ended_study_without_a_best() -> None:
     """Of a study that has ended it isn't said that a best may come yet."""
     caps = to_struct({"privacy.membership_auc": {"max": 0.01}})
     study = pb.Study(study_id="1", optimization_metric="quality_score", state=pb.STUDY_STATE_RUNNING, caps=caps)
-    assert "has no best trial yet." in _said(study, pb.BestTrial())
+    study.n_trials = 4
+    assert "has no best trial yet: 0 of 4 have ended." in _said(study, pb.BestTrial())
     study.state = pb.STUDY_STATE_SUCCEEDED
     assert "each failed, breaks a cap, or has no quality_score." in _said(study, pb.BestTrial())
 

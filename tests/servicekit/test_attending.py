@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from servicekit import attending
 from servicekit.attending import Attendant, Ending, Piece, Superseded
 from servicekit.database import asyncpg_dsn
+from servicekit.errors import Unavailable
 from servicekit.listen import Listener
 from tests.support.postgres import PostgresForTests
 
@@ -100,6 +102,27 @@ async def test_work_that_is_ended(desk: Desk) -> None:
     assert desk.given_back == 0
     assert await desk.attend(desk.endless, stops) is Ending.GIVEN_BACK
     assert (desk.failures, desk.given_back, desk.cancelled) == ([], 1, 2)
+
+
+async def test_a_word_waits_for_the_database(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database is away a word waits for longer than for what isn't for want of one; at last it says so."""
+    monkeypatch.setattr(attending, "_DATABASE_PATIENCE_S", 1.0)
+    tried = 0
+
+    async def comes_back(_session: AsyncSession) -> None:
+        nonlocal tried
+        tried += 1
+        if tried < 3:
+            raise ConnectionRefusedError
+
+    await desk.attendant.say(comes_back)
+    assert tried == 3
+
+    async def stays_away(_session: AsyncSession) -> None:
+        raise ConnectionRefusedError
+
+    with pytest.raises(Unavailable, match="database"):
+        await desk.attendant.say(stays_away)
 
 
 async def test_an_error_while_looking_whether_it_counts(desk: Desk) -> None:

@@ -827,6 +827,18 @@ class BestTrial(_message.Message):
     PARETO_FIELD_NUMBER: _builtins.int
     MODEL_CONFIG_FIELD_NUMBER: _builtins.int
     IMPORTANCES_FIELD_NUMBER: _builtins.int
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TRIALS_ENDED_FIELD_NUMBER: _builtins.int
+    N_TRIALS_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """The study."""
+    state: Global___StudyState.ValueType
+    """Where it stands."""
+    trials_ended: _builtins.int
+    """Trials that have ended, whichever way."""
+    n_trials: _builtins.int
+    """Trials to run."""
     @_builtins.property
     def trial(self) -> Global___StudyTrial:
         """The best trial; absent before there is one. With several objectives it is of the Pareto set the one that comes
@@ -852,10 +864,14 @@ class BestTrial(_message.Message):
         pareto: _abc.Iterable[Global___StudyTrial] | None = ...,
         model_config: _struct_pb2.Struct | None = ...,
         importances: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        study_id: _builtins.str = ...,
+        state: Global___StudyState.ValueType = ...,
+        trials_ended: _builtins.int = ...,
+        n_trials: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_config", b"model_config", "trial", b"trial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["importances", b"importances", "model_config", b"model_config", "pareto", b"pareto", "trial", b"trial"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["importances", b"importances", "model_config", b"model_config", "n_trials", b"n_trials", "pareto", b"pareto", "state", b"state", "study_id", b"study_id", "trial", b"trial", "trials_ended", b"trials_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1134,16 +1150,20 @@ class StopOrderedStudyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STUDY_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
-    """The study."""
+    """The study; empty if only the job is known."""
+    job_id: _builtins.str
+    """The job that ordered it, where `study_id` is empty."""
     def __init__(
         self,
         *,
         study_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["study_id", b"study_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "study_id", b"study_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

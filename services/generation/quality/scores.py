@@ -42,8 +42,9 @@ def metric_of(name: str, description: str, similarities: Sequence[Similarity], w
     ceilings = [each.ceiling for each in similarities if each.ceiling is not None]
     ceiling = float(np.mean(ceilings)) if len(ceilings) == len(similarities) else None
     value = float(np.mean([each.value for each in similarities]))
-    told = similarities
+    told, left_out = similarities, ""
     if len(similarities) > MOST_DETAILS:
+        left_out = f" Of {len(similarities):,} the {MOST_DETAILS:,} furthest below their ceilings are told one by one."
         shortfalls = [(1.0 if each.ceiling is None else each.ceiling) - each.value for each in similarities]
         furthest = np.sort(np.argsort(-np.array(shortfalls), kind="stable")[:MOST_DETAILS])
         told = [similarities[place] for place in furthest]
@@ -54,7 +55,7 @@ def metric_of(name: str, description: str, similarities: Sequence[Similarity], w
         name=name,
         figure=figure(value, replicates, ceiling),
         score=min(1.0, max(0.0, (value - made) / room)),
-        description=description + unrelated,
+        description=description + unrelated + left_out,
         details=tuple(
             Detail(columns=each.columns, figure=figure(each.value, each.replicates, each.ceiling)) for each in told
         ),

@@ -33,7 +33,7 @@ def judge(spec: EvaluationSpec, tell: Callable[[Event], None], called_off: Calla
     names = [column.name for column in (*spec.columns, *(spec.split.columns if spec.split else ()))]
     training = _read(spec.training, names)
     holdout = None if spec.holdout is None else _read(spec.holdout, names)
-    notes, stratified_by = list[str](), ""
+    notes, stratified_by = list(spec.notes), ""
     if spec.split is not None:
         if holdout is None:
             notes.extend(_about_split(len(training), spec.split))

@@ -86,7 +86,7 @@ class EvaluationSpec(BaseModel):
     `columns` are the real table's, with the types and roles in force, and those to compare. `training` holds the rows
     that whoever made the synthetic table was trained on, and `holdout` rows that it has never seen, if there are any.
     With a `split`, `training` holds both; a `holdout` then replaces those that were split off. `conditions` are the
-    values that every synthetic row was to have.
+    values that every synthetic row was to have. `notes` go before the report's own.
 
     An empty `target` stands for the column of that role, or one that is chosen; without `sensitive` columns they are
     chosen. The report is written to `output` as JSON; the file's directory is private to this evaluation. `begun` is
@@ -102,6 +102,7 @@ class EvaluationSpec(BaseModel):
     columns: tuple[ColumnSpec, ...] = Field(min_length=1)
     split: Split | None = None
     conditions: dict[str, JsonValue] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     target: str = ""
     sensitive: tuple[str, ...] = ()
     seed: int = Field(ge=0, lt=2**32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from services.optimizer.search.faults import Fault, InvalidSearch, shown
-from services.optimizer.search.metrics import Direction, direction
+from services.optimizer.search.metrics import Direction, direction, reach
 
 MOST_OBJECTIVES = 4
 
@@ -93,6 +93,8 @@ def parse_goal(
     parsed = []
     for name, limits in sorted((caps or {}).items()):
         found = [*_metric_faults(f"caps.{name}", name, reasons), *_limit_faults(f"caps.{name}", limits)]
+        if not found and isinstance(limits, Mapping):
+            found = list(_reach_faults(f"caps.{name}", name, limits))
         faults.extend(found)
         if not found and isinstance(limits, Mapping):
             parsed.append(Cap(name, _limit(limits, "min"), _limit(limits, "max")))
@@ -125,6 +127,15 @@ def _limit_faults(field: str, limits: object) -> Iterator[Fault]:
         yield Fault(
             field, f"min ({shown(limits['min'])}) is above max ({shown(limits['max'])}): no trial could keep it."
         )
+
+
+def _reach_faults(field: str, metric: str, limits: Mapping[str, float]) -> Iterator[Fault]:
+    """Limits that no trial could keep, since the metric doesn't go so far."""
+    least, most = reach(metric)
+    if "min" in limits and most is not None and limits["min"] > most:
+        yield Fault(field, f"{metric} is at most {most:g}: no trial could have {shown(limits['min'])}.")
+    if "max" in limits and least is not None and limits["max"] < least:
+        yield Fault(field, f"{metric} is at least {least:g}: no trial could have {shown(limits['max'])}.")
 
 
 def _finite(value: object) -> bool:

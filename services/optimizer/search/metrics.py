@@ -4,6 +4,7 @@ This is the one place that says so. The names are those of a quality report (doc
 such as `privacy`, and a part's figure such as `privacy.membership_auc`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from services.optimizer.search.faults import nearest
@@ -62,6 +63,13 @@ _MORE_IS_BETTER = frozenset(
 
 METRICS = _LESS_IS_BETTER | _MORE_IS_BETTER
 
+# Of figures that aren't shares, from 0 to 1, the least and the most that they can be; None where there is no such end.
+_RANGES: Mapping[str, tuple[float | None, float | None]] = {
+    "ml_efficacy.mae": (0.0, None),
+    "ml_efficacy.r2": (-1.0, 1.0),
+    "privacy.attribute_inference": (None, None),
+}
+
 
 def direction(metric: str) -> Direction:
     """Which way a metric is better.
@@ -73,6 +81,11 @@ def direction(metric: str) -> Direction:
     if metric in _MORE_IS_BETTER:
         return Direction.MAXIMIZE
     raise LookupError(_unknown(metric))
+
+
+def reach(metric: str) -> tuple[float | None, float | None]:
+    """The least and the most that a metric can be; None where there is no such end."""
+    return _RANGES.get(metric, (0.0, 1.0))
 
 
 def _unknown(metric: str) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.optimizer.v1 import study_pb2, study_pb2_grpc
 from servicekit.errors import InvalidRequest, Violation
 from services.optimizer import convert, repository, studies
+from services.optimizer.errors import StudyNotFound
 from services.optimizer.planning import Planner
 from services.optimizer.servicers.calls import Context, id_of, study_id_of
 from services.optimizer.servicers.streaming import StudyStreams
@@ -64,13 +66,27 @@ class StudyOrderServicer(study_pb2_grpc.StudyOrderServiceServicer):
 
     async def StopOrderedStudy(self, request: study_pb2.StopOrderedStudyRequest, context: Context) -> study_pb2.Study:
         """Stops an ordered study."""
-        study_id = study_id_of(request.study_id)
         async with self._sessions.begin() as session:
+            study_id = await _ordered(session, request)
             owner_id = (await repository.find_any_study(session, study_id)).owner_id
             study = await repository.lock_study(session, owner_id, study_id)
             await studies.stop(session, study)
             best = (await repository.best_trials(session, [study])).get(study.id)
             return convert.study_to_proto(study, best)
+
+
+async def _ordered(session: AsyncSession, request: study_pb2.StopOrderedStudyRequest) -> UUID:
+    """Which study is meant.
+
+    Raises:
+        StudyNotFound: the job has ordered none.
+    """
+    if request.study_id:
+        return study_id_of(request.study_id)
+    study = await repository.find_study_of_job(session, id_of("job_id", request.job_id))
+    if study is None:
+        raise StudyNotFound(f"of job {request.job_id}")
+    return study.id
 
 
 @contextmanager

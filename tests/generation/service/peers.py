@@ -148,6 +148,15 @@ class PeerStudy:
     events: list[study_pb2.StudyEvent] = field(default_factory=list)
 
 
+class StudyNotFound(ServiceError):
+    """As the optimizer says it."""
+
+    code, reason = StatusCode.NOT_FOUND, "STUDY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such study.")
+
+
 class StudyPeer(study_pb2_grpc.StudyOrderServiceServicer):
     """The optimizer's part: studies that go as tests say, over the real contract."""
 
@@ -202,7 +211,9 @@ class StudyPeer(study_pb2_grpc.StudyOrderServiceServicer):
     async def StopOrderedStudy(self, request: study_pb2.StopOrderedStudyRequest, context: Any) -> study_pb2.Study:
         """Stops a study that hasn't ended."""
         self._answer()
-        told = self._of(request.study_id)
+        if not request.study_id and request.job_id not in self.studies:
+            raise StudyNotFound
+        told = self._of(request.study_id) if request.study_id else self.studies[request.job_id]
         if told.study.state == study_pb2.STUDY_STATE_RUNNING:
             await self.tell(told.study.job_id, "state", state=study_pb2.STUDY_STATE_STOPPED)
         return told.study

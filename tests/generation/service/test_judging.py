@@ -165,6 +165,9 @@ async def test_conditions_and_columns(platform: Platform) -> None:
     assert "'city'" in report.notes[0]
     compared = {column for part in report.parts for each in part.metrics for d in each.details for column in d.columns}
     assert compared == {"age", "income"}
+    other = await evaluated(user, dataset_id=await platform.dataset(user, people(ROWS, seed=4)), job_id=job.job_id)
+    assert "conditions on city, from another table" in other.notes[0]
+    assert other.rows.training == ROWS
 
 
 async def test_a_trial_from_order_to_score(platform: Platform) -> None:

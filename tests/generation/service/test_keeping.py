@@ -7,6 +7,7 @@ from mirage.generation.v1 import job_pb2, model_pb2
 from services.generation import housekeeping
 from tests.generation.service.hand import Hand, a_hand
 from tests.generation.service.platform import Platform, open_platform
+from tests.generation.service.search import Search
 from tests.support.errors import refused
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
@@ -38,6 +39,21 @@ async def test_tables_and_models_expire(platform: Platform, hand: Hand) -> None:
     [model] = (await user.models.ListModels(model_pb2.ListModelsRequest())).models
     assert model.job_id == new
     assert (await user.download(new))[0]
+
+
+async def test_models_of_a_long_search(platform: Platform, hand: Hand) -> None:
+    """A trial's model outlives the days that models are kept, while its search goes on; kept, it is new."""
+    user = platform.user()
+    search = Search(platform, user, await platform.dataset(user))
+    await search.start()
+    await hand.succeed(await hand.take())
+    async with platform.database.sessions.begin() as session:
+        await session.execute(text("UPDATE models SET created_at = created_at - interval '8 days'"))
+    await housekeeping.tidy(platform.database.sessions, hand.dispatcher, platform.store, 7)
+    kept = (await search.keep()).job.model_id
+    await housekeeping.tidy(platform.database.sessions, hand.dispatcher, platform.store, 7)
+    [model] = (await user.models.ListModels(model_pb2.ListModelsRequest())).models
+    assert model.model_id == kept
 
 
 async def test_a_full_quota(postgres: PostgresForTests, object_store: EmbeddedObjectStore, tokens: Tokens) -> None:

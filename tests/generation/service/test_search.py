@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from grpc import StatusCode
@@ -14,7 +14,10 @@ from mirage.generation.v1 import job_pb2
 from mirage.optimizer.v1 import study_pb2
 from servicekit.errors import Violation
 from servicekit.structs import from_struct, to_struct
-from services.generation import dispatch, housekeeping, jobs
+from services.generation import dispatch, housekeeping, jobs, repository
+from services.generation.dispatch import Dispatcher
+from services.generation.states import JobState
+from services.generation.transitions import move
 from tests.generation.service.hand import Hand, a_hand
 from tests.generation.service.peers import StudyPeer, serving_studies
 from tests.generation.service.platform import Client, Platform, open_platform, request, until
@@ -234,6 +237,32 @@ async def test_a_job_cancelled_while_its_study_is_ordered(platform: Platform, st
     async def stopped() -> bool:
         study = studies.studies.get(job.job_id)
         return study is not None and study.study.state == study_pb2.STUDY_STATE_STOPPED
+
+    await until(stopped)
+
+
+async def test_a_study_that_nobody_came_to_note(platform: Platform, studies: StudyPeer) -> None:
+    """A job that ends before it is noted which study it has ordered has that study stopped, by the job's own id."""
+    user = platform.user()
+    job = await searched(platform, user, studies)
+    dispatcher = Dispatcher(5)
+    async with platform.database.sessions() as session:  # never committed: whoever follows it would stop it, too
+        row = await repository.lock_any_job(session, UUID(job.job_id))
+        assert row is not None
+        row.study_id = None
+        await move(session, dispatcher, row, JobState.CANCELLED)
+        payloads = (await session.execute(text("SELECT payload FROM pgqueuer"))).scalars().all()
+        assert UUID(job.job_id) in {dispatch.searcher_to_stop(payload.decode()) for payload in payloads}
+        await session.rollback()
+    unnoted = str(uuid4())
+    studies.studies[unnoted] = studies.studies[job.job_id]
+    async with platform.database.sessions.begin() as session:
+        await dispatch.enqueue_stop_of(session, uuid4())  # one that has ordered none
+        await dispatch.enqueue_stop_of(session, UUID(unnoted))
+    study = studies.studies[unnoted].study
+
+    async def stopped() -> bool:
+        return study.state == study_pb2.STUDY_STATE_STOPPED and not await rows(platform, "search")
 
     await until(stopped)
 

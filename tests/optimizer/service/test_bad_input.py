@@ -59,6 +59,10 @@ async def test_everything_wrong_at_once(platform: Platform) -> None:
         ({"model_type": ""}, "model_type", "is required"),
         ({"model_config": {"depth": 3}}, "model_config.depth", "No such parameter"),
         ({"objectives": ["quality_score", "quality_score"]}, "objectives", "twice"),
+        ({"caps": {"privacy": {"min": 2}}}, "caps.privacy", "privacy is at most 1: no trial could have 2"),
+        ({"caps": {"privacy.new_rows": {"max": -0.5}}}, "caps.privacy.new_rows", "is at least 0"),
+        ({"model_config": {"epochs": 20}}, "search_space.epochs", "model_config.epochs fixes"),
+        ({"model_config": {"epochs": 20}}, "model_config.epochs", "leave one of them out"),
     ],
 )
 async def test_what_is_wrong_is_told(platform: Platform, fields: dict[str, Any], field: str, words: str) -> None:

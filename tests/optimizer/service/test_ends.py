@@ -56,6 +56,9 @@ async def test_every_trial_fails(platform: Platform) -> None:
     assert study.state == study_pb2.STUDY_STATE_FAILED
     assert study.error.message.startswith("All 4 trials failed. 3 × TRAINING_DIVERGED: It didn't work. 1 ×")
     assert not study.HasField("best_trial")
+    best = await user.best(study.study_id)
+    assert not best.HasField("trial")
+    assert (best.study_id, best.state, best.trials_ended, best.n_trials) == (study.study_id, study.state, 4, 4)
 
 
 async def test_some_trials_fail(platform: Platform) -> None:

@@ -59,9 +59,11 @@ async def test_an_ordered_study_is_stopped(platform: Platform) -> None:
     wanted = request(platform.peer.add_dataset(user.user_id))
     order = study_pb2.OrderStudyRequest(job_id=str(uuid4()), owner_id=str(user.user_id), study=wanted)
     study = await service.orders.OrderStudy(order)
-    for _ in range(2):
-        stopped = await service.orders.StopOrderedStudy(study_pb2.StopOrderedStudyRequest(study_id=study.study_id))
-        assert stopped.state == study_pb2.STUDY_STATE_STOPPED
+    for named in ({"job_id": order.job_id}, {"study_id": study.study_id}):
+        stopped = await service.orders.StopOrderedStudy(study_pb2.StopOrderedStudyRequest(**named))
+        assert (stopped.study_id, stopped.state) == (study.study_id, study_pb2.STUDY_STATE_STOPPED)
+    async with refused("STUDY_NOT_FOUND"):
+        await service.orders.StopOrderedStudy(study_pb2.StopOrderedStudyRequest(job_id=str(uuid4())))
 
 
 async def test_a_datasets_studies_are_deleted(platform: Platform) -> None:
