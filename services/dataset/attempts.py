@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.attending import Superseded
 from servicekit.failures import Failure
-from services.dataset import events, publishing, repository, work_queue
+from services.dataset import events, publishing, repository, telling, work_queue
 from services.dataset.columns import Column
 from services.dataset.failures import PROCESSES_LOST
 from services.dataset.models import Document, loose_objects
@@ -107,6 +107,9 @@ async def succeed(session: AsyncSession, attempt: Attempt, result: Result) -> No
     version.warnings = [*result.warnings, *([withheld] if withheld else [])]
     await loose_objects.fasten(session, [result.table_key])
     await events.record(session, dataset, version, Stage.READY, progress=1.0, rows_read=result.row_count)
+    await telling.version_ready(session, dataset, version, publishing.held_by(dataset, version))
+    if withheld:
+        await telling.dataset_updated(session, dataset, version, ["visibility"])
 
 
 async def fail(session: AsyncSession, attempt: Attempt, failure: Failure) -> None:
@@ -136,6 +139,7 @@ async def _end_badly(session: AsyncSession, view: View, failure: Failure) -> Non
     version.queue_id, version.at_work = None, False
     version.set_failure(failure)
     await events.record(session, dataset, version, Stage.FAILED)
+    await telling.version_failed(session, dataset, version)
 
 
 async def _lock(session: AsyncSession, attempt: Attempt) -> View:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
-from services.dataset import events, repository
+from services.dataset import events, repository, telling
 from services.dataset.dependents import DependentClient, Dependents
 from services.dataset.errors import DatasetInUse
 from services.dataset.models import Dataset, loose_objects
@@ -66,4 +66,5 @@ async def delete_rows(session: AsyncSession, dataset: Dataset) -> None:
     """Deletes a locked dataset's rows; its objects are due for removal, and who follows it is told."""
     await loose_objects.loosen(session, await repository.object_keys(session, dataset.id), utc_now())
     await events.announce(session, dataset.id)
+    await telling.dataset_deleted(session, dataset)
     await repository.delete_dataset(session, dataset)

@@ -17,7 +17,7 @@ from servicekit.object_store import ObjectStore, StoredObject
 from servicekit.quota import StorageQuota
 from servicekit.timestamps import utc_now
 from servicekit.validation import validated
-from services.dataset import events, publishing, repository
+from services.dataset import events, publishing, repository, telling
 from services.dataset.columns import Column
 from services.dataset.errors import DatasetChanged, DatasetNotReady
 from services.dataset.ingesting import table_key
@@ -173,6 +173,10 @@ class Updates:
             if dataset.visibility is Visibility.PUBLIC and (publishes or wanted.planned is not None):
                 confirmed_by = owner_id if wanted.confirm_personal_data else None
                 await publishing.check_public(session, dataset, confirmed_by=confirmed_by)
+            if publishes:
+                await telling.dataset_published(session, dataset, version)
+            if fields := {*wanted.change.model_dump(exclude_none=True), *(["columns"] if wanted.columns else [])}:
+                await telling.dataset_updated(session, dataset, version, fields)
         return View(dataset, version)
 
 
@@ -225,6 +229,7 @@ async def _next_version(
     await session.flush()
     await events.record(session, dataset, version, Stage.READY, progress=1.0, rows_read=before.row_count)
     await loose_objects.fasten(session, [table.key])
+    await telling.version_ready(session, dataset, version, held_by(dataset, version))
     return version
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from servicekit import idempotency, queue
 from servicekit.object_store import ObjectStore
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, repository, trials
+from services.generation import dispatch, jobs, repository, trials
 from services.generation.dispatch import Dispatcher
 from services.generation.models import DEPARTURES
 from services.generation.repository import LOOSE_OBJECTS
@@ -69,7 +69,7 @@ async def _expire(sessions: async_sessionmaker[AsyncSession], before: datetime) 
         async with sessions.begin() as session:
             models = await repository.lock_models_made_before(session, before, _EXPIRED_A_BATCH)
             for model in models:
-                await repository.delete_model(session, model)
+                await jobs.delete_model(session, model)
             jobs_expired = await repository.lock_tables_made_before(session, before, _EXPIRED_A_BATCH)
             for job in jobs_expired:
                 await LOOSE_OBJECTS.loosen(session, [job.table_key or ""], utc_now())

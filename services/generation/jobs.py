@@ -18,7 +18,7 @@ from servicekit.listen import Listener
 from servicekit.point_reads import PointReads
 from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, events, held, repository
+from services.generation import dispatch, events, held, repository, telling
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import (
     IllegalTransition,
@@ -106,6 +106,7 @@ async def start(
     if job.state is JobState.QUEUED and not searched:
         await dispatcher.queue(session, job)
     await events.record(session, job, EventKind.STATE)
+    await telling.job_created(session, job)
     if job.state is JobState.QUEUED and searched:
         if await repository.count_searches(session, owner_id) >= MOST_SEARCHES:
             raise TooManySearches(MOST_SEARCHES)
@@ -176,8 +177,20 @@ async def cancel(
     if job.state not in ENDED:
         await move(session, dispatcher, job, JobState.CANCELLED)
     if purge:
-        await repository.delete_job(session, job)
+        await delete_job(session, job)
     return job
+
+
+async def delete_job(session: AsyncSession, job: Job) -> None:
+    """Deletes a locked job, or trial, with its events and its report; its table is due for removal."""
+    await telling.job_deleted(session, job)
+    await repository.delete_job(session, job)
+
+
+async def delete_model(session: AsyncSession, model: Model) -> None:
+    """Deletes a locked model; its object is due for removal."""
+    await telling.model_deleted(session, model)
+    await repository.delete_model(session, model)
 
 
 async def approve(session: AsyncSession, dispatcher: Dispatcher, job_id: UUID, reason: str) -> Job:
@@ -269,9 +282,9 @@ async def delete_dependents(
         if job.state not in ENDED:
             await move(session, dispatcher, job, JobState.CANCELLED, message="The dataset was deleted")
     for model in doomed_models:
-        await repository.delete_model(session, model)
+        await delete_model(session, model)
     for job in doomed_jobs:
-        await repository.delete_job(session, job)
+        await delete_job(session, job)
     return sum(job.purpose is Purpose.JOB for job in doomed_jobs), sum(not model.hidden for model in doomed_models)
 
 
@@ -283,6 +296,10 @@ async def delete_some_of(session: AsyncSession, dispatcher: Dispatcher, owner_id
     for job in doomed_jobs:
         if job.state not in ENDED:
             await move(session, dispatcher, job, JobState.CANCELLED, message="The account was deleted")
+    for model in doomed_models:
+        await telling.model_deleted(session, model)
+    for job in doomed_jobs:
+        await telling.job_deleted(session, job)
     await held.delete_models(session, doomed_models)
     await session.flush()
     await held.delete_jobs(session, doomed_jobs)

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.failures import Failure
 from servicekit.timestamps import utc_now
-from services.generation import dispatch, events
+from services.generation import dispatch, events, telling
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import IllegalTransition
 from services.generation.events import EventKind
@@ -41,6 +41,7 @@ async def move(
         job.seconds_left = None
         job.queue_id = None
     await events.record(session, job, EventKind.STATE, message)
+    await telling.job_moved(session, job, left, message)
     if wanted in ENDED:
         await dispatcher.fill(session, job.owner_id, job.purpose)
     if wanted is JobState.QUEUED and dispatch.search_is_due(job):

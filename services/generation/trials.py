@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.timestamps import utc_now
-from services.generation import events, repository
+from services.generation import events, jobs, repository
 from services.generation.dispatch import Dispatcher
 from services.generation.errors import ModelNeedsApproval, TrialHasNoModel, TrialNotFound
 from services.generation.events import EventKind
@@ -105,8 +105,8 @@ async def delete(session: AsyncSession, dispatcher: Dispatcher, study_id: UUID) 
         if trial.state not in ENDED:
             await move(session, dispatcher, trial, JobState.CANCELLED)
         if model is not None:
-            await repository.delete_model(session, model)
-        await repository.delete_job(session, trial)
+            await jobs.delete_model(session, model)
+        await jobs.delete_job(session, trial)
         deleted += 1
     return deleted
 

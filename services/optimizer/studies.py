@@ -13,7 +13,7 @@ from servicekit.ids import new_id
 from servicekit.listen import Listener
 from servicekit.shared_reads import SharedReads
 from servicekit.timestamps import utc_now
-from services.optimizer import events, repository, work_queue
+from services.optimizer import events, repository, telling, work_queue
 from services.optimizer.errors import TooManyStudies
 from services.optimizer.events import EventKind
 from services.optimizer.models import DEPARTURES, Study, StudyEvent, Trial
@@ -65,6 +65,7 @@ async def start(
     session.add(study)
     await work_queue.enqueue(session, study)
     await events.record(session, study, EventKind.STATE)
+    await telling.study_created(session, study)
     for note in study.notes:
         await events.record(session, study, EventKind.NOTICE, note)
     return study

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit.failures import Failure
 from servicekit.timestamps import utc_now
-from services.optimizer import events, repository
+from services.optimizer import events, repository, telling
 from services.optimizer.events import EventKind
 from services.optimizer.models import Study, Trial
 from services.optimizer.states import STUDY_ENDED, STUDY_STEPS, TRIAL_STEPS, EndReason, StudyState, TrialState
@@ -44,6 +44,7 @@ async def move(
         study.end_reason = end_reason
         study.ended_at = utc_now()
     await events.record(session, study, EventKind.STATE, message)
+    await telling.study_moved(session, study)
 
 
 def move_trial(trial: Trial, wanted: TrialState) -> None:

@@ -1,9 +1,9 @@
 """The RPCs of DatasetService."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.api.httpbody_pb2 import HttpBody
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -20,7 +20,7 @@ from servicekit.paging import decode_page_token, encode_page_token, page_limit
 from servicekit.timestamps import to_timestamp, utc_now
 from servicekit.validation import validated
 from servicekit.workspace import Workspace
-from services.dataset import convert, deletion, exports, lists, repository, rows, watching
+from services.dataset import convert, deletion, exports, lists, repository, rows, telling, watching
 from services.dataset.dependents import DependentClient
 from services.dataset.errors import DatasetNotFound
 from services.dataset.inputs import ListFilter
@@ -196,6 +196,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         check(request)
         view = await self._ready(request.dataset_id, request.version)
         export = exports.choose(view, request.format)
+        await self._tell_export(view, {"format": export.table_format, "way": "stream"})
         headers = {"content-disposition": content_disposition(export.filename)}
         if export.length is not None:
             headers["x-content-length"] = str(export.length)
@@ -212,7 +213,13 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         view = await self._ready(request.dataset_id, request.version)
         expire_time = utc_now() + timedelta(seconds=seconds)
         url = await exports.signed_url(self._store, view, request.format, seconds)
+        await self._tell_export(view, {"format": request.format or exports.TABLE, "way": "url", "seconds": seconds})
         return dataset_pb2.DatasetDownloadUrl(url=url, expire_time=to_timestamp(expire_time))
+
+    async def _tell_export(self, view: View, how: Mapping[str, Any]) -> None:
+        """Before the first byte: nothing leaves without being told."""
+        async with self._sessions.begin() as session:
+            await telling.dataset_exported(session, view.dataset, view.version, how)
 
     async def _body(self, request_iterator: AsyncIterator[dataset_pb2.UploadDatasetRequest], context: Context) -> Body:
         requests = aiter(request_iterator)

@@ -1,8 +1,9 @@
 """The RPCs of JobService."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from google.api.httpbody_pb2 import HttpBody
@@ -21,11 +22,13 @@ from servicekit.quota import StorageQuota
 from servicekit.shared_reads import SharedReads
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
-from services.generation import convert, downloads, jobs, lists, repository
+from services.generation import convert, downloads, jobs, lists, repository, telling
 from services.generation.convert import ShownEvent
 from services.generation.dispatch import Dispatcher
+from services.generation.downloads import ZIP
 from services.generation.jobs import ApprovalRule
 from services.generation.metadata import metadata_document
+from services.generation.models import Job
 from services.generation.planning import Planner
 from services.generation.repository import LOOSE_OBJECTS, JobFilter
 from services.generation.servicers.calls import Context, filter_id, job_id_of
@@ -133,6 +136,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         async with self._sessions() as session:
             job = await repository.find_job(session, caller().user_id, job_id_of(request.job_id))
         download = downloads.choose(jobs.with_table(job), request.format)
+        await self._tell_download(job, {"format": ZIP if download.zipped else download.table_format, "way": "stream"})
         headers = {"content-disposition": content_disposition(download.filename)}
         if download.length is not None:
             headers["x-content-length"] = str(download.length)
@@ -150,7 +154,13 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         seconds = url_seconds(request.expires)
         expire_time = utc_now() + timedelta(seconds=seconds)
         url = await downloads.signed_url(self._store, jobs.with_table(job), seconds)
+        await self._tell_download(job, {"format": "parquet", "way": "url", "seconds": seconds})
         return job_pb2.TableDownloadUrl(url=url, expire_time=to_timestamp(expire_time))
+
+    async def _tell_download(self, job: Job, how: Mapping[str, Any]) -> None:
+        """Before the first byte: nothing leaves without being told."""
+        async with self._sessions.begin() as session:
+            await telling.table_downloaded(session, job, how)
 
     async def GetJobMetadata(self, request: job_pb2.GetJobMetadataRequest, context: Context) -> job_pb2.JobMetadata:
         """Returns how the table was made."""

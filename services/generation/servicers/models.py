@@ -12,7 +12,7 @@ from servicekit.downloads import send_file
 from servicekit.identity import caller
 from servicekit.limits import check
 from servicekit.object_store import ObjectStore
-from services.generation import convert, lists, repository
+from services.generation import convert, jobs, lists, repository, telling
 from services.generation.jobs import ApprovalRule
 from services.generation.repository import LOOSE_OBJECTS
 from services.generation.requests import RequestLimits
@@ -59,7 +59,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         """Deletes a model."""
         owner_id, model_id = caller().user_id, model_id_of(request.model_id)
         async with self._sessions.begin() as session:
-            await repository.delete_model(session, await repository.lock_model(session, owner_id, model_id))
+            await jobs.delete_model(session, await repository.lock_model(session, owner_id, model_id))
         await LOOSE_OBJECTS.remove_due(self._sessions, self._store)
         return model_pb2.DeleteModelResponse()
 
@@ -69,6 +69,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             model = await repository.find_model(session, caller().user_id, model_id_of(request.model_id))
         plan = await self._sampler.plan(model, convert.sample_fields(request), self._limits)
         self._approval.check_sampling(model, plan.rows)
+        async with self._sessions.begin() as session:
+            how = {"rows": plan.rows, "seed": plan.seed, "format": plan.table_format}
+            await telling.model_sampled(session, model, how)
         headers = {"x-seed": str(plan.seed)}
         async with aclosing(self._sampler.draw(model, plan)) as pieces:
             async for body in send_file(context, headers, tabular.content_type(plan.table_format), pieces):
