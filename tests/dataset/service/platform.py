@@ -282,7 +282,7 @@ async def open_surroundings(
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text("TRUNCATE datasets, loose_objects, pgqueuer CASCADE"))
+            await session.execute(text("TRUNCATE datasets, loose_objects, outbox, pgqueuer CASCADE"))
         yield Surroundings(settings, database, dependents, tokens, scratch)
 
 

@@ -217,7 +217,7 @@ async def open_platform(
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text("TRUNCATE jobs, models, loose_objects, pgqueuer CASCADE"))
+            await session.execute(text("TRUNCATE jobs, models, loose_objects, outbox, pgqueuer CASCADE"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         store = ObjectStore(s3, "generation")

@@ -138,7 +138,7 @@ async def open_platform(postgres: PostgresForTests, tokens: Tokens, **changes: A
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         async with database.sessions.begin() as session:
-            await session.execute(text("TRUNCATE studies, pgqueuer CASCADE"))
+            await session.execute(text("TRUNCATE studies, outbox, pgqueuer CASCADE"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, peer, tokens)
