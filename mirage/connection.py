@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
-from mirage.activity.v1 import platform_health_pb2_grpc
+from mirage.activity.v1 import platform_health_pb2_grpc, provenance_pb2_grpc
 from mirage.api_key import ApiKeyTokens
 from mirage.auth.v1 import (
     account_pb2_grpc,
@@ -34,6 +34,7 @@ from mirage.wire_errors import from_rpc
 
 if TYPE_CHECKING:
     from mirage.activity.v1.platform_health_pb2_grpc import PlatformHealthServiceAsyncStub
+    from mirage.activity.v1.provenance_pb2_grpc import AuditServiceAsyncStub, ProvenanceServiceAsyncStub
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
     from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
     from mirage.auth.v1.api_key_pb2_grpc import ApiKeyServiceAsyncStub
@@ -56,6 +57,8 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 # Reading twice is reading once, so a read may be tried again by itself when the platform is just being restarted.
 _RETRIED_READS = {
     "mirage.activity.v1.PlatformHealthService": ("GetPlatformHealth",),
+    "mirage.activity.v1.AuditService": ("GetAuditKeySet",),
+    "mirage.activity.v1.ProvenanceService": ("GetProvenance",),
     "mirage.auth.v1.AccountService": ("GetMe", "GetProfile"),
     "mirage.dataset.v1.DatasetService": (
         "ListDatasets",
@@ -105,6 +108,16 @@ class Connection:
     def health(self) -> "PlatformHealthServiceAsyncStub":
         """How the platform is, for administrators."""
         return platform_health_pb2_grpc.PlatformHealthServiceStub(self._channel)
+
+    @cached_property
+    def provenance(self) -> "ProvenanceServiceAsyncStub":
+        """Where tables came from."""
+        return provenance_pb2_grpc.ProvenanceServiceStub(self._channel)
+
+    @cached_property
+    def audit(self) -> "AuditServiceAsyncStub":
+        """The log as evidence."""
+        return provenance_pb2_grpc.AuditServiceStub(self._channel)
 
     @cached_property
     def accounts(self) -> "AccountServiceAsyncStub":

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mirage.activity.v1 import platform_health_pb2
+from mirage.activity.v1 import platform_health_pb2, provenance_pb2
 from mirage.aio.jobs import AsyncJob
 from mirage.aio.paging import collect
 from mirage.auth.v1 import account_pb2, session_pb2
@@ -12,6 +12,7 @@ from mirage.errors import InvalidRequest, NotFound
 from mirage.generation.v1 import job_pb2
 from mirage.records.account import User
 from mirage.records.health import PlatformHealth
+from mirage.records.provenance import LogVerdict
 from mirage.states import job_state_value
 
 USER_STATES = {
@@ -88,6 +89,12 @@ class AsyncAdmin:
         """Sets an account's role: `user` or `administrator`."""
         request = pb.SetUserRoleRequest(user_id=user_id, role=role)
         return User(await self._connection.call(self._connection.users.SetUserRole, request))
+
+    async def verify_log(self) -> LogVerdict:
+        """Has the platform check its whole log; takes half a minute for a million records."""
+        request = provenance_pb2.VerifyLogRequest()
+        # The gateway sets the limit.
+        return LogVerdict(await self._connection.call(self._connection.audit.VerifyLog, request, timeout_s=None))
 
     async def health(self) -> PlatformHealth:
         """Returns how each service is, with its database, object store, queue and workers, be some of them down."""

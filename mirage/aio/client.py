@@ -1,6 +1,7 @@
 """The client for programs that run an event loop."""
 
 import inspect
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -9,11 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from mirage import endpoint
+from mirage.activity.v1 import provenance_pb2
 from mirage.aio.account import AsyncAccount
 from mirage.aio.admin import AsyncAdmin
 from mirage.aio.datasets import AsyncDataset, AsyncDatasets
 from mirage.aio.jobs import AsyncJob, AsyncJobs
 from mirage.aio.models import AsyncModels
+from mirage.aio.provenance import AsyncProvenance
 from mirage.aio.studies import AsyncStudies, AsyncStudy
 from mirage.api_key import read_api_key, uses_api_key
 from mirage.auth.v1 import session_pb2
@@ -364,6 +367,23 @@ class AsyncClient:
         """Returns the model types with their parameters, the formats and the limits."""
         request = job_pb2.GetConfigurationRequest()
         return Configuration(await self._connection.call(self._connection.jobs.GetConfiguration, request))
+
+    async def provenance(self, object_id: str) -> AsyncProvenance:
+        """Returns the records of the platform's log behind a table (by its job's id), model, report, dataset or study.
+
+        Raises:
+            NotFound: if nothing of the caller's has this id.
+        """
+        request = provenance_pb2.GetProvenanceRequest(object_id=object_id)
+        answer = await self._connection.call(self._connection.provenance.GetProvenance, request)
+        return AsyncProvenance(answer, self._connection)
+
+    async def audit_keys(self) -> dict[str, Any]:
+        """Returns the public keys that the log is signed with, as a JWK set; nobody needs to be signed in."""
+        request = provenance_pb2.GetAuditKeySetRequest()
+        body = await self._connection.call(self._connection.audit.GetAuditKeySet, request, signed_in=False)
+        key_set: dict[str, Any] = json.loads(body.data)
+        return key_set
 
     async def close(self) -> None:
         """Closes the connection; jobs go on."""

@@ -14,6 +14,8 @@ from jwt.utils import base64url_decode, base64url_encode
 from mirage.audit.canonical import NotCanonical, canonical, parsed
 
 ALGORITHM = "ES256"
+KEY_ID_LENGTH = 43
+"""Characters of a key's id."""
 
 Keys = Mapping[str, ec.EllipticCurvePublicKey]
 """Public keys by their id."""

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from mirage import __version__
-from mirage.cli import account, admin, api_keys, datasets, exit_codes, health, jobs, models, quality, studies
+from mirage.cli import (
+    account,
+    admin,
+    api_keys,
+    datasets,
+    exit_codes,
+    health,
+    jobs,
+    models,
+    provenance,
+    quality,
+    studies,
+)
 from mirage.cli.output import report
 from mirage.cli.session import CaFile, Url
 from mirage.errors import MirageError
@@ -34,6 +46,8 @@ studies.add_to(app)
 app.add_typer(studies.app, name="studies", rich_help_panel="Generation")
 app.add_typer(models.app, name="models", rich_help_panel="Generation")
 models.add_to(app)
+provenance.add_to(app)
+app.add_typer(provenance.app, name="audit", rich_help_panel="Administration")
 app.add_typer(admin.app, name="admin", rich_help_panel="Administration")
 health.add_to(app)
 

@@ -12,6 +12,7 @@ from mirage.plain.calls import Plain, blocking, each, waiting
 from mirage.plain.datasets import Datasets
 from mirage.plain.jobs import Job, Jobs
 from mirage.plain.models import Models
+from mirage.plain.provenance import Provenance
 from mirage.plain.studies import Studies, Study
 
 
@@ -42,6 +43,7 @@ class Admin(Plain[AsyncAdmin]):
     deactivate = blocking(AsyncAdmin.deactivate)
     set_role = blocking(AsyncAdmin.set_role)
     health = blocking(AsyncAdmin.health)
+    verify_log = blocking(AsyncAdmin.verify_log)
     jobs = blocking(AsyncAdmin.jobs, each(Job))
     approve = blocking(AsyncAdmin.approve, Job)
     reject = blocking(AsyncAdmin.reject, Job)
@@ -100,6 +102,8 @@ class Client(Plain[AsyncClient]):
     evaluate = blocking(AsyncClient.evaluate)
     validate = blocking(AsyncClient.validate)
     configuration = blocking(AsyncClient.configuration)
+    provenance = blocking(AsyncClient.provenance, Provenance)
+    audit_keys = blocking(AsyncClient.audit_keys)
     close = blocking(AsyncClient.close)
     _login = blocking(AsyncClient.login)
 

@@ -37,6 +37,7 @@ class Platform:
     settings: Settings
     database: Database
     tokens: Tokens
+    address: str
 
     async def record(
         self, *events: event_pb2.Event, service: str = "generation", **fields: Any
@@ -100,7 +101,7 @@ async def open_platform(
                 await session.execute(text(f"TRUNCATE {TABLES}"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        yield Platform(channel, settings, database, tokens)
+        yield Platform(channel, settings, database, tokens, address)
 
 
 def settings_for(postgres: PostgresForTests, auth_address: str, **changes: Any) -> Settings:
