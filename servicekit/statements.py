@@ -16,8 +16,19 @@ from opentelemetry.trace import INVALID_SPAN, NoOpTracer, NoOpTracerProvider, Sp
 from servicekit import tracing
 from servicekit.tracing import Attributes
 
-# Parameters are not in a statement's text; what was written into it as a literal is taken out.
-_LITERAL = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])\d+(?:\.\d+)?\b")
+# Parameters are not in a statement's text; what was written into it as a literal is taken out. Read from left to right,
+# so that a quote inside a comment, or a dash inside a literal, isn't taken for a begin.
+_TOKEN = re.compile(
+    r"""
+    (?P<comment> --[^\n]* | /\*.*?\*/ )
+    | (?P<name> "[^"]*" )
+    | (?P<literal>
+        [eE]'(?:\\.|''|[^'\\])*(?:'|$) | '(?:''|[^'])*(?:'|$) | \$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|$)
+        | (?<![\w$.])\d+(?:\.\d+)?\b
+    )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 _SPACE = re.compile(r"\s+")
 # The first thing that a statement names as what it reads or writes.
 _TARGET = re.compile(r'\b(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?(?:"?\w+"?\.)?"?(\w+)"?', re.IGNORECASE)
@@ -42,10 +53,16 @@ class Statement(NamedTuple):
         return f"{self.operation} {self.target}".strip()
 
 
+def _told(token: "re.Match[str]") -> str:
+    if token["comment"]:
+        return " "
+    return token["name"] or "?"
+
+
 @lru_cache(maxsize=1024)
 def described(query: str) -> Statement | None:
     """What may be told of a statement; None for one of those that only surround the others and take no time."""
-    text = _SPACE.sub(" ", _LITERAL.sub("?", query)).strip(" ;")
+    text = _SPACE.sub(" ", _TOKEN.sub(_told, query)).strip(" ;")
     operation = text.split(" ", 1)[0].upper()
     if operation in _SURROUNDING:
         return None

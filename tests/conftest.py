@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.object_store import EmbeddedObjectStore
+from tests.support.collector import Collector, running_collector
 from tests.support.object_store import running_object_store
 from tests.support.platform import PlatformForTests, platform_for_tests
 from tests.support.postgres import PostgresForTests, running_postgres
@@ -40,7 +41,15 @@ def tokens() -> Tokens:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformForTests]:
+def collector() -> Iterator[Collector]:
+    """A collector of traces; the platform's go there."""
+    with running_collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[PlatformForTests]:
     """The whole platform. Its users are marked `xdist_group("platform")`, so that one process starts it, once."""
-    with platform_for_tests(tmp_path_factory.mktemp("platform")) as running:
+    home = tmp_path_factory.mktemp("platform")
+    with platform_for_tests(home, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint) as running:
         yield running

@@ -187,6 +187,23 @@ def test_names_of_statements(query: str, name: str) -> None:
     assert described.name == name
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("SELECT 'a''b', 1.5, $1, a1 FROM t", "SELECT ?, ?, $1, a1 FROM t"),
+        ("SELECT 'a' -- isn't told\n, 'b'", "SELECT ? , ?"),
+        ("SELECT /* isn't */ 'a--b', \"it's\", 'c'", 'SELECT ?, "it\'s", ?'),
+        (r"SELECT E'it\'s', 'c'", "SELECT ?, ?"),
+        ("SELECT $$it's$$, $q$ 'a' $q$, 'never ends", "SELECT ?, ?, ?"),
+    ],
+)
+def test_no_value_is_told(query: str, text: str) -> None:
+    """Whatever stands around a literal, it is taken out, and nothing else."""
+    described = statements.described(query)
+    assert described
+    assert described.text == text
+
+
 def test_a_collector_that_is_away() -> None:
     """While the collector is away nothing waits for it; that is said once, and once that it is back."""
     with running_collector() as before:
