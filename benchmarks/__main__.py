@@ -4,12 +4,13 @@ import argparse
 import os
 import platform
 
-from benchmarks import jobs, optimizer, overhead, quality, search, startup, status, subscribers, upload
+from benchmarks import jobs, limits, optimizer, overhead, quality, search, startup, status, subscribers, upload
 
 BENCHMARKS = {
     "startup": startup.run,
     "upload": upload.run,
     "status": status.run,
+    "limits": limits.run,
     "subscribers": subscribers.run,
     "overhead": overhead.run,
     "jobs": jobs.run,
