@@ -53,6 +53,8 @@ class EventKind(StrEnum):
     STUDY_STOPPED = "study.stopped"
     STUDY_FAILED = "study.failed"
 
+    NOTIFICATION_DELIVERY_DROPPED = "notification.delivery_dropped"
+
     REQUEST_RATE_LIMITED = "request.rate_limited"
 
 

@@ -183,12 +183,17 @@ class WorkQueue:
         """The kind of work, as the queue names it."""
         return self._entrypoint
 
-    async def enqueue(self, session: AsyncSession, payload: bytes, priority: int = 0) -> int:
-        """Puts a piece of work into the queue, in the session's transaction; returns the row's id."""
+    async def enqueue(
+        self, session: AsyncSession, payload: bytes, priority: int = 0, wait: timedelta | None = None
+    ) -> int:
+        """Puts a piece of work into the queue, in the session's transaction; returns the row's id.
+
+        Nobody takes it up before `wait` is over.
+        """
         await session.flush()  # so that the transaction has begun before the queue library uses its connection
         connection = await (await session.connection()).get_raw_connection()
         queries = self._queries(AsyncpgDriver(connection.driver_connection), Queries)
-        [row_id] = await queries.enqueue(self._entrypoint, payload, priority)
+        [row_id] = await queries.enqueue(self._entrypoint, payload, priority, wait)
         return int(row_id)
 
     async def consume(self, dsn: str, handle: Handler, *, slots: int, heartbeat_s: float, stop: asyncio.Event) -> None:

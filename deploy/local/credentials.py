@@ -20,6 +20,7 @@ class Credentials:
     services_file: Path  # the same, as auth reads it
     signing_keys: Path  # a directory that auth fills
     audit_keys: Path  # a directory that activity fills
+    vapid_key: Path  # a file that activity makes
 
 
 def kept_credentials(directory: Path, services: Sequence[str]) -> Credentials:
@@ -36,6 +37,7 @@ def kept_credentials(directory: Path, services: Sequence[str]) -> Credentials:
         services_file=services_file,
         signing_keys=private_directory(directory / "signing-keys"),
         audit_keys=private_directory(directory / "audit-keys"),
+        vapid_key=directory / "vapid.pem",
     )
 
 

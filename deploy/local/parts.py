@@ -81,7 +81,7 @@ class Backing:
             "SERVICE_CLIENT_SECRET": self.credentials.services[service],
             **self.metrics_of(process or service),
             **(self._of_auth() if service == "auth" else {}),
-            **({"AUDIT_KEYS_DIR": str(self.credentials.audit_keys)} if service == "activity" else {}),
+            **(self._of_activity() if service == "activity" else {}),
         }
 
     def metrics_of(self, process: str) -> dict[str, str]:
@@ -96,6 +96,13 @@ class Backing:
     def migrate(self, service: str, revision: str = "head") -> None:
         """Brings a service's schema up to date; not from a running event loop."""
         migrate.upgrade(service, self.database_url(service), revision)
+
+    def _of_activity(self) -> dict[str, str]:
+        return {
+            "AUDIT_KEYS_DIR": str(self.credentials.audit_keys),
+            # One of the keeper's own, which browsers have subscribed with before, takes precedence.
+            "VAPID_PRIVATE_KEY_FILE": self.inherited.get("VAPID_PRIVATE_KEY_FILE") or str(self.credentials.vapid_key),
+        }
 
     def _of_auth(self) -> dict[str, str]:
         return {

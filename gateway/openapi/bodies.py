@@ -245,6 +245,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "locale": "en-GB",
         "preferences": {"theme": "dark"},
     },
+    "NotificationService.ReadNotifications": {"notification_ids": [_DATASET]},
+    "NotificationService.UpdateNotificationPreferences": {"kinds": [{"kind": "job_ended", "email": True}]},
+    "PushSubscriptionService.RegisterPushSubscription": {
+        "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAA",
+        "keys": {
+            "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    },
     "AdministrationService.SetUserRole": {"role": "administrator"},
     "DatasetService.UpdateDataset": {
         "name": "customers",

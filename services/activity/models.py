@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Float, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, DateTime, Float, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -87,3 +87,68 @@ class Person(Base):
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[bytes | None]  # 32 random bytes
     forgotten_time: Mapped[datetime | None]
+
+
+class Notification(Base):
+    """What somebody is told of."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_owner_id_seq", "owner_id", "seq", unique=True),
+        Index("ix_notifications_unread", "owner_id", postgresql_where=text("read_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID]  # who is told
+    seq: Mapped[int] = mapped_column(BigInteger)  # of the record that it was made of
+    kind: Mapped[str]
+    title: Mapped[str]
+    body: Mapped[str]
+    object_type: Mapped[str]
+    object_id: Mapped[str]
+    created_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+
+
+class NotificationPreference(Base):
+    """How somebody is told of a kind of things, where they have said so."""
+
+    __tablename__ = "notification_preferences"
+
+    owner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    enabled: Mapped[bool]
+    push: Mapped[bool]
+    email: Mapped[bool]
+
+
+class PushSubscription(Base):
+    """A browser that is told by its push service."""
+
+    __tablename__ = "push_subscriptions"
+    __table_args__ = (Index("ix_push_subscriptions_owner_id", "owner_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID]
+    endpoint: Mapped[str] = mapped_column(unique=True)
+    p256dh: Mapped[str]  # base64url
+    auth: Mapped[str]  # base64url
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+
+class Administrator(Base):
+    """An account with the administrator's role, as the log tells."""
+
+    __tablename__ = "administrators"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class View(Base):
+    """How far a view of the log has come."""
+
+    __tablename__ = "views"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)  # of the last record that it has taken

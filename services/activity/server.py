@@ -7,7 +7,13 @@ from typing import Any
 
 import grpc.aio
 
-from mirage.activity.v1 import event_pb2_grpc, log_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import (
+    event_pb2_grpc,
+    log_pb2_grpc,
+    notification_pb2_grpc,
+    platform_health_pb2_grpc,
+    provenance_pb2_grpc,
+)
 from mirage.holdings.v1 import holding_pb2_grpc
 from servicekit import holdings
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
@@ -22,6 +28,8 @@ from services.activity.audit_keys import AuditKeys
 from services.activity.checkpoints import Checkpoints
 from services.activity.holdings import Holdings
 from services.activity.log_audit import LogAudit
+from services.activity.notifying.repository import NOTIFICATIONS_CHANNEL
+from services.activity.notifying.wiring import notifying
 from services.activity.platform_health import Peer, PlatformHealth
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
@@ -34,8 +42,10 @@ SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
     "mirage.activity.v1.EventService",
     "mirage.activity.v1.LogService",
+    "mirage.activity.v1.NotificationService",
     "mirage.activity.v1.PlatformHealthService",
     "mirage.activity.v1.ProvenanceService",
+    "mirage.activity.v1.PushSubscriptionService",
     holdings.SERVICE_NAME,
 )
 
@@ -51,7 +61,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         audit_keys = AuditKeys(settings.audit_keys_dir)
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
-        listener = await stack.enter_async_context(Listener(database.dsn, RECORDS_CHANNEL))
+        listener = await stack.enter_async_context(Listener(database.dsn, RECORDS_CHANNEL, NOTIFICATIONS_CHANNEL))
         auth = await stack.enter_async_context(open_channel(settings.auth_address, settings.internal_tls))
         identity = ServiceIdentity(auth, settings)
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
@@ -69,9 +79,19 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         health = PlatformHealth(peers)
         await stack.enter_async_context(_beside(health.keep_looking()))
 
+        notifications = await stack.enter_async_context(
+            notifying(
+                settings, database, listener, peer_channel(settings.auth_address, settings.internal_tls, identity)
+            )
+        )
+
         def register(server: grpc.aio.Server) -> None:
             provenance_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(audit_keys, audit), server)
             event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(database.sessions), server)
+            notification_pb2_grpc.add_NotificationServiceServicer_to_server(notifications.notifications, server)
+            notification_pb2_grpc.add_PushSubscriptionServiceServicer_to_server(
+                notifications.push_subscriptions, server
+            )
             provenance_pb2_grpc.add_ProvenanceServiceServicer_to_server(
                 ProvenanceServicer(database.sessions, audit_keys, checkpoints, audit), server
             )

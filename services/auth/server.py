@@ -11,6 +11,7 @@ from mirage.auth.v1 import (
     account_pb2_grpc,
     administration_pb2_grpc,
     api_key_pb2_grpc,
+    contact_pb2_grpc,
     oauth_pb2_grpc,
     revocation_pb2_grpc,
     session_pb2_grpc,
@@ -40,6 +41,7 @@ from services.auth.revocations import keep_tidy
 from services.auth.servicers.accounts import AccountServicer
 from services.auth.servicers.administration import AdministrationServicer
 from services.auth.servicers.api_keys import ApiKeyServicer
+from services.auth.servicers.contacts import ContactServicer
 from services.auth.servicers.oauth import TokenServicer
 from services.auth.servicers.revocations import RevocationServicer
 from services.auth.servicers.sessions import SessionServicer
@@ -55,6 +57,7 @@ SERVICE_NAMES = (
     "mirage.auth.v1.AccountService",
     "mirage.auth.v1.AdministrationService",
     "mirage.auth.v1.ApiKeyService",
+    "mirage.auth.v1.ContactService",
     "mirage.auth.v1.KeyService",
     "mirage.auth.v1.RevocationService",
     "mirage.auth.v1.ServiceIdentityService",
@@ -103,9 +106,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             account_pb2_grpc.add_AccountServiceServicer_to_server(
                 AccountServicer(accounts, Exports(database, held, workspace)), server
             )
+            administration = Administration(database, deletions)
             administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
-                AdministrationServicer(Administration(database, deletions), deletions), server
+                AdministrationServicer(administration, deletions), server
             )
+            contact_pb2_grpc.add_ContactServiceServicer_to_server(ContactServicer(administration), server)
             api_key_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(api_keys), server)
             oauth_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(TokenEndpoint(sessions, api_keys)), server)
             revocation_pb2_grpc.add_RevocationServiceServicer_to_server(

@@ -10,6 +10,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
+from mirage.activity.v1 import notification_pb2
 from mirage.dataset.v1 import dataset_pb2
 from mirage.generation.v1 import job_pb2
 from mirage.optimizer.v1 import study_pb2
@@ -24,6 +25,7 @@ LIFETIME = timedelta(minutes=1)
 
 # The RPC services whose streams of events have a route.
 STREAMING_SERVICES = (
+    notification_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name,
     dataset_pb2.DESCRIPTOR.services_by_name["DatasetService"].full_name,
     job_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     study_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,

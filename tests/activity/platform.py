@@ -25,7 +25,10 @@ from tests.support.auth_peer import SECRET, serving_auth
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
 
-TABLES = "records, people, checkpoints"
+TABLES = (
+    "records, people, checkpoints, notifications, notification_preferences, push_subscriptions, administrators, "
+    "pgqueuer"
+)
 """Every table of the service, to be emptied."""
 
 
@@ -99,6 +102,7 @@ async def open_platform(
         async with database.sessions.begin() as session:
             if empty:
                 await session.execute(text(f"TRUNCATE {TABLES}"))
+                await session.execute(text("UPDATE views SET seq = 0"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, tokens, address)

@@ -89,7 +89,7 @@ def test_bodies_answers_and_roles(document: dict[str, Any]) -> None:
             operation = document["paths"][binding.template][binding.verb.lower()]
             assert ("requestBody" in operation) == bool(binding.body)
             ways = [] if rpc.is_open else [{"access_token": list(rpc.scopes)}]
-            if rpc.name in ("WatchDataset", "WatchJob", "WatchStudy"):
+            if rpc.name in ("WatchDataset", "WatchJob", "WatchNotifications", "WatchStudy"):
                 ways.append({"stream_ticket": []})
             assert operation["security"] == ways
             assert rpc.is_open or "401" in operation["responses"]

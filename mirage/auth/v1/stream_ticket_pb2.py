@@ -28,7 +28,7 @@ from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access
 from mirage.options.v1 import limits_pb2 as mirage_dot_options_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mirage/auth/v1/stream_ticket.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"6\n\x19\x43reateStreamTicketRequest\x12\x19\n\x06stream\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\xf4\x03\"p\n\x0cStreamTicket\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nexpires_in\x18\x04 \x01(\r2\xbc\x01\n\x13StreamTicketService\x12\xa4\x01\n\x12\x43reateStreamTicket\x12).mirage.auth.v1.CreateStreamTicketRequest\x1a\x1c.mirage.auth.v1.StreamTicket\"E\xaa\xed\x18#\n\x01\x02\x12\rdatasets:read\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x18\"\x13/auth/stream-ticket:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mirage/auth/v1/stream_ticket.proto\x12\x0emirage.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emirage/options/v1/access.proto\x1a\x1emirage/options/v1/limits.proto\"6\n\x19\x43reateStreamTicketRequest\x12\x19\n\x06stream\x18\x01 \x01(\tB\t\xb2\xed\x18\x05\x08\x01\x38\xf4\x03\"p\n\x0cStreamTicket\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nexpires_in\x18\x04 \x01(\r2\xca\x01\n\x13StreamTicketService\x12\xb2\x01\n\x12\x43reateStreamTicket\x12).mirage.auth.v1.CreateStreamTicketRequest\x1a\x1c.mirage.auth.v1.StreamTicket\"S\xaa\xed\x18\x31\n\x01\x02\x12\x0c\x61\x63\x63ount:read\x12\rdatasets:read\x12\x0fgeneration:read\x82\xd3\xe4\x93\x02\x18\"\x13/auth/stream-ticket:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,11 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESTREAMTICKETREQUEST'].fields_by_name['stream']._loaded_options = None
   _globals['_CREATESTREAMTICKETREQUEST'].fields_by_name['stream']._serialized_options = b'\262\355\030\005\010\0018\364\003'
   _globals['_STREAMTICKETSERVICE'].methods_by_name['CreateStreamTicket']._loaded_options = None
-  _globals['_STREAMTICKETSERVICE'].methods_by_name['CreateStreamTicket']._serialized_options = b'\252\355\030#\n\001\002\022\rdatasets:read\022\017generation:read\202\323\344\223\002\030\"\023/auth/stream-ticket:\001*'
+  _globals['_STREAMTICKETSERVICE'].methods_by_name['CreateStreamTicket']._serialized_options = b'\252\355\0301\n\001\002\022\014account:read\022\rdatasets:read\022\017generation:read\202\323\344\223\002\030\"\023/auth/stream-ticket:\001*'
   _globals['_CREATESTREAMTICKETREQUEST']._serialized_start=181
   _globals['_CREATESTREAMTICKETREQUEST']._serialized_end=235
   _globals['_STREAMTICKET']._serialized_start=237
   _globals['_STREAMTICKET']._serialized_end=349
   _globals['_STREAMTICKETSERVICE']._serialized_start=352
-  _globals['_STREAMTICKETSERVICE']._serialized_end=540
+  _globals['_STREAMTICKETSERVICE']._serialized_end=554
 # @@protoc_insertion_point(module_scope)
