@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
-from mirage.activity.v1 import platform_health_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import log_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
 from mirage.api_key import ApiKeyTokens
 from mirage.auth.v1 import (
     account_pb2_grpc,
@@ -33,6 +33,7 @@ from mirage.token_keeper import TokenKeeper
 from mirage.wire_errors import from_rpc
 
 if TYPE_CHECKING:
+    from mirage.activity.v1.log_pb2_grpc import LogServiceAsyncStub
     from mirage.activity.v1.platform_health_pb2_grpc import PlatformHealthServiceAsyncStub
     from mirage.activity.v1.provenance_pb2_grpc import AuditServiceAsyncStub, ProvenanceServiceAsyncStub
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
@@ -56,6 +57,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 # Reading twice is reading once, so a read may be tried again by itself when the platform is just being restarted.
 _RETRIED_READS = {
+    "mirage.activity.v1.LogService": ("ListLogRecords",),
     "mirage.activity.v1.PlatformHealthService": ("GetPlatformHealth",),
     "mirage.activity.v1.AuditService": ("GetAuditKeySet",),
     "mirage.activity.v1.ProvenanceService": ("GetProvenance",),
@@ -118,6 +120,11 @@ class Connection:
     def audit(self) -> "AuditServiceAsyncStub":
         """The log as evidence."""
         return provenance_pb2_grpc.AuditServiceStub(self._channel)
+
+    @cached_property
+    def log(self) -> "LogServiceAsyncStub":
+        """What happened on the platform."""
+        return log_pb2_grpc.LogServiceStub(self._channel)
 
     @cached_property
     def accounts(self) -> "AccountServiceAsyncStub":

@@ -1,7 +1,9 @@
 """The caller's own account: `client.account`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mirage.aio.paging import collect
@@ -9,6 +11,7 @@ from mirage.auth.v1 import account_pb2, api_key_pb2, session_pb2, stream_ticket_
 from mirage.connection import Connection
 from mirage.job_requests import to_struct
 from mirage.records.account import ApiKey, Profile, Session, StreamTicket, User
+from mirage.tables import save, target
 
 
 class AsyncAccount:
@@ -112,3 +115,39 @@ class AsyncAccount:
         """Deletes a key; it and the tokens made from it are refused from then on."""
         request = api_key_pb2.DeleteApiKeyRequest(key_id=key_id)
         await self._connection.call(self._connection.api_keys.DeleteApiKey, request)
+
+    async def export(self, path: str | Path = ".") -> Path:
+        """Writes everything that the platform holds about the account's user to a JSON file, and returns its path.
+
+        Tables and models are described in it, each with where to download it.
+
+        Args:
+            path: a file, or a directory in which it is called `mirage-export.json`.
+
+        Raises:
+            Unavailable: if a service can't be reached; nothing is written then.
+        """
+        file, _ = target(path, "json", "json", "mirage-export")
+        return await save(self._exported(), file)
+
+    async def delete(self, password: str) -> str:
+        """Deletes the account with everything that is its user's, public datasets as well, for good.
+
+        The account ends at once, the rest is gone within a minute. Returns the deletion's id, by which administrators
+        see how far it is. An API key can't do this.
+
+        Raises:
+            InvalidRequest: if the password is wrong.
+            NotPossible: if it is the last administrator's.
+        """
+        request = account_pb2.DeleteAccountRequest(password=password)
+        deletion = await self._connection.call(self._connection.accounts.DeleteAccount, request)
+        if self._connection.session is not None:
+            await self._connection.session.forget()
+        return deletion.deletion_id
+
+    async def _exported(self) -> AsyncIterator[bytes]:
+        request = account_pb2.ExportAccountRequest()
+        async with aclosing(self._connection.receive(self._connection.accounts.ExportAccount, request)) as bodies:
+            async for body in bodies:
+                yield body.data

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mirage.activity.v1 import platform_health_pb2, provenance_pb2
+from mirage.activity.v1 import log_pb2, platform_health_pb2, provenance_pb2
 from mirage.aio.jobs import AsyncJob
 from mirage.aio.paging import collect
 from mirage.auth.v1 import account_pb2, session_pb2
@@ -11,6 +11,7 @@ from mirage.connection import Connection
 from mirage.errors import InvalidRequest, NotFound
 from mirage.generation.v1 import job_pb2
 from mirage.records.account import User
+from mirage.records.administration import Deletion, LogRecord
 from mirage.records.health import PlatformHealth
 from mirage.records.provenance import LogVerdict
 from mirage.states import job_state_value
@@ -71,9 +72,71 @@ class AsyncAdmin:
         made = User(await self._connection.call(self._connection.sessions.Register, request, signed_in=False))
         return made if role == made.role else await self.set_role(made.id, role)
 
-    async def delete_user(self, user_id: str) -> None:
-        """Deletes an account; the last administrator's can't be."""
-        await self._connection.call(self._connection.users.DeleteUser, pb.DeleteUserRequest(user_id=user_id))
+    async def delete_user(self, user_id: str) -> str:
+        """Deletes an account with everything that is its user's; the last administrator's can't be.
+
+        The account ends at once, the rest is gone within a minute. Returns the deletion's id, which `deletions` tells.
+        """
+        request = pb.DeleteUserRequest(user_id=user_id)
+        return (await self._connection.call(self._connection.users.DeleteUser, request)).deletion_id
+
+    async def deletions(self, *, unfinished: bool = False, limit: int | None = None) -> list[Deletion]:
+        """Returns the ends of accounts of the last thirty days, the latest first.
+
+        Args:
+            unfinished: only those of which something may be left.
+            limit: how many; None for all.
+        """
+
+        async def page(size: int, token: str) -> tuple[list[Deletion], str]:
+            request = pb.ListAccountDeletionsRequest(page_size=size, page_token=token, unfinished=unfinished)
+            answer = await self._connection.call(self._connection.users.ListAccountDeletions, request)
+            return [Deletion(each) for each in answer.deletions], answer.next_page_token
+
+        return await collect(page, limit)
+
+    async def logs(
+        self,
+        *,
+        actor_id: str = "",
+        action: str = "",
+        object_type: str = "",
+        object_id: str = "",
+        owner_id: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 100,
+    ) -> list[LogRecord]:
+        """Returns who did what to what, the latest first.
+
+        Args:
+            actor_id: only what this user did.
+            action: only this kind, such as `job.approved`, or all of a noun, such as `job`.
+            object_type: only what happened to objects of this type.
+            object_id: only what happened to this object.
+            owner_id: only what happened to what is this user's.
+            since: only what came into the log then or later; without a time zone it is the local one.
+            until: only what came before.
+            limit: how many; None for all.
+
+        Raises:
+            InvalidRequest: if a filter is wrong; `violations` tell everything at once.
+        """
+        query = log_pb2.ListLogRecordsRequest(
+            actor_id=actor_id, action=action, object_type=object_type, object_id=object_id, owner_id=owner_id
+        )
+        if since is not None:
+            query.since.FromDatetime(since.astimezone(UTC))
+        if until is not None:
+            query.until.FromDatetime(until.astimezone(UTC))
+
+        async def page(size: int, token: str) -> tuple[list[LogRecord], str]:
+            request = log_pb2.ListLogRecordsRequest(page_size=size, page_token=token)
+            request.MergeFrom(query)
+            answer = await self._connection.call(self._connection.log.ListLogRecords, request)
+            return [LogRecord(each) for each in answer.records], answer.next_page_token
+
+        return await collect(page, limit)
 
     async def activate(self, user_id: str) -> User:
         """Lets an account sign in again."""

@@ -14,6 +14,7 @@ from mirage.cli.jobs import jobs_table
 from mirage.cli.session import Limit, PasswordFromInput, Session, Yes, command
 from mirage.errors import InvalidRequest, NotSignedIn, NotSupported, PermissionDenied
 from mirage.records.account import User as UserRecord
+from mirage.records.administration import ServiceDeletion
 
 app = typer.Typer(help="Everybody's accounts and jobs, for administrators.", no_args_is_help=True)
 
@@ -126,12 +127,91 @@ def set_role(
 @app.command()
 @command
 def rm(session: Session, user: User, yes: Yes = False) -> None:
-    """Delete an account."""
+    """Delete an account, with everything that is its user's."""
     admin = session.client.admin
     found = admin.user(user)
-    session.confirm(f"Delete the account of {found.email}?", yes)
-    admin.delete_user(found.id)
-    session.output.result({"deleted": found.id}, lambda: f"Deleted the account of {output.visible(found.email)}.")
+    session.confirm(f"Delete the account of {found.email}, with everything that is theirs, public datasets too?", yes)
+    deletion_id = admin.delete_user(found.id)
+    session.output.result(
+        {"deleted": found.id, "deletion_id": deletion_id},
+        lambda: f"Deleted the account of {output.visible(found.email)}; the rest is gone within a minute.",
+    )
+
+
+@app.command()
+@command
+def deletions(
+    session: Session,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only those of which something may be left.")
+    ] = False,
+    limit: Limit = 50,
+) -> None:
+    """List the ends of accounts, the latest first, and how far each service is."""
+    found = session.client.admin.deletions(unfinished=unfinished, limit=limit)
+    session.output.result(
+        [deletion.to_dict() for deletion in found],
+        lambda: output.table(
+            ["id", "account", "by", "begun", "state", "services"],
+            [
+                (
+                    deletion.id,
+                    deletion.user_id,
+                    deletion.requested_by,
+                    output.when(deletion.create_time),
+                    output.state(deletion.state),
+                    ", ".join(_step(step) for step in deletion.services),
+                )
+                for deletion in found
+            ],
+            empty="No accounts were deleted.",
+        ),
+    )
+
+
+@app.command()
+@command
+def logs(
+    session: Session,
+    actor: Annotated[str, typer.Option("--actor", help="Only what this account did (id or address).")] = "",
+    action: Annotated[
+        str, typer.Option("--action", help="Only this kind, such as job.approved, or all of a noun, such as job.")
+    ] = "",
+    object_type: Annotated[str, typer.Option("--type", help="Only what happened to objects of this type.")] = "",
+    object_id: Annotated[str, typer.Option("--object", help="Only what happened to the object with this id.")] = "",
+    since: Annotated[datetime | None, typer.Option("--since", help="Only what happened then or later.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Only what happened before.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """Show who did what to what, the latest first."""
+    admin = session.client.admin
+    found = admin.logs(
+        actor_id=admin.user(actor).id if actor else "",
+        action=action,
+        object_type=object_type,
+        object_id=object_id,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    session.output.result(
+        [record.to_dict() for record in found],
+        lambda: output.table(
+            ["#number", "when", "who", "what", "to what", "id"],
+            [
+                (
+                    str(record.seq),
+                    output.when(record.recorded_time),
+                    record.actor_id or record.service,
+                    record.kind,
+                    record.object_type,
+                    record.object_id,
+                )
+                for record in found
+            ],
+            empty="Nothing like that has happened.",
+        ),
+    )
 
 
 @app.command()
@@ -182,6 +262,10 @@ def _make_here(session: Session, email: str, name: str, role: str, password_stdi
     if result.returncode:
         raise typer.Exit(result.returncode)
     session.output.result({"email": email, "message": result.stdout.strip()}, result.stdout.strip)
+
+
+def _step(step: ServiceDeletion) -> str:
+    return f"{step.service} {step.state}" + (f" ({step.error})" if step.error else "")
 
 
 def _show(session: Session, user: UserRecord) -> None:

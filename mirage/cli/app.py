@@ -17,6 +17,7 @@ from mirage.cli import (
     health,
     jobs,
     models,
+    own_data,
     provenance,
     quality,
     studies,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 account.add_to(app)
+app.add_typer(own_data.app, name="account", rich_help_panel="Account")
 app.add_typer(api_keys.app, name="api-keys", rich_help_panel="Account")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Generation")
 jobs.add_to(app)

@@ -30,6 +30,8 @@ class Account(Plain[AsyncAccount]):
     api_keys = blocking(AsyncAccount.api_keys)
     create_api_key = blocking(AsyncAccount.create_api_key)
     delete_api_key = blocking(AsyncAccount.delete_api_key)
+    export = blocking(AsyncAccount.export)
+    delete = blocking(AsyncAccount.delete)
 
 
 class Admin(Plain[AsyncAdmin]):
@@ -39,6 +41,8 @@ class Admin(Plain[AsyncAdmin]):
     user = blocking(AsyncAdmin.user)
     create_user = blocking(AsyncAdmin.create_user)
     delete_user = blocking(AsyncAdmin.delete_user)
+    deletions = blocking(AsyncAdmin.deletions)
+    logs = blocking(AsyncAdmin.logs)
     activate = blocking(AsyncAdmin.activate)
     deactivate = blocking(AsyncAdmin.deactivate)
     set_role = blocking(AsyncAdmin.set_role)

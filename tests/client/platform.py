@@ -269,7 +269,7 @@ class Accounts(account_pb2_grpc.AccountServiceServicer):
         """Fails in a way nobody thought of."""
         raise RuntimeError("a secret of the implementation")
 
-    GetProfile = UpdateProfile = NOT_NEEDED
+    GetProfile = UpdateProfile = ExportAccount = DeleteAccount = NOT_NEEDED
 
 
 class Jobs(job_pb2_grpc.JobServiceServicer):
