@@ -4,6 +4,7 @@ A service has the table `outbox` in its own schema. Whoever changes something ad
 that there is no change without its event, nor an event without its change. `servicekit.delivery` sends what is there.
 """
 
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    extract,
     func,
     insert,
     select,
@@ -85,3 +87,22 @@ async def settle(session: AsyncSession, user_id: UUID) -> int:
     about = func.strpos(func.encode(OUTBOX.c.event, "escape"), str(user_id)) > 0
     await session.execute(delete(OUTBOX).where(OUTBOX.c.set_aside_at.is_not(None), about))
     return await session.scalar(select(func.count()).select_from(OUTBOX).where(about)) or 0
+
+
+class Figures(NamedTuple):
+    """What an outbox holds."""
+
+    waiting: int
+    oldest_s: float  # how long the oldest that waits has waited; 0 where none waits
+    set_aside: int
+
+
+async def figures(session: AsyncSession) -> Figures:
+    """What the outbox holds now."""
+    waits = OUTBOX.c.set_aside_at.is_(None)
+    oldest = extract("epoch", func.now() - func.min(OUTBOX.c.created_at).filter(waits))
+    query = select(func.count().filter(waits), func.coalesce(oldest, 0), func.count().filter(~waits)).select_from(
+        OUTBOX
+    )
+    waiting, oldest_s, set_aside = (await session.execute(query)).one()
+    return Figures(waiting, max(0.0, float(oldest_s)), set_aside)

@@ -35,7 +35,7 @@ async def exposed(settings: ServiceSettings, collectors: Iterable[Collector]) ->
         return
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
     registry = CollectorRegistry()
-    register_process(registry)
+    register_process(registry, settings)
     for collector in collectors:
         registry.register(collector)
     async with measured_loop(registry):

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from prometheus_client import GCCollector, Histogram, Info, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+from pydantic_settings import BaseSettings
 
 _MEMORY = Path("/proc/self/smaps_rollup")
 _SHARE = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
@@ -34,8 +37,31 @@ class ProportionalMemory(Collector):
             )
 
 
-def register_process(registry: CollectorRegistry) -> None:
+class DiskSpace(Collector):
+    """How much room there is where a process writes."""
+
+    def __init__(self, places: Mapping[str, Path]) -> None:
+        """`places` are directories, by what they are for."""
+        self._places = places
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures of those that are there; for the registry."""
+        free = GaugeMetricFamily("mirage_disk_free_bytes", "Room on the disk, by what it is for.", labels=("place",))
+        size = GaugeMetricFamily("mirage_disk_size_bytes", "Size of the disk, by what it is for.", labels=("place",))
+        for place, path in self._places.items():
+            try:
+                usage = shutil.disk_usage(path)
+            except OSError:
+                continue
+            free.add_metric((place,), usage.free)
+            size.add_metric((place,), usage.total)
+        yield from (free, size)
+
+
+def register_process(registry: CollectorRegistry, settings: BaseSettings) -> None:
     """Has a registry tell of this process."""
+    objects = getattr(settings, "s3_local_path", None)  # of those that keep objects, where the store is on this machine
+    registry.register(DiskSpace({"work": Path(tempfile.gettempdir()), **({"objects": objects} if objects else {})}))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

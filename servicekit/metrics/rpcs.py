@@ -87,7 +87,9 @@ class RpcMeter:
         self._started = metrics.started.labels(*labels)
         self._in_flight = metrics.in_flight.labels(*labels)
         self._ended = cache(lambda code: metrics.handled.labels(*labels, code))
-        self._ended(grpc.StatusCode.OK.name)
+        # There before they happen, or the first fault would not be seen to rise from anything.
+        for code in (grpc.StatusCode.OK, grpc.StatusCode.INTERNAL):
+            self._ended(code.name)
         self._seconds = metrics.seconds.labels(*labels) if kind == "unary" else None
         if kind in ("client_stream", "bidi_stream"):
             self.received = metrics.received.labels(*labels)

@@ -22,6 +22,7 @@ from servicekit.database import Database
 from servicekit.delivery import delivering
 from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
@@ -126,7 +127,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             )
 
         authenticator = SessionAuthenticator(verifier, database)
-        measured = await stack.enter_async_context(database_metrics(settings, database, read_accounts))
+        measured = await stack.enter_async_context(database_metrics(settings, database, read_accounts, read_outbox))
         needs = {"database": database.check}
         yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured, notes.hear)
 

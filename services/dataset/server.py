@@ -15,6 +15,7 @@ from servicekit.delivery import delivering
 from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.queue_health import queue_look
@@ -105,7 +106,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             stack.push_async_callback(_cancelled, task)
         needs = {"database": database.check, "object store": store.check}
         looks = {"queue": queue_look(sessions, QUEUE)}
-        stored = await stack.enter_async_context(database_metrics(settings, database, read_queues))
+        stored = await stack.enter_async_context(database_metrics(settings, database, read_queues, read_outbox))
         yield Application(
             SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured), notes.hear, looks
         )

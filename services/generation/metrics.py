@@ -7,6 +7,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from servicekit.attending import Ending
 from servicekit.metrics.queues import queue_reading
 from servicekit.metrics.stored import gauge
 from services.generation import repository
@@ -18,6 +19,8 @@ from services.generation.states import ENDED, JobState, Purpose
 from services.generation.training.memory import MEBIBYTE
 from services.generation.training.runner import TrainingRunner
 
+# Of failures these are nobody's but the platform's; a zero of each is there before the first.
+_FAULTS = ("INTERNAL", "JOB_TIMED_OUT", "TRAINING_CRASHED", "TRAINING_FAILED", "TRAINING_OUT_OF_MEMORY")
 _STAGE_BUCKETS_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _MEMORY_BUCKETS = tuple(float(mebibytes * MEBIBYTE) for mebibytes in (256, 512, 1024, 2048, 4096, 8192, 16384, 32768))
 
@@ -49,6 +52,10 @@ async def read_workers(session: AsyncSession) -> Sequence[Metric]:
     """Reads how many workers are connected."""
     alive = await QUEUE.consumers_alive(session)
     return (GaugeMetricFamily("mirage_workers", "Workers that are connected to the queue of jobs.", value=alive),)
+
+
+READINGS = (read_jobs, read_queues, read_workers)
+"""What is read from the database when somebody scrapes."""
 
 
 class ChildMemory(Collector):
@@ -113,6 +120,10 @@ class TrainingMetrics(Collector):
         for model_type in model_types():
             for metric in (self.epochs, self.rows, self.peak_memory):
                 metric.labels(model_type)
+            for ending in Ending:
+                self.attempts.labels(model_type, ending.value)
+        for reason in _FAULTS:
+            self.failures.labels(reason)
 
     def collect(self) -> Iterable[Metric]:
         """All of them; for the registry."""

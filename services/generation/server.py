@@ -15,6 +15,7 @@ from servicekit.delivery import delivering
 from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
@@ -145,7 +146,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
         needs = {"database": database.check, "object store": store.check}
         stored = await stack.enter_async_context(
-            database_metrics(settings, database, metrics.read_jobs, metrics.read_queues, metrics.read_workers)
+            database_metrics(
+                settings, database, metrics.read_jobs, metrics.read_queues, metrics.read_workers, read_outbox
+            )
         )
         looks = {"queue": queue_look(sessions, QUEUE), "workers": workers_look(sessions, QUEUE)}
         measured = (*stored, metrics.ChildMemory(runner, memory_limit_mb))

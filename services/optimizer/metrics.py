@@ -40,3 +40,7 @@ async def read_trials(session: AsyncSession) -> Sequence[Metric]:
             (((state.value,), counted.get(state, 0)) for state in TrialState),
         ),
     )
+
+
+READINGS = (read_studies, read_trials, read_queues)
+"""What is read from the database when somebody scrapes."""

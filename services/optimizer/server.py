@@ -16,6 +16,7 @@ from servicekit.delivery import delivering
 from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
+from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
 from servicekit.queue_health import queue_look
 from servicekit.revocations import followed_revocations
@@ -86,7 +87,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
 
         measured = await stack.enter_async_context(
-            database_metrics(settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues)
+            database_metrics(
+                settings, database, metrics.read_studies, metrics.read_trials, metrics.read_queues, read_outbox
+            )
         )
         needs = {"database": database.check}
         looks = {"queue": queue_look(sessions, QUEUE)}

@@ -105,7 +105,9 @@ async def served(tokens: Tokens, **settings: bool) -> AsyncIterator[Served]:
 async def test_calls_by_code(tokens: Tokens) -> None:
     """A call that succeeds, one that fails and one that is refused each count under their own code, with a duration."""
     async with served(tokens) as server:
-        assert await server.values("grpc_server_handled_total", **_GET_ME) == [0.0]  # there before the first call
+        assert await server.values("grpc_server_handled_total", **_GET_ME, grpc_code="OK") == [
+            0.0
+        ]  # there before the first call
         await server.stub.GetMe(account_pb2.GetMeRequest(), metadata=server.as_user)
         with pytest.raises(grpc.aio.AioRpcError):
             await server.stub.GetMe(account_pb2.GetMeRequest())
