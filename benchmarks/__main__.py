@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import jobs, limits, optimizer, overhead, quality, search, startup, status, subscribers, upload
+from benchmarks import jobs, limits, metrics, optimizer, overhead, quality, search, startup, status, subscribers, upload
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "status": status.run,
     "limits": limits.run,
     "subscribers": subscribers.run,
+    "metrics": metrics.run,
     "overhead": overhead.run,
     "jobs": jobs.run,
     "search": search.run,

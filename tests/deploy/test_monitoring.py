@@ -116,9 +116,11 @@ def _scraped(platform: PlatformForTests) -> dict[str, list[Mapping[str, str]]]:
     series: dict[str, list[Mapping[str, str]]] = {}
     for address in _targets(platform).values():
         text = httpx.get(f"http://{address}/metrics", timeout=10).raise_for_status().text
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                series.setdefault(sample.name, []).append(sample.labels)
+        names = set(re.findall(r"^\w+", text, re.MULTILINE))
+        for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
+            # The parser gives every counter its suffix, which Envoy's have not.
+            name = sample.name if sample.name in names else sample.name.removesuffix("_total")
+            series.setdefault(name, []).append(sample.labels)
     return series
 
 
