@@ -54,12 +54,12 @@ local function error_object(message, metadata, wait)
     .. '{"@type":"' .. types .. 'RetryInfo","retry_delay":"' .. wait .. 's"}]}'
 end
 
-local UNITS = { [1] = "second", [60] = "minute", [3600] = "hour", [86400] = "day" }
+local UNITS = { [1] = "a second", [60] = "a minute", [3600] = "an hour", [86400] = "a day" }
 
 local function sentence(limit, seconds, wait)
   local requests = limit == 1 and "1 request" or limit .. " requests"
   local again = wait == 1 and "1 second" or wait .. " seconds"
-  return "Too many requests: at most " .. requests .. " in a " .. (UNITS[seconds] or seconds .. " seconds")
+  return "Too many requests: at most " .. requests .. " in " .. (UNITS[seconds] or seconds .. " seconds")
     .. ". Try again in " .. again .. "."
 end
 
