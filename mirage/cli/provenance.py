@@ -22,8 +22,10 @@ app = typer.Typer(help="Check the platform's log, or what was exported of it.", 
 
 _NOT_INTACT = 1
 # Attributes that say most about a record, where it has them.
-_TELLING = ("sha256", "model_hash", "table_hash", "rows", "model_type", "engine", "seed", "format", "quality_score")
-_SHOWN_FACTS = 5
+_TELLING = (
+    "source_sha256", "model_sha256", "table_sha256", "rows", "model_type", "engine", "seed", "format", "quality_score",
+)  # fmt: skip
+_SHOWN_FACTS = 6
 _SHOWN_CHARACTERS = 16
 
 

@@ -31,8 +31,10 @@ _STAGES_BY_NOUN = {
 }
 # A dataset's own history that doesn't concern what was made of it.
 _BESIDE = frozenset({"dataset.exported", "dataset.failed"})
-_DATASETS, _STUDIES = ("dataset", "dataset_version"), ("study",)
-_MADE_BY_JOBS = frozenset({"model", "table", "report"})
+_BEGINNING = "dataset.uploaded"
+_VERSION = "dataset_version"
+_DATASETS, _MODELS, _STUDIES = ("dataset", _VERSION), ("model",), ("study",)
+_MADE = frozenset({"model", "table", "report"})
 
 
 class Chain(NamedTuple):
@@ -62,52 +64,53 @@ async def chain_of(session: AsyncSession, object_id: str, owner_id: UUID | None)
     if not own:
         raise ProvenanceNotFound(object_id)
     jobs = _jobs_of(object_id, own)
-    if not jobs:
-        return _chain(own)
-    made = await _naming(session, jobs, owner_id)
-    products = _ids(made, _MADE_BY_JOBS, ("model_id", "table_id", "report_id")) - jobs
+    made = await _naming(session, jobs, owner_id) if jobs else own
+    models = await _of(session, _ids(made, "model"), _MODELS)
     # A dataset may be somebody else's who made it public, and so its records; they are shown without names.
-    datasets = _ids(made, {"dataset"}, ("dataset_id",))
-    versions = _ids(made, {"dataset_version"}, ("dataset_version_id",))
-    studies = _ids(made, {"study"}, ("study_id",))
-    source = await repository.records_of(session, datasets, _DATASETS, LARGEST_CHAIN + 1)
+    source = await _of(session, _ids(made, "dataset"), _DATASETS)
+    versions = _ids(made, "dataset_version")
     return _chain(
         [
             *made,
-            *(await _naming(session, products, owner_id) if products else ()),
+            *(record for record in models if owner_id in (None, record.owner_id)),
             *(record for record in source if _concerns(record, versions)),
-            *await repository.records_of(session, studies, _STUDIES, LARGEST_CHAIN + 1),
+            *await _of(session, _ids(made, "study"), _STUDIES),
         ]
     )
 
 
-def _jobs_of(object_id: str, records: Iterable[Record]) -> set[str]:
+def _jobs_of(object_id: str, records: Sequence[Record]) -> set[str]:
     """The jobs that an object comes from, or is."""
-    jobs = set()
-    for record in records:
-        if record.object_id == object_id and record.object_type == "job":
-            jobs.add(object_id)
-        elif record.object_id == object_id and record.object_type in _MADE_BY_JOBS and "job_id" in record.related:
-            jobs.add(record.related["job_id"])
+    own = [record for record in records if record.object_id == object_id]
+    jobs = {object_id for record in own if record.object_type == "job"}
+    jobs |= {record.related["job_id"] for record in own if record.object_type in _MADE and "job_id" in record.related}
+    if not jobs:
+        # The first job that tells of a model is the one that fitted it.
+        jobs.update([record.object_id for record in records if _fits(record, object_id)][:1])
     return jobs
 
 
-def _ids(records: Iterable[Record], types: Collection[str], names: Iterable[str]) -> set[str]:
-    """The ids of some types of objects that records are of, or relate to."""
-    found = set()
-    for record in records:
-        if record.object_type in types:
-            found.add(record.object_id)
-        found.update(record.related[name] for name in names if name in record.related)
-    return found
+def _fits(record: Record, model_id: str) -> bool:
+    return record.object_type == "job" and record.related.get("model_id") == model_id
+
+
+def _ids(records: Iterable[Record], object_type: str) -> set[str]:
+    """The ids of one type of objects that records are of, or relate to."""
+    own = {record.object_id for record in records if record.object_type == object_type}
+    related = {record.related.get(f"{object_type}_id", "") for record in records}
+    return (own | related) - {""}
 
 
 def _concerns(record: Record, versions: Collection[str]) -> bool:
     """Whether something that happened to a dataset concerns what was made of these versions of it."""
     if record.kind in _BESIDE:
         return False
-    version = record.object_id if record.object_type == "dataset_version" else record.related.get("dataset_version_id")
-    return not versions or version is None or version in versions or record.kind != "dataset.version_added"
+    version = record.object_id if record.object_type == _VERSION else record.related.get(f"{_VERSION}_id")
+    return record.kind == _BEGINNING or version is None or version in versions
+
+
+async def _of(session: AsyncSession, objects: Collection[str], object_types: Collection[str]) -> Sequence[Record]:
+    return await repository.records_of(session, objects, object_types, LARGEST_CHAIN + 1) if objects else ()
 
 
 async def _naming(session: AsyncSession, objects: Collection[str], owner_id: UUID | None) -> Sequence[Record]:

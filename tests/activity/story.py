@@ -21,14 +21,15 @@ class Story:
     @property
     def events(self) -> list[event_pb2.Event]:
         """Everything from the upload to the last download."""
-        dataset, job = {"dataset_id": self.dataset_id}, {"job_id": self.job_id}
+        version = {"dataset_version_id": f"{self.dataset_id}:1"}
+        dataset, job = {"dataset_id": self.dataset_id, **version}, {"job_id": self.job_id}
         return [
             self._event(
                 "dataset.uploaded",
                 "dataset",
                 self.dataset_id,
-                {},
-                {"sha256": "a" * 64, "rows": 1000, "header": True},
+                version,
+                {"source_sha256": "a" * 64, "rows": 1000, "header": True},
                 {"file_name": "ada-lovelace.csv"},
             ),
             self._event("study.created", "study", self.study_id, {**dataset, **job}, {"method": "bayesian"}),
@@ -44,7 +45,7 @@ class Story:
                 "job",
                 self.job_id,
                 {**dataset, "model_id": self.model_id},
-                {"model_hash": "b" * 64, "table_hash": "c" * 64, "versions": {"torch": "2.13.0"}},
+                {"model_sha256": "b" * 64, "table_sha256": "c" * 64, "versions": {"torch": "2.13.0"}},
             ),
             self._event("report.viewed", "report", self.job_id, job, {}),
             self._event("table.downloaded", "table", self.job_id, job, {"format": "csv"}),

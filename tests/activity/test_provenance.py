@@ -20,11 +20,11 @@ async def test_the_chain_by_any_of_its_ids(platform: Platform) -> None:
     for mixed in zip(story.events, other.events, strict=True):
         await platform.record(*mixed)
     reader = Reader(platform, story.owner_id)
-    for object_id in (story.job_id, story.model_id, story.study_id, story.dataset_id):
+    for object_id in (story.job_id, story.study_id, story.dataset_id, f"{story.dataset_id}:1", story.model_id):
         chain = await reader.chain(object_id)
         assert chain.complete
         kinds = [record.kind for record in chain.records]
-        if object_id == story.job_id:
+        if object_id in (story.job_id, story.model_id):
             assert kinds == KINDS
             stages = ["upload", "search", "job", "job", "report", "download"]
             assert [record.stage for record in chain.records] == stages
@@ -34,7 +34,27 @@ async def test_the_chain_by_any_of_its_ids(platform: Platform) -> None:
         assert {record.owner_id for record in chain.records} == {str(story.owner_id)}
     [upload, *_] = (await reader.chain(story.job_id)).records
     assert from_struct(upload.personal) == {"file_name": "ada-lovelace.csv"}
-    assert from_struct(upload.attributes)["sha256"] == "a" * 64
+    assert from_struct(upload.attributes)["source_sha256"] == "a" * 64
+
+
+async def test_what_is_not_behind_it(platform: Platform) -> None:
+    """Of a dataset's other versions, exports and tables, and of another table of the same model, nothing is shown."""
+    story, sibling = Story(), Story()
+    sibling.owner_id, sibling.dataset_id, sibling.model_id = story.owner_id, story.dataset_id, story.model_id
+    owner = str(story.owner_id)
+    beside = [
+        event(kind, owner_id=owner, object_type="dataset", object_id=story.dataset_id, related=related)
+        for kind, related in (
+            ("dataset.version_added", {"dataset_version_id": f"{story.dataset_id}:2"}),
+            ("dataset.exported", {"dataset_version_id": f"{story.dataset_id}:1"}),
+        )
+    ]
+    published = {"object_type": "dataset", "object_id": story.dataset_id, "owner_id": owner, "related": {}}
+    beside.append(event("dataset.published", **published))
+    await platform.record(*story.events, *sibling.events[2:], *beside)
+    chain = await Reader(platform, story.owner_id).chain(story.job_id)
+    assert [record.kind for record in chain.records] == [*KINDS, "dataset.published"]
+    assert sibling.job_id not in str(chain)
 
 
 async def test_somebody_elses_is_not_found(platform: Platform) -> None:
