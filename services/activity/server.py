@@ -11,8 +11,10 @@ from mirage.activity.v1 import (
     event_pb2_grpc,
     log_pb2_grpc,
     notification_pb2_grpc,
+    performance_pb2_grpc,
     platform_health_pb2_grpc,
     provenance_pb2_grpc,
+    statistics_pb2_grpc,
 )
 from mirage.holdings.v1 import holding_pb2_grpc
 from servicekit import holdings
@@ -34,18 +36,23 @@ from services.activity.platform_health import Peer, PlatformHealth
 from services.activity.repository import RECORDS_CHANNEL
 from services.activity.servicers.events import EventServicer
 from services.activity.servicers.log import LogServicer
+from services.activity.servicers.performance import PerformanceServicer
 from services.activity.servicers.platform_health import PlatformHealthServicer
 from services.activity.servicers.provenance import AuditServicer, ProvenanceServicer
+from services.activity.servicers.statistics import StatisticsServicer
 from services.activity.settings import Settings
+from services.activity.statistics.peers import Peers
 
 SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
     "mirage.activity.v1.EventService",
     "mirage.activity.v1.LogService",
     "mirage.activity.v1.NotificationService",
+    "mirage.activity.v1.PerformanceService",
     "mirage.activity.v1.PlatformHealthService",
     "mirage.activity.v1.ProvenanceService",
     "mirage.activity.v1.PushSubscriptionService",
+    "mirage.activity.v1.StatisticsService",
     holdings.SERVICE_NAME,
 )
 
@@ -61,8 +68,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         audit_keys = AuditKeys(settings.audit_keys_dir)
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
+        tls = settings.internal_tls
         listener = await stack.enter_async_context(Listener(database.dsn, RECORDS_CHANNEL, NOTIFICATIONS_CHANNEL))
-        auth = await stack.enter_async_context(open_channel(settings.auth_address, settings.internal_tls))
+        auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
@@ -73,11 +81,13 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         audit = LogAudit(database.sessions, audit_keys, checkpoints)
         peers = {}
         for name, address in settings.services.items():
-            own = await stack.enter_async_context(peer_channel(address, settings.internal_tls, identity))
-            nobody = await stack.enter_async_context(open_channel(address, settings.internal_tls))
+            own = await stack.enter_async_context(peer_channel(address, tls, identity))
+            nobody = await stack.enter_async_context(open_channel(address, tls))
             peers[name] = Peer(own, nobody)
         health = PlatformHealth(peers)
         await stack.enter_async_context(_beside(health.keep_looking()))
+        asked = {name: peer.own_name for name, peer in peers.items()}
+        statistics = StatisticsServicer(database.sessions, Peers(asked.get("dataset"), asked.get("generation")))
 
         notifications = await stack.enter_async_context(
             notifying(
@@ -99,6 +109,10 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             log_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database.sessions), server)
             held = Holdings(database.sessions)
             holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
+            performance_pb2_grpc.add_PerformanceServiceServicer_to_server(
+                PerformanceServicer(database.sessions), server
+            )
+            statistics_pb2_grpc.add_StatisticsServiceServicer_to_server(statistics, server)
 
         measured = await stack.enter_async_context(database_metrics(settings, database))
         needs = {"database": database.check}

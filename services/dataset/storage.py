@@ -9,9 +9,11 @@ from servicekit.sweeping import Named
 from services.dataset.models import Dataset, Version
 
 
-async def stored_bytes(session: AsyncSession, owner_id: UUID) -> int:
-    """Bytes of an owner's files and tables, in all versions; a file that versions have in common counts once."""
-    owned = select(Version).join(Dataset, Dataset.id == Version.dataset_id).where(Dataset.owner_id == owner_id)
+async def stored_bytes(session: AsyncSession, owner_id: UUID | None) -> int:
+    """Bytes of an owner's, or everybody's, files and tables; a file that versions have in common counts once."""
+    owned = select(Version)
+    if owner_id is not None:
+        owned = owned.join(Dataset, Dataset.id == Version.dataset_id).where(Dataset.owner_id == owner_id)
     files = owned.with_only_columns(Version.source_key, Version.source_bytes).distinct().subquery()
     tables = owned.with_only_columns(func.coalesce(func.sum(Version.table_bytes), 0)).scalar_subquery()
     query = select(func.coalesce(func.sum(files.c.source_bytes), 0) + tables)

@@ -41,6 +41,7 @@ from services.generation.servicers.jobs import JobServicer
 from services.generation.servicers.models import ModelServicer
 from services.generation.servicers.quality import QualityServicer
 from services.generation.servicers.trials import TrialServicer
+from services.generation.servicers.workload import WorkloadServicer
 from services.generation.settings import Settings
 from services.generation.slots import Slots
 from services.generation.sources import SourceClient
@@ -58,6 +59,7 @@ SERVICE_NAMES = (
     "mirage.generation.v1.QualityService",
     "mirage.generation.v1.TrialService",
     holdings.SERVICE_NAME,
+    "mirage.generation.v1.WorkloadService",
 )
 
 
@@ -143,6 +145,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             trial_pb2_grpc.add_TrialServiceServicer_to_server(trials, server)
             held = Holdings(sessions, dispatcher, store)
             holding_pb2_grpc.add_HoldingServiceServicer_to_server(HoldingServicer(held.sections, held.delete), server)
+            job_pb2_grpc.add_WorkloadServiceServicer_to_server(WorkloadServicer(sessions), server)
 
         needs = {"database": database.check, "object store": store.check}
         stored = await stack.enter_async_context(

@@ -9,14 +9,12 @@ from servicekit.sweeping import Named
 from services.generation.models import Job, Model
 
 
-async def stored_bytes(session: AsyncSession, owner_id: UUID) -> int:
-    """Bytes of an owner's tables and models; those of trials aside, which are there for a while only."""
-    tables = select(func.coalesce(func.sum(Job.table_bytes), 0)).where(
-        Job.owner_id == owner_id, Job.table_key.is_not(None)
-    )
-    models = select(func.coalesce(func.sum(Model.object_bytes), 0)).where(
-        Model.owner_id == owner_id, Model.hidden.is_(False)
-    )
+async def stored_bytes(session: AsyncSession, owner_id: UUID | None) -> int:
+    """Bytes of an owner's, or everybody's, tables and models; trials' aside, which are there for a while only."""
+    tables = select(func.coalesce(func.sum(Job.table_bytes), 0)).where(Job.table_key.is_not(None))
+    models = select(func.coalesce(func.sum(Model.object_bytes), 0)).where(Model.hidden.is_(False))
+    if owner_id is not None:
+        tables, models = tables.where(Job.owner_id == owner_id), models.where(Model.owner_id == owner_id)
     return int(await session.scalar(select(tables.scalar_subquery() + models.scalar_subquery())) or 0)
 
 

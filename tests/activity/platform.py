@@ -18,17 +18,14 @@ from servicekit.ids import new_id
 from servicekit.server import running
 from servicekit.structs import to_struct
 from servicekit.timestamps import to_timestamp, utc_now
-from services.activity.models import Record
+from services.activity.models import Base, Record
 from services.activity.server import application
 from services.activity.settings import Settings
 from tests.support.auth_peer import SECRET, serving_auth
 from tests.support.postgres import PostgresForTests
 from tests.support.tokens import Tokens
 
-TABLES = (
-    "records, people, checkpoints, notifications, notification_preferences, push_subscriptions, administrators, "
-    "pgqueuer"
-)
+TABLES = ", ".join((*Base.metadata.tables, "pgqueuer"))
 """Every table of the service, to be emptied."""
 
 

@@ -28,7 +28,7 @@ class GetStorageUsageRequest(_message.Message):
 
     OWNER_ID_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
-    """Whose datasets."""
+    """Whose datasets; empty for everybody's."""
     def __init__(
         self,
         *,

@@ -1442,7 +1442,7 @@ class GetStorageUsageRequest(_message.Message):
 
     OWNER_ID_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
-    """Whose tables and models."""
+    """Whose tables and models; empty for everybody's."""
     def __init__(
         self,
         *,
@@ -1477,3 +1477,54 @@ class StorageUsage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StorageUsage: _TypeAlias = StorageUsage  # noqa: Y015
+
+@_typing.final
+class GetWorkloadRequest(_message.Message):
+    """What GetWorkload takes: nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWorkloadRequest: _TypeAlias = GetWorkloadRequest  # noqa: Y015
+
+@_typing.final
+class Workload(_message.Message):
+    """What is done, and what waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_WORK_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    at_work: _builtins.int
+    """Jobs and trials of searches that workers have in hand."""
+    waiting: _builtins.int
+    """Jobs and trials of searches that wait for a worker."""
+    oldest_wait_seconds: _builtins.float
+    """How long the one that waits longest has waited, in seconds; 0 where none waits."""
+    workers: _builtins.int
+    """Workers that are connected."""
+    def __init__(
+        self,
+        *,
+        at_work: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        oldest_wait_seconds: _builtins.float = ...,
+        workers: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_work", b"at_work", "oldest_wait_seconds", b"oldest_wait_seconds", "waiting", b"waiting", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Workload: _TypeAlias = Workload  # noqa: Y015

@@ -708,7 +708,7 @@ class DependentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStorageUsage(self, request, context):
-        """Returns what a user's synthetic tables and models take of the object store.
+        """Returns what a user's, or everybody's, synthetic tables and models take of the object store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -815,6 +815,82 @@ class DependentService:
             '/mirage.generation.v1.DependentService/GetStorageUsage',
             mirage_dot_generation_dot_v1_dot_job__pb2.GetStorageUsageRequest.SerializeToString,
             mirage_dot_generation_dot_v1_dot_job__pb2.StorageUsage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class WorkloadServiceStub:
+    """What the service is doing, for other services. Not reachable through the gateway.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetWorkload = channel.unary_unary(
+                '/mirage.generation.v1.WorkloadService/GetWorkload',
+                request_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.GetWorkloadRequest.SerializeToString,
+                response_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.Workload.FromString,
+                _registered_method=True)
+
+
+class WorkloadServiceServicer:
+    """What the service is doing, for other services. Not reachable through the gateway.
+    """
+
+    def GetWorkload(self, request, context):
+        """Returns what workers have in hand, and what waits for them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_WorkloadServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetWorkload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorkload,
+                    request_deserializer=mirage_dot_generation_dot_v1_dot_job__pb2.GetWorkloadRequest.FromString,
+                    response_serializer=mirage_dot_generation_dot_v1_dot_job__pb2.Workload.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'mirage.generation.v1.WorkloadService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('mirage.generation.v1.WorkloadService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class WorkloadService:
+    """What the service is doing, for other services. Not reachable through the gateway.
+    """
+
+    @staticmethod
+    def GetWorkload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mirage.generation.v1.WorkloadService/GetWorkload',
+            mirage_dot_generation_dot_v1_dot_job__pb2.GetWorkloadRequest.SerializeToString,
+            mirage_dot_generation_dot_v1_dot_job__pb2.Workload.FromString,
             options,
             channel_credentials,
             insecure,

@@ -233,7 +233,7 @@ class DependentServiceStub:
     DeleteDependents: _grpc.UnaryUnaryMultiCallable[_job_pb2.DeleteDependentsRequest, _job_pb2.Dependents]
     """Cancels and deletes an owner's jobs, tables and models that hang on a dataset. Doing it twice is doing it once."""
     GetStorageUsage: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetStorageUsageRequest, _job_pb2.StorageUsage]
-    """Returns what a user's synthetic tables and models take of the object store."""
+    """Returns what a user's, or everybody's, synthetic tables and models take of the object store."""
 
 @_typing.type_check_only
 class DependentServiceAsyncStub(DependentServiceStub):
@@ -245,7 +245,7 @@ class DependentServiceAsyncStub(DependentServiceStub):
     DeleteDependents: _aio.UnaryUnaryMultiCallable[_job_pb2.DeleteDependentsRequest, _job_pb2.Dependents]  # type: ignore[assignment]
     """Cancels and deletes an owner's jobs, tables and models that hang on a dataset. Doing it twice is doing it once."""
     GetStorageUsage: _aio.UnaryUnaryMultiCallable[_job_pb2.GetStorageUsageRequest, _job_pb2.StorageUsage]  # type: ignore[assignment]
-    """Returns what a user's synthetic tables and models take of the object store."""
+    """Returns what a user's, or everybody's, synthetic tables and models take of the object store."""
 
 class DependentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What other services ask about jobs and models. Not reachable through the gateway."""
@@ -272,6 +272,37 @@ class DependentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.GetStorageUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.StorageUsage, _abc.Awaitable[_job_pb2.StorageUsage]]:
-        """Returns what a user's synthetic tables and models take of the object store."""
+        """Returns what a user's, or everybody's, synthetic tables and models take of the object store."""
 
 def add_DependentServiceServicer_to_server(servicer: DependentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class WorkloadServiceStub:
+    """What the service is doing, for other services. Not reachable through the gateway."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> WorkloadServiceAsyncStub: ...
+    GetWorkload: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetWorkloadRequest, _job_pb2.Workload]
+    """Returns what workers have in hand, and what waits for them."""
+
+@_typing.type_check_only
+class WorkloadServiceAsyncStub(WorkloadServiceStub):
+    """What the service is doing, for other services. Not reachable through the gateway."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetWorkload: _aio.UnaryUnaryMultiCallable[_job_pb2.GetWorkloadRequest, _job_pb2.Workload]  # type: ignore[assignment]
+    """Returns what workers have in hand, and what waits for them."""
+
+class WorkloadServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the service is doing, for other services. Not reachable through the gateway."""
+
+    @_abc_1.abstractmethod
+    def GetWorkload(
+        self,
+        request: _job_pb2.GetWorkloadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_pb2.Workload, _abc.Awaitable[_job_pb2.Workload]]:
+        """Returns what workers have in hand, and what waits for them."""
+
+def add_WorkloadServiceServicer_to_server(servicer: WorkloadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -50,8 +50,9 @@ class SourceServicer(source_pb2_grpc.SourceServiceServicer):
         self, request: source_pb2.GetStorageUsageRequest, context: Context
     ) -> source_pb2.StorageUsage:
         """What a user's datasets take."""
+        owner_id = parse_id(request.owner_id, _no_owner) if request.owner_id else None
         async with self._sessions() as session:
-            size = await stored_bytes(session, parse_id(request.owner_id, _no_owner))
+            size = await stored_bytes(session, owner_id)
         return source_pb2.StorageUsage(bytes=size)
 
 

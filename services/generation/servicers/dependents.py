@@ -37,9 +37,10 @@ class DependentServicer(job_pb2_grpc.DependentServiceServicer):
         return job_pb2.Dependents(jobs=job_count, models=model_count)
 
     async def GetStorageUsage(self, request: job_pb2.GetStorageUsageRequest, context: Context) -> job_pb2.StorageUsage:
-        """What a user's tables and models take."""
+        """What a user's, or everybody's, tables and models take."""
+        owner_id = parse_id(request.owner_id, _no_owner) if request.owner_id else None
         async with self._sessions() as session:
-            size = await stored_bytes(session, parse_id(request.owner_id, _no_owner))
+            size = await stored_bytes(session, owner_id)
         return job_pb2.StorageUsage(bytes=size)
 
 

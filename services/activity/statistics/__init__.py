@@ -1,0 +1,1 @@
+"""Figures of what happened: periods, queries, distributions, and what other services know."""
