@@ -4,10 +4,24 @@ import argparse
 import os
 import platform
 
-from benchmarks import jobs, limits, metrics, optimizer, overhead, quality, search, startup, status, subscribers, upload
+from benchmarks import (
+    activity,
+    jobs,
+    limits,
+    metrics,
+    optimizer,
+    overhead,
+    quality,
+    search,
+    startup,
+    status,
+    subscribers,
+    upload,
+)
 
 BENCHMARKS = {
     "startup": startup.run,
+    "activity": activity.run,
     "upload": upload.run,
     "status": status.run,
     "limits": limits.run,

@@ -7,10 +7,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import grpc.aio
 import pytest
 from sqlalchemy import select
 
+from servicekit.clients import open_channel
 from services.activity.models import Record
 from tests.activity.test_chain import assert_whole
 from tests.support.auth_peer import SECRET
@@ -66,8 +66,8 @@ async def _started(source: Source) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.activity", env=environment, stdout=asyncio.subprocess.DEVNULL
     )
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{source.activity_port}") as channel:
-        await asyncio.wait_for(channel.channel_ready(), 60)
+    async with open_channel(f"127.0.0.1:{source.activity_port}", None) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 120)
     return process
 
 

@@ -94,7 +94,7 @@ class Source:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Waits until a condition holds."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(200):
         while not await condition():  # noqa: ASYNC110 - what is waited for is in the database
             await asyncio.sleep(0.02)
 
