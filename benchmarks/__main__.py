@@ -16,6 +16,7 @@ from benchmarks import (
     startup,
     status,
     subscribers,
+    tracing,
     upload,
 )
 
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "limits": limits.run,
     "subscribers": subscribers.run,
     "metrics": metrics.run,
+    "tracing": tracing.run,
     "overhead": overhead.run,
     "jobs": jobs.run,
     "search": search.run,
