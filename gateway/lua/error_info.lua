@@ -10,13 +10,19 @@ function M.note_ids(handle)
   headers:remove("x-trace-id") -- it was put there for this
 end
 
+-- The ids, as they were noted.
+function M.ids(handle)
+  local noted = handle:streamInfo():dynamicMetadata():get("gateway") or {}
+  return noted.request_id or "", noted.trace_id or ""
+end
+
 -- The detail as JSON.
 function M.json(handle, reason)
-  local noted = handle:streamInfo():dynamicMetadata():get("gateway") or {}
+  local request_id, trace_id = M.ids(handle)
   return string.format(
     '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"%s","domain":"mirage",'
       .. '"metadata":{"request_id":"%s","trace_id":"%s"}}',
-    reason, noted.request_id or "", noted.trace_id or ""
+    reason, request_id, trace_id
   )
 end
 

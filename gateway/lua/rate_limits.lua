@@ -1,5 +1,6 @@
 -- Answers tell how much of a limit is left, and those to who is over it are an error in the client's protocol.
 
+local error_info = require("error_info")
 local text = require("text")
 
 local rate_limits = {}
@@ -103,11 +104,14 @@ function rate_limits.tell(handle, headers)
   return { limit = limit, seconds = seconds, wait = next_one }
 end
 
-local function metadata_of(over)
+local function metadata_of(handle, over)
+  local request_id, trace_id = error_info.ids(handle)
   return {
     { "limit", tostring(over.limit) },
     { "window_seconds", tostring(over.seconds) },
     { "retry_after_seconds", tostring(over.wait) },
+    { "request_id", request_id },
+    { "trace_id", trace_id },
   }
 end
 
@@ -116,12 +120,12 @@ function rate_limits.refuse_grpc(handle, headers, over)
   local message = sentence(over.limit, over.seconds, over.wait)
   headers:replace(":status", "200")
   headers:replace("grpc-message", message)
-  headers:replace("grpc-status-details-bin", handle:base64Escape(status(message, metadata_of(over), over.wait)))
+  headers:replace("grpc-status-details-bin", handle:base64Escape(status(message, metadata_of(handle, over), over.wait)))
 end
 
 -- The error of an answer in JSON.
-function rate_limits.error(over)
-  return error_object(sentence(over.limit, over.seconds, over.wait), metadata_of(over), over.wait)
+function rate_limits.error(handle, over)
+  return error_object(sentence(over.limit, over.seconds, over.wait), metadata_of(handle, over), over.wait)
 end
 
 return rate_limits

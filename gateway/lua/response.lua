@@ -167,7 +167,7 @@ local function refuse(handle, headers, over)
     return
   end
   headers:replace("cache-control", "no-store")
-  local body = '{"success":false,"error":' .. rate_limits.error(over) .. ',"timestamp":"' .. now(handle) .. '"}'
+  local body = '{"success":false,"error":' .. rate_limits.error(handle, over) .. ',"timestamp":"' .. now(handle) .. '"}'
   headers:replace("content-length", tostring(#body))
   if not is_noted(handle, "head") then
     handle:body(true):setBytes(body)

@@ -110,6 +110,14 @@ def _error_info(reason: str, **metadata: str) -> dict[str, Any]:
 
 
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
+_RATE_LIMIT = {
+    name: {"description": description, "schema": {"type": "integer", "minimum": 0}}
+    for name, description in (
+        ("X-RateLimit-Limit", "Requests that may come at once."),
+        ("X-RateLimit-Remaining", "Requests that are left of them."),
+        ("X-RateLimit-Reset", "Seconds until all are there again."),
+    )
+}
 
 # By name, each under the status that `STATUS` gives.
 RESPONSES: dict[str, dict[str, Any]] = {
@@ -159,8 +167,10 @@ RESPONSES: dict[str, dict[str, Any]] = {
     "TooManyRequests": _error_response(
         "Too much was asked for in too short a time.",
         "RATE_LIMIT_EXCEEDED",
-        "Too many requests. Try again later.",
-        headers=_RETRY_AFTER,
+        "Too many requests: at most 60 requests in a minute. Try again in 1 second.",
+        _error_info("RATE_LIMIT_EXCEEDED", limit="60", window_seconds="60", retry_after_seconds="1"),
+        {"@type": f"{_TYPE}RetryInfo", "retry_delay": "1s"},
+        headers=_RETRY_AFTER | _RATE_LIMIT,
     ),
     "Internal": _error_response(
         "Something went wrong on our side.",

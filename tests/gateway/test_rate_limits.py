@@ -137,7 +137,8 @@ def test_over_the_limit(limited: RunningEnvoy, tokens: Tokens, upstream: Upstrea
     assert f"{seconds} second" in error["message"]
     info, retry = error["details"]
     assert info["reason"] == "RATE_LIMIT_EXCEEDED"
-    assert info["metadata"] == {"limit": "5", "window_seconds": "3600", "retry_after_seconds": str(seconds)}
+    ids = {"request_id": answer.headers["x-request-id"], "trace_id": info["metadata"]["trace_id"]}
+    assert info["metadata"] == {"limit": "5", "window_seconds": "3600", "retry_after_seconds": str(seconds), **ids}
     assert retry == {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": f"{seconds}s"}
 
 
