@@ -64,6 +64,7 @@ def from_rpc(error: grpc.RpcError, url: str) -> errors.MirageError:
         code=error.code().name,
         status=status or status_pb2.Status(),
         request_id=_metadata_value(error, "x-request-id") or "",
+        trace_id=_metadata_value(error, "x-trace-id") or "",
     )
 
 
@@ -74,7 +75,13 @@ def reason_of(status: status_pb2.Status) -> str:
 
 
 def _with_details(
-    kind: type[errors.MirageError], *, message: str, code: str, status: status_pb2.Status, request_id: str
+    kind: type[errors.MirageError],
+    *,
+    message: str,
+    code: str,
+    status: status_pb2.Status,
+    request_id: str,
+    trace_id: str,
 ) -> errors.MirageError:
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
@@ -93,7 +100,7 @@ def _with_details(
         code=code,
         reason=info.reason,
         violations=violations,
-        trace_id=metadata.pop("trace_id", ""),
+        trace_id=metadata.pop("trace_id", "") or trace_id,
         metadata=metadata,
         hint="" if retry_after_s is None or "Try again in" in message else f"Try again in {retry_after_s:.0f} seconds.",
         retry_after_s=retry_after_s,

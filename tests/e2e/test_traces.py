@@ -109,6 +109,7 @@ def test_an_upload_and_a_job(
     assert not [span for span in collector.spans if span.trace_id == FOREIGN]
 
 
+@pytest.mark.slow
 def test_a_study(collector: Collector, client: Client, browser: httpx.Client) -> None:
     """A study's trials, which another service runs, belong to the trace of the click that began it."""
     answer = browser.post("/upload/dataset?name=ages", content=CSV, headers={"content-type": "text/csv"})

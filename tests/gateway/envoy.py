@@ -44,7 +44,8 @@ class RunningEnvoy:
     def script_errors(self) -> list[str]:
         """What its Lua scripts failed at so far. They let answers through as they are then, so nothing else tells."""
         self._flush()
-        return [line for line in self.log_file.read_text().splitlines() if "script log" in line or "[lua]" in line]
+        lines = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        return [line["message"] for line in lines if "script log" in line["message"] or line["module"] == "lua"]
 
     def access_log(self) -> list[dict[str, Any]]:
         """The requests logged so far, one object each."""
