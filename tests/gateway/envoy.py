@@ -77,10 +77,13 @@ def until(probe: Callable[[], T | None], what: str) -> T:
 
 
 @contextmanager
-def running_envoy(directory: Path, settings: GatewaySettings, *, threads: int = 1) -> Iterator[RunningEnvoy]:
+def running_envoy(
+    directory: Path, settings: GatewaySettings, *, threads: int = 1, admin_port: int = 0
+) -> Iterator[RunningEnvoy]:
     """Starts Envoy with these settings, waits until it listens, and stops it at the end."""
     access_log = directory / "access.log"
-    settings = settings.model_copy(update={"gateway_access_log": access_log, "mirage_port": 0, "gateway_admin_port": 0})
+    ours = {"gateway_access_log": access_log, "mirage_port": 0, "gateway_admin_port": admin_port}
+    settings = settings.model_copy(update=ours)
     configuration = write_configuration(directory / "configuration", settings)
     admin_address = directory / "admin-address"
     log = directory / "envoy.log"
