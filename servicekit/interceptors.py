@@ -37,6 +37,7 @@ from servicekit.identity import Authenticator, Caller, TokenKind, set_caller
 from servicekit.ids import new_id
 from servicekit.origin import address_of, set_client_address
 from servicekit.patience import is_database_gone
+from servicekit.request_counts import note_caller
 from servicekit.security import Hearer, SecurityEvent, report, set_hearer
 from servicekit.trace_context import TraceContext
 
@@ -140,6 +141,7 @@ class Identification:
         else:
             current = await self._caller_of(call)
             structlog.contextvars.bind_contextvars(user_id=current.subject)
+            note_caller(current.subject, is_person=not current.is_service)
             if not self._rules.may_call(call.method, current.role):
                 report(SecurityEvent.ROLE_DENIED, method=call.method, role=current.role, subject=current.subject)
                 raise PermissionDenied

@@ -26,6 +26,7 @@ from servicekit.log_files import log_file
 from servicekit.metrics.exposition import exposed
 from servicekit.metrics.rpcs import MetricsInterceptor, RpcMetrics
 from servicekit.readiness import READINESS, Check, Readiness
+from servicekit.request_counts import CountingInterceptor, RequestCounts
 from servicekit.security import Hearer
 from servicekit.settings import ServiceSettings
 from servicekit.sockets import is_loopback
@@ -52,6 +53,7 @@ class Application:
     metrics: Sequence[Collector] = ()  # what it measures besides its RPCs and itself
     hearer: Hearer | None = None  # who is told of security events besides the log
     looks: Mapping[str, Look] = field(default_factory=dict)  # at what it answers for, for who asks how it is
+    requests: RequestCounts | None = None  # where people's requests are counted
 
 
 ApplicationContext = AbstractAsyncContextManager[Application]
@@ -69,7 +71,11 @@ async def running(settings: ServiceSettings, application: ApplicationContext) ->
             parts.authenticator, AccessRules(service_names), rpcs_that_tell(service_names), parts.hearer
         )
         server = grpc.aio.server(
-            interceptors=[*([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []), standard],
+            interceptors=[
+                *([MetricsInterceptor(rpcs)] if settings.metrics_enabled else []),
+                *([CountingInterceptor(parts.requests, service_names)] if parts.requests else []),
+                standard,
+            ],
             options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.max_request_size_mb * 1024 * 1024)),
         )
         parts.register(server)

@@ -102,7 +102,15 @@ class TelemetrySettings(BaseSettings):
         return {name.strip(): unquote(value.strip()) for name, _, value in pairs if name.strip()}
 
 
-class ServiceSettings(InternalTlsSettings, MetricsSettings, TelemetrySettings):
+class PerformanceSettings(BaseSettings):
+    """Whether a process counts the requests that it serves, for statistics."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    performance_monitoring: bool = Field(True, description="whether statistics tell of requests", examples=["true"])
+
+
+class ServiceSettings(InternalTlsSettings, MetricsSettings, TelemetrySettings, PerformanceSettings):
     """What every service reads."""
 
     environment: Literal["development", "staging", "production"] = Field("development", examples=["production"])

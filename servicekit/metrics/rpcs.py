@@ -127,10 +127,7 @@ class _Measured:
         self._began = time.perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        # Broken off: its time was over, or nobody waits for it any more.
-        broken_off = isinstance(error, asyncio.CancelledError | GeneratorExit)
-        code = _abandoned(self._context) if broken_off else _code(self._context, error)
-        self._meter.end(time.perf_counter() - self._began, code)
+        self._meter.end(time.perf_counter() - self._began, code_at_end(self._context, error))
 
 
 class MetricsInterceptor(grpc.aio.ServerInterceptor):
@@ -204,6 +201,13 @@ def _counted(meter: RpcMeter) -> Callable[[AsyncIterator[Any]], AsyncIterator[An
             yield request
 
     return each
+
+
+def code_at_end(context: Context, error: BaseException | None) -> str:
+    """The name of the code with which a call ends: by an error, or without."""
+    # Broken off: its time was over, or nobody waits for it any more.
+    broken_off = isinstance(error, asyncio.CancelledError | GeneratorExit)
+    return _abandoned(context) if broken_off else _code(context, error)
 
 
 def _code(context: Context, error: BaseException | None) -> str:

@@ -24,6 +24,7 @@ from servicekit.holdings import HoldingServicer
 from servicekit.identity import RemoteKeys, TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.stored import database_metrics
+from servicekit.request_telling import counted_requests
 from servicekit.revocations import followed_revocations
 from servicekit.server import Application
 from services.activity.audit_keys import AuditKeys
@@ -42,6 +43,7 @@ from services.activity.servicers.provenance import AuditServicer, ProvenanceServ
 from services.activity.servicers.statistics import StatisticsServicer
 from services.activity.settings import Settings
 from services.activity.statistics.peers import Peers
+from services.activity.statistics.requests import keep_tidy
 
 SERVICE_NAMES = (
     "mirage.activity.v1.AuditService",
@@ -87,6 +89,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         health = PlatformHealth(peers)
         await stack.enter_async_context(_beside(health.keep_looking()))
         asked = {name: peer.own_name for name, peer in peers.items()}
+        await stack.enter_async_context(_beside(keep_tidy(database.sessions)))
         statistics = StatisticsServicer(database.sessions, Peers(asked.get("dataset"), asked.get("generation")))
 
         notifications = await stack.enter_async_context(
@@ -116,7 +119,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
         measured = await stack.enter_async_context(database_metrics(settings, database))
         needs = {"database": database.check}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured)
+        requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, identity))
+        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, requests=requests)
 
 
 @asynccontextmanager

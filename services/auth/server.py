@@ -24,6 +24,7 @@ from servicekit.identity import TokenVerifier
 from servicekit.listen import Listener
 from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
+from servicekit.request_telling import counted_requests
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
 from servicekit.workspace import open_workspace
@@ -88,6 +89,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         await stack.enter_async_context(_beside(keep_tidy(database)))
         own_identity = identities.OwnIdentity(access_tokens, settings.service_token_lifetime)
         await stack.enter_async_context(delivering(settings, database, own_identity))
+        requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, own_identity))
         notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         passwords = Passwords(settings)
         stack.callback(passwords.close)
@@ -129,7 +131,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         authenticator = SessionAuthenticator(verifier, database)
         measured = await stack.enter_async_context(database_metrics(settings, database, read_accounts, read_outbox))
         needs = {"database": database.check}
-        yield Application(SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured, notes.hear)
+        yield Application(
+            SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured, notes.hear, requests=requests
+        )
 
 
 @asynccontextmanager

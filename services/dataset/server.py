@@ -20,6 +20,7 @@ from servicekit.metrics.stored import database_metrics
 from servicekit.object_store import ObjectStore
 from servicekit.queue_health import queue_look
 from servicekit.quota import StorageQuota
+from servicekit.request_telling import counted_requests
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
@@ -58,6 +59,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, identity))
         notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
@@ -108,7 +110,15 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         looks = {"queue": queue_look(sessions, QUEUE)}
         stored = await stack.enter_async_context(database_metrics(settings, database, read_queues, read_outbox))
         yield Application(
-            SERVICE_NAMES, register, verifier, listener.wind_down, needs, (*stored, measured), notes.hear, looks
+            SERVICE_NAMES,
+            register,
+            verifier,
+            listener.wind_down,
+            needs,
+            (*stored, measured),
+            notes.hear,
+            looks,
+            requests=requests,
         )
 
 

@@ -21,6 +21,7 @@ from servicekit.object_store import ObjectStore
 from servicekit.point_reads import PointReads
 from servicekit.queue_health import queue_look, workers_look
 from servicekit.quota import StorageQuota
+from servicekit.request_telling import counted_requests
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
@@ -76,6 +77,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, identity))
         notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
@@ -155,7 +157,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         looks = {"queue": queue_look(sessions, QUEUE), "workers": workers_look(sessions, QUEUE)}
         measured = (*stored, metrics.ChildMemory(runner, memory_limit_mb))
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks)
+        yield Application(
+            SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks, requests=requests
+        )
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from servicekit.listen import Listener
 from servicekit.metrics.outbox import read_outbox
 from servicekit.metrics.stored import database_metrics
 from servicekit.queue_health import queue_look
+from servicekit.request_telling import counted_requests
 from servicekit.revocations import followed_revocations
 from servicekit.security_notes import SecurityNotes
 from servicekit.server import Application
@@ -64,6 +65,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         auth = await stack.enter_async_context(open_channel(settings.auth_address, tls))
         identity = ServiceIdentity(auth, settings)
         await stack.enter_async_context(delivering(settings, database, identity))
+        requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, identity))
         notes = await stack.enter_async_context(SecurityNotes(database.sessions))
         revocations = await stack.enter_async_context(followed_revocations(auth, identity))
         verifier = TokenVerifier(
@@ -93,7 +95,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         needs = {"database": database.check}
         looks = {"queue": queue_look(sessions, QUEUE)}
-        yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks)
+        yield Application(
+            SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, notes.hear, looks, requests=requests
+        )
 
 
 @asynccontextmanager

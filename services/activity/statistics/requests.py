@@ -1,19 +1,24 @@
 """Requests as the services count them: added up once a message, and asked for by RPC."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
 from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from servicekit.patience import DATABASE_ERRORS
 from services.activity.people import alias_of
 from services.activity.rollups import EVERYBODY, InFlight, RequestBatch, RequestCount, RequestDuration
 from services.activity.statistics.histograms import quantile
 from services.activity.statistics.periods import Period
+
+log = structlog.get_logger(__name__)
 
 LONGEST_DAYS = 90
 """How far back anybody can ask."""
@@ -171,6 +176,17 @@ async def forget_old(session: AsyncSession, now: datetime) -> None:
     await session.execute(delete(RequestDuration).where(RequestDuration.start < now - _KEPT))
     await session.execute(delete(InFlight).where(InFlight.told_time < now - _STALE))
     await session.execute(delete(RequestBatch).where(RequestBatch.stored_time < now - _BATCHES_KEPT))
+
+
+async def keep_tidy(sessions: async_sessionmaker[AsyncSession], every_s: float = 600.0) -> None:
+    """Deletes, again and again, what nobody can ask for any more; ends by being cancelled."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            async with sessions.begin() as session:
+                await forget_old(session, datetime.now(UTC))
+        except DATABASE_ERRORS as error:  # next time, then
+            log.warning("not_tidied", error=type(error).__name__)
 
 
 async def _forgotten(session: AsyncSession, user_ids: set[UUID]) -> set[UUID]:

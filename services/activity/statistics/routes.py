@@ -1,9 +1,9 @@
 """The HTTP routes of RPCs, as their contracts name them."""
 
 import importlib
-import pkgutil
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from google.api import annotations_pb2
@@ -26,8 +26,7 @@ def routes() -> dict[str, str]:
 
 def _contracts() -> Iterator[Any]:
     """The descriptors of all files of contracts."""
-    for package in pkgutil.iter_modules(mirage.__path__, "mirage."):
-        path = [f"{directory}/{package.name.rpartition('.')[2]}/v1" for directory in mirage.__path__]
-        for module in pkgutil.iter_modules(path, f"{package.name}.v1."):
-            if module.name.endswith("_pb2"):
-                yield importlib.import_module(module.name).DESCRIPTOR
+    for directory in map(Path, mirage.__path__):
+        for module in sorted(directory.glob("*/v1/*_pb2.py")):
+            name = ".".join(module.relative_to(directory.parent).with_suffix("").parts)
+            yield importlib.import_module(name).DESCRIPTOR
