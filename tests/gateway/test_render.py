@@ -32,6 +32,11 @@ ADDRESSES: dict[str, Any] = {
         {"cors_origins": "*", "allowed_hosts": "*"},
         {"cors_origins": "", "allowed_hosts": ("api.example.org", "*.internal.example.org", "[::1]")},
         {"gateway_host": "0.0.0.0", "trusted_proxies": 2, "max_file_size_mb": 100_000},  # noqa: S104
+        {
+            "otel_exporter_otlp_endpoint": "https://collector.example.org",
+            "otel_exporter_otlp_headers": "a=%22%7B,b=x y",
+        },
+        {"otel_exporter_otlp_endpoint": "https://[::1]:4317", "otel_traces_sampler": "always_off"},
         {"token_issuer": 'quotes " and {{ braces }}', "token_audience": "a: b # c\n- d"},
     ],
 )
@@ -42,7 +47,7 @@ def test_envoy_accepts_it(tmp_path: Path, others: dict[str, Any]) -> None:
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stderr
     assert set(yaml.safe_load(path.read_text())) == {
-        "admin", "bootstrap_extensions", "node", "overload_manager", "static_resources",
+        "admin", "application_log_config", "bootstrap_extensions", "node", "overload_manager", "static_resources",
     }  # fmt: skip
 
 
