@@ -6,6 +6,7 @@ import platform
 
 from benchmarks import (
     activity,
+    audit,
     jobs,
     limits,
     metrics,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "search": search.run,
     "quality": quality.run,
     "optimizer": optimizer.run,
+    "audit": audit.run,
 }
 
 
