@@ -258,6 +258,7 @@ def _details(job: "JobFields") -> RenderableType:
             ("id", job.id),
             ("state", output.state(job.state)),
             ("error", job.error),
+            ("review", _review(job)),
             ("stage", job.stage),
             ("attempts", f"{job.attempts}: a worker was lost, or stopped" if job.attempts > 1 else None),
             ("done", f"{job.progress:.0%}"),
@@ -280,6 +281,14 @@ def _details(job: "JobFields") -> RenderableType:
             ("ended", output.when(job.end_time) if job.end_time else None),
         ]
     )
+
+
+def _review(job: "JobFields") -> str | None:
+    """What an administrator has said to it."""
+    if job.review is None:
+        return None
+    word = "approved" if job.review.approved else "rejected"
+    return f"{word}: {job.review.reason}" if job.review.reason else word
 
 
 def _invented(columns: dict[str, str]) -> str | None:

@@ -16,6 +16,17 @@ def kinds(columns: Iterable[personal_data_pb2.InventedColumn]) -> dict[str, str]
 job_state = word(job_pb2.JobState, "JOB_STATE_")
 
 
+class Review(Record[job_pb2.Review]):
+    """What an administrator has said to a job."""
+
+    approved = Field("approved", bool, "Whether the job may run.")
+    reason = Field("reason", str, "Why; may be empty where it is approved.")
+    review_time = Field("review_time", time, "When that was.")
+
+    def __repr__(self) -> str:
+        return f"<Review {'approved' if self.approved else 'rejected'} {self.reason!r}>"
+
+
 class JobFields(Record[job_pb2.Job]):
     """A model is trained on a dataset and rows are drawn from it."""
 
@@ -45,6 +56,7 @@ class JobFields(Record[job_pb2.Job]):
     output_format = Field("output_format", str, "The format of a download that names none.")
     model_id = Field("model_id", str, "The fitted model; empty before there is one.")
     error = Field("error", message_of, "Why it failed or was rejected; empty otherwise.")
+    review = OptionalField("review", Review, "What an administrator has said to it; None where nobody has.")
     quality_score = OptionalField("quality_score", float, "How good the table is, 0 to 1; None before it is judged.")
     quality_problem = Field("quality_problem", str, "Why the table couldn't be judged; empty if it could.")
     study_id = Field("study_id", str, "The study that searched for its parameters; empty if none did.")
@@ -95,6 +107,7 @@ class JobEvent(Record[job_pb2.JobEvent]):
     message = Field("message", str, "Something to tell the user; empty if nothing.")
     error = Field("error", message_of, "Why the job failed; empty otherwise.")
     time = Field("event_time", time, "When it happened.")
+    review = OptionalField("review", Review, "What an administrator has said to it; None where nobody has.")
     quality_score = OptionalField("quality_score", float, "How good the table is, 0 to 1; None before it is judged.")
     search = OptionalField("search", SearchProgress, "How the search for its parameters stands; None without one.")
 

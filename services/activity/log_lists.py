@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mirage.activity.v1 import log_pb2
 from mirage.audit.people import NotOpened, unseal
+from servicekit import limits
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.event_kinds import KNOWN
 from servicekit.paging import decode_page_token, encode_page_token, page_limit
@@ -30,7 +31,8 @@ def filter_of(request: log_pb2.ListLogRecordsRequest) -> LogFilter:
     Raises:
         InvalidRequest: with every wrong field.
     """
-    violations: list[Violation] = []
+    violations = list(limits.violations(request))
+    wrong = {violation.field for violation in violations}
     times: dict[str, Any] = {}
     for name in ("since", "until"):
         if request.HasField(name):
@@ -41,7 +43,7 @@ def filter_of(request: log_pb2.ListLogRecordsRequest) -> LogFilter:
     if len(times) == 2 and times["until"] <= times["since"]:
         violations.append(Violation("until", "must be later than since"))
     kinds: tuple[str, ...] = ()
-    if request.action:
+    if request.action and "action" not in wrong:
         try:
             kinds = _kinds(request.action)
         except ValueError as error:

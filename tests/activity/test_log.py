@@ -136,7 +136,10 @@ async def _rows_read(platform: Platform) -> int:
     ("request_", "fields"),
     [
         (LIST(actor_id="ada", owner_id="x", page_size=-1), {"actor_id", "owner_id", "page_size"}),
-        (LIST(action="cat", since=Timestamp(seconds=10), until=Timestamp(seconds=10)), {"action", "until"}),
+        (
+            LIST(action="cat", since=Timestamp(seconds=10), until=Timestamp(seconds=10), page_size=-1, actor_id="x"),
+            {"action", "until", "page_size", "actor_id"},
+        ),
         (LIST(since=Timestamp(seconds=-(10**15)), until=Timestamp(seconds=10**15)), {"since", "until"}),
         (LIST(action="a\nb", object_id="x" * 201, object_type="\0"), {"action", "object_id", "object_type"}),
     ],

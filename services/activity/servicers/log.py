@@ -6,7 +6,6 @@ import grpc.aio
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.activity.v1 import log_pb2, log_pb2_grpc
-from servicekit.limits import check
 from services.activity import log_lists
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -22,7 +21,6 @@ class LogServicer(log_pb2_grpc.LogServiceServicer):
         self, request: log_pb2.ListLogRecordsRequest, context: Context
     ) -> log_pb2.ListLogRecordsResponse:
         """Lists what happened."""
-        check(request)
         wanted = log_lists.filter_of(request)
         async with self._sessions() as session:
             records, next_token = await log_lists.page(session, wanted, request.page_size, request.page_token)
