@@ -9,7 +9,7 @@ address, a token, nor who it was; the logs tell that of the same trace, to whoev
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,16 +19,22 @@ from servicekit.settings import TelemetrySettings
 from servicekit.trace_context import TraceContext
 
 if TYPE_CHECKING:
-    from servicekit.span_export import SpanRecorder
+    from servicekit.span_export import RecordedSpan, SpanRecorder
 
 Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 
 
 class Span:
-    """A span at work; this one records nothing."""
+    """A span at work; this one records nothing, and costs as good as nothing."""
 
     recorded = False
+
+    def __enter__(self) -> "Span":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        pass
 
     def set(self, name: str, value: str | float | bool) -> None:
         """Sets an attribute."""
@@ -92,14 +98,18 @@ def current() -> Span:
     return _current.get()
 
 
-@contextmanager
-def span(name: str, kind: Kind = "internal", attributes: Attributes | None = None) -> Iterator[Span]:
+def span(name: str, kind: Kind = "internal", attributes: Attributes | None = None) -> AbstractContextManager[Span]:
     """A span around the block, under the one that is at work. An error that leaves the block makes it a failed one."""
+    if _recorder is None:
+        return _NOT_RECORDED
     parent = trace_context.current()
-    if _recorder is None or parent is None or not parent.sampled:
-        yield _NOT_RECORDED
-        return
-    begun = _recorder.begin(name, kind, parent, attributes)
+    if parent is None or not parent.sampled:
+        return _NOT_RECORDED
+    return _at_work(_recorder.begin(name, kind, parent, attributes), kind)
+
+
+@contextmanager
+def _at_work(begun: "RecordedSpan", kind: Kind) -> Iterator[Span]:
     before = _current.get()
     _current.set(begun)
     try:
