@@ -9,6 +9,11 @@ import rfc8785
 
 # What every JSON reader takes for the same whole number (RFC 7493, section 2.2).
 _LARGEST_EXACT = 2**53 - 1
+# Between these two both spell a number that isn't whole without an exponent.
+_SHORTEST, _LONGEST = 1e-4, 2.0**53
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 
 
 class NotCanonical(ValueError):
@@ -40,7 +45,8 @@ def normalised(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The one spelling of a normalised value, in UTF-8."""
-    return rfc8785.dumps(value)
+    # Nearly all values are spelled likewise by Python's own encoder, in a tenth of the time.
+    return _ENCODER.encode(value).encode() if _is_plain(value) else rfc8785.dumps(value)
 
 
 def parsed(text: str | bytes) -> Any:
@@ -56,6 +62,23 @@ def parsed(text: str | bytes) -> Any:
         raise NotCanonical("It is nested too deeply.") from None
     except ValueError as error:  # JSON's and Unicode's errors are of this kind
         raise NotCanonical(f"It is no JSON: {error}") from None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether Python's own encoder spells a value as the scheme does.
+
+    It spells very large and very small numbers with another exponent, and sorts the members of an object by code point
+    and not by UTF-16's units, which differ from the surrogates on.
+    """
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, int):
+        return abs(value) <= _LARGEST_EXACT
+    if isinstance(value, float):
+        return _SHORTEST <= abs(value) < _LONGEST
+    if isinstance(value, dict):
+        return all(map(str.isascii, value)) and all(map(_is_plain, value.values()))
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def _number(value: float) -> int | float | str:

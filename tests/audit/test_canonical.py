@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +54,26 @@ def test_no_json_value() -> None:
         normalised({"a": b""})
     with pytest.raises(TypeError, match="named by text"):
         normalised({1: "a"})
+
+
+@given(VALUES)
+def test_spelled_by_the_scheme(value: Any) -> None:
+    """Whatever the value, its spelling is that of the scheme's own encoder."""
+    kept = normalised(value)
+    assert canonical(kept) == rfc8785.dumps(kept)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e-4, 9.999e-5, 1e-7, 0.1 + 0.2, 5e-324, 2.0**53 - 0.5, 2.0**53, 1e15 + 0.5, 1e16, 1e21, 1e300, -1.5, -0.0, 2**53],
+)
+def test_numbers_at_the_edges(value: float) -> None:
+    """Numbers at which spellings part are spelled by the scheme."""
+    assert canonical(normalised([value, {"n": value}])) == rfc8785.dumps(normalised([value, {"n": value}]))
+
+
+def test_members_beyond_ascii() -> None:
+    """Members are sorted by UTF-16, in which what is beyond the basic plane comes before its last characters."""
+    value = {"\U0001f600": 1, "\ufffd": 2, "é": 3, "z": 4}
+    assert canonical(value) == rfc8785.dumps(value)
+    assert canonical(value).index("\U0001f600".encode()) < canonical(value).index("\ufffd".encode())
