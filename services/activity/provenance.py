@@ -13,6 +13,8 @@ from services.activity.models import Record
 LARGEST_CHAIN = 1_000
 """Records that are shown of one object."""
 
+_LONGEST_ID = 200  # characters; of what the log takes
+
 _STAGES = {
     "dataset.uploaded": "upload",
     "dataset.version_added": "upload",
@@ -60,6 +62,8 @@ async def chain_of(session: AsyncSession, object_id: str, owner_id: UUID | None)
     Raises:
         ProvenanceNotFound: nothing of theirs has this id.
     """
+    if not 0 < len(object_id) <= _LONGEST_ID or "\0" in object_id:
+        raise ProvenanceNotFound(object_id)
     own = await _naming(session, {object_id}, owner_id)
     if not own:
         raise ProvenanceNotFound(object_id)

@@ -63,7 +63,7 @@ async def test_somebody_elses_is_not_found(platform: Platform) -> None:
     await platform.record(*story.events)
     stranger = Reader(platform)
     for call in (stranger.chain, stranger.verify, stranger.export):
-        for object_id in (story.job_id, story.dataset_id, str(uuid4()), "", "x" * 10_000):
+        for object_id in (story.job_id, story.dataset_id, str(uuid4()), "", "\0", "'", "x" * 10_000):
             async with refused("PROVENANCE_NOT_FOUND", grpc.StatusCode.NOT_FOUND):
                 await call(object_id)
     chain = await Reader(platform, administrator=True).chain(story.job_id)
