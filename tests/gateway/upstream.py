@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
+import structlog
 from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -25,10 +26,11 @@ import mirage.dataset.v1.source_pb2
 import mirage.generation.v1.job_pb2
 import mirage.generation.v1.model_pb2
 import mirage.generation.v1.quality_pb2  # noqa: F401 - imported for the descriptors that they register
-from servicekit import form_faults, limits
+from servicekit import form_faults, limits, trace_context
 from servicekit.errors import InvalidRequest
 from servicekit.interceptors import status_of
 from servicekit.readiness import READINESS
+from servicekit.trace_context import TraceContext
 
 # What an RPC does: takes the request, or an iterator of them, and the context; returns the answer, or an iterator.
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
@@ -148,11 +150,13 @@ class _Handlers(grpc.GenericRpcHandler):
 def _tell_form_faults(request: Any, context: grpc.ServicerContext) -> Any:
     """What a service does with a request that the gateway found faults in, as far as the contracts tell."""
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    try:
-        with form_faults.joined(metadata, are_told=True):
-            limits.check(request)
-    except InvalidRequest as error:
-        context.abort_with_status(rpc_status.to_status(status_of(error)))
+    place = TraceContext.parse(metadata.get(trace_context.HEADER))
+    with structlog.contextvars.bound_contextvars(request_id=metadata["x-request-id"]), trace_context.at(place):
+        try:
+            with form_faults.joined(metadata, are_told=True):
+                limits.check(request)
+        except InvalidRequest as error:
+            context.abort_with_status(rpc_status.to_status(status_of(error)))
 
 
 def _remembering(requests: Iterator[Any], seen: list[Any]) -> Iterator[Any]:
