@@ -89,6 +89,6 @@ async def _tell(
         owner_id=dataset.owner_id,
         related={"dataset_version_id": version_id(dataset.id, version.number)},
         attributes={"version": version.number, **attributes},
-        personal=personal_facts,
+        personal={"name": dataset.name, **(personal_facts or {})},
     )
     await outbox.add(session, event)

@@ -172,6 +172,7 @@ async def _tell(
             "study_id": job.study_id,
         },
         attributes=attributes,
+        personal={"name": job.name, "message": job.error_message},
     )
     await outbox.add(session, event)
 

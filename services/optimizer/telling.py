@@ -85,5 +85,6 @@ async def _tell(session: AsyncSession, kind: EventKind, study: Study, attributes
             "job_id": study.job_id,
         },
         attributes=attributes,
+        personal={"name": study.name, "message": study.error_message},
     )
     await outbox.add(session, event)

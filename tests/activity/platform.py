@@ -99,7 +99,7 @@ async def open_platform(
         async with database.sessions.begin() as session:
             if empty:
                 await session.execute(text(f"TRUNCATE {TABLES}"))
-                await session.execute(text("UPDATE views SET seq = 0"))
+                await session.execute(text("INSERT INTO views (name, seq) VALUES ('notifications', 0)"))
         address = await stack.enter_async_context(running(settings, application(settings)))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
         yield Platform(channel, settings, database, tokens, address)

@@ -10,7 +10,7 @@ import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
 from jwt.algorithms import ECAlgorithm
 
-from mirage.auth.v1 import revocation_pb2, revocation_pb2_grpc, token_pb2, token_pb2_grpc
+from mirage.auth.v1 import contact_pb2, contact_pb2_grpc, revocation_pb2, revocation_pb2_grpc, token_pb2, token_pb2_grpc
 from servicekit.errors import Unauthenticated
 from servicekit.server import Application, running
 from servicekit.settings import ServiceSettings
@@ -22,6 +22,7 @@ SECRET = "service-secret-0123456789"
 
 
 class AuthPeer(
+    contact_pb2_grpc.ContactServiceServicer,
     revocation_pb2_grpc.RevocationServiceServicer,
     token_pb2_grpc.KeyServiceServicer,
     token_pb2_grpc.ServiceIdentityServiceServicer,
@@ -39,6 +40,11 @@ class AuthPeer(
         while True:
             await asyncio.sleep(1)
             yield revocation_pb2.RevocationBatch(complete=True)
+
+    async def GetContact(self, request: contact_pb2.GetContactRequest, context: Any) -> contact_pb2.Contact:
+        """Everybody has an address that their id tells."""
+        email = f"{request.user_id}@example.org"
+        return contact_pb2.Contact(user_id=request.user_id, email=email, display_name="Ada", active=True)
 
     async def GetKeySet(self, request: token_pb2.GetKeySetRequest, context: Any) -> HttpBody:
         """The key set."""
@@ -61,11 +67,17 @@ async def serving_auth(tokens: Tokens) -> AsyncIterator[str]:
     peer = AuthPeer(tokens)
 
     def register(server: grpc.aio.Server) -> None:
+        contact_pb2_grpc.add_ContactServiceServicer_to_server(peer, server)
         revocation_pb2_grpc.add_RevocationServiceServicer_to_server(peer, server)
         token_pb2_grpc.add_KeyServiceServicer_to_server(peer, server)
         token_pb2_grpc.add_ServiceIdentityServiceServicer_to_server(peer, server)
 
-    names = ("mirage.auth.v1.KeyService", "mirage.auth.v1.RevocationService", "mirage.auth.v1.ServiceIdentityService")
+    names = (
+        "mirage.auth.v1.ContactService",
+        "mirage.auth.v1.KeyService",
+        "mirage.auth.v1.RevocationService",
+        "mirage.auth.v1.ServiceIdentityService",
+    )
     async with serving_peer(Application(names, register, tokens.verifier)) as address:
         yield address
 

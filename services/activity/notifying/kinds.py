@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -79,17 +80,24 @@ class Happened:
         return bool(self.owner_id) and self.actor_id == self.owner_id
 
 
+COUNTED_OVER = timedelta(hours=1)
+
+
 def _always(_happened: Happened) -> bool:
     return True
 
 
-def _is_own_job(happened: Happened) -> bool:
-    """A study's trials are jobs as well; of those the study tells."""
-    return not happened.related.get("study_id") or not happened.attributes.get("trial")
-
-
 def _not_by_its_owner(happened: Happened) -> bool:
-    return not happened.by_its_owner and _is_own_job(happened)
+    return not happened.by_its_owner
+
+
+def _for_itself(happened: Happened) -> bool:
+    """A job that searches tells of its search."""
+    return not happened.related.get("job_id")
+
+
+def _for_itself_not_by_its_owner(happened: Happened) -> bool:
+    return _for_itself(happened) and _not_by_its_owner(happened)
 
 
 def _from_a_new_device(happened: Happened) -> bool:
@@ -108,20 +116,21 @@ class Rule:
     kind: NotificationKind
     applies: Callable[[Happened], bool] = _always
     to_administrators: bool = False  # rather than to the owner
+    at_count: int = 1  # only at so many of the kind, of one owner, within `COUNTED_OVER`
 
 
 RULES: Mapping[str, Rule] = {
-    EventKind.JOB_SUCCEEDED: Rule(NotificationKind.JOB_ENDED, _is_own_job),
-    EventKind.JOB_FAILED: Rule(NotificationKind.JOB_ENDED, _is_own_job),
+    EventKind.JOB_SUCCEEDED: Rule(NotificationKind.JOB_ENDED),
+    EventKind.JOB_FAILED: Rule(NotificationKind.JOB_ENDED),
     EventKind.JOB_CANCELLED: Rule(NotificationKind.JOB_ENDED, _not_by_its_owner),
-    EventKind.STUDY_SUCCEEDED: Rule(NotificationKind.STUDY_ENDED),
-    EventKind.STUDY_FAILED: Rule(NotificationKind.STUDY_ENDED),
-    EventKind.STUDY_STOPPED: Rule(NotificationKind.STUDY_ENDED, _not_by_its_owner),
+    EventKind.STUDY_SUCCEEDED: Rule(NotificationKind.STUDY_ENDED, _for_itself),
+    EventKind.STUDY_FAILED: Rule(NotificationKind.STUDY_ENDED, _for_itself),
+    EventKind.STUDY_STOPPED: Rule(NotificationKind.STUDY_ENDED, _for_itself_not_by_its_owner),
     EventKind.JOB_APPROVAL_REQUESTED: Rule(NotificationKind.APPROVAL_ASKED, to_administrators=True),
     EventKind.JOB_APPROVED: Rule(NotificationKind.APPROVAL_ANSWERED),
     EventKind.JOB_REJECTED: Rule(NotificationKind.APPROVAL_ANSWERED),
     EventKind.SESSION_STARTED: Rule(NotificationKind.NEW_DEVICE, _from_a_new_device),
-    EventKind.SIGN_IN_THROTTLED: Rule(NotificationKind.SUSPICIOUS_SIGN_IN),
+    EventKind.SIGN_IN_FAILED: Rule(NotificationKind.SUSPICIOUS_SIGN_IN, at_count=8),
     EventKind.REFRESH_TOKEN_REUSED: Rule(NotificationKind.SUSPICIOUS_SIGN_IN),
     EventKind.DATASET_PERSONAL_DATA_FOUND: Rule(NotificationKind.PERSONAL_DATA_FOUND),
     EventKind.ACCOUNT_UPDATED: Rule(NotificationKind.ACCOUNT_CHANGED, _changes_what_matters),

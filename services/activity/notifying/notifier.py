@@ -21,7 +21,7 @@ from servicekit.timestamps import utc_now
 from services.activity import repository as log_repository
 from services.activity.models import Notification, Record
 from services.activity.notifying import deliveries, repository
-from services.activity.notifying.kinds import RULES, Happened, NotificationKind, default_preference
+from services.activity.notifying.kinds import COUNTED_OVER, RULES, Happened, NotificationKind, default_preference
 from services.activity.notifying.texts import Text, text_of
 from services.activity.repository import NEW, RECORDS_CHANNEL
 
@@ -134,6 +134,8 @@ async def _wanted(session: AsyncSession, record: Record, personal: Mapping[str, 
     rule = RULES.get(record.kind)
     happened = _happened(record, personal)
     if rule is None or not rule.applies(happened):
+        return []
+    if rule.at_count > 1 and await repository.count_before(session, record, COUNTED_OVER) + 1 != rule.at_count:
         return []
     receivers = {record.owner_id} if record.owner_id is not None else set()
     if rule.to_administrators:

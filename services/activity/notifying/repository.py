@@ -1,7 +1,7 @@
 """Every query on notifications, preferences and browsers; the log's own are elsewhere."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -40,6 +40,17 @@ async def next_records(session: AsyncSession, after: int, limit: int) -> Sequenc
     """The next records that may concern somebody, in their order."""
     query = select(Record).where(Record.kind.in_(_KINDS), Record.seq > after).order_by(Record.seq).limit(limit)
     return (await session.scalars(query)).all()
+
+
+async def count_before(session: AsyncSession, record: Record, over: timedelta) -> int:
+    """How many records of its kind and owner came within some time before a record."""
+    query = select(func.count()).where(
+        Record.owner_id == record.owner_id,
+        Record.seq < record.seq,
+        Record.kind == record.kind,
+        Record.recorded_time > record.recorded_time - over,
+    )
+    return int(await session.scalar(query) or 0)
 
 
 async def last_seq(session: AsyncSession) -> int:

@@ -37,11 +37,9 @@ def _count(happened: Happened, name: str) -> str:
 
 def _reason(happened: Happened, otherwise: str) -> str:
     """Why, as a sentence."""
-    for facts in (happened.attributes, happened.personal):
-        for name in ("message", "reason", "error"):
-            told = facts.get(name)
-            if isinstance(told, str) and told.strip():
-                return told.strip() if told.strip()[-1] in ".!?" else f"{told.strip()}."
+    for told in (happened.personal.get("message"), happened.attributes.get("reason")):
+        if isinstance(told, str) and told.strip() and not told.isupper():  # which would be an error's code
+            return told.strip() if told.strip()[-1] in ".!?" else f"{told.strip()}."
     return otherwise
 
 
@@ -104,8 +102,8 @@ def _new_device(happened: Happened) -> Text:
     return Text("A sign-in from a new device", f"{told} If that wasn't you, end the session and change your password.")
 
 
-def _throttled(happened: Happened) -> Text:
-    told = f"Somebody tried many wrong passwords for your account{_where(happened)}."
+def _sign_ins_failed(happened: Happened) -> Text:
+    told = f"Somebody tried many wrong passwords for your account, the last{_where(happened) or ' just now'}."
     return Text("Many wrong passwords", f"{told} Further tries are slowed down.")
 
 
@@ -174,7 +172,7 @@ _TEXTS: Mapping[str, Callable[[Happened], Text]] = {
     EventKind.JOB_APPROVED: _approved,
     EventKind.JOB_REJECTED: _rejected,
     EventKind.SESSION_STARTED: _new_device,
-    EventKind.SIGN_IN_THROTTLED: _throttled,
+    EventKind.SIGN_IN_FAILED: _sign_ins_failed,
     EventKind.REFRESH_TOKEN_REUSED: _token_reused,
     EventKind.DATASET_PERSONAL_DATA_FOUND: _personal_data_found,
     EventKind.ACCOUNT_UPDATED: _account_updated,

@@ -1,90 +1,45 @@
 """Notifications: made of what the log is told, once, for whom they concern, unless switched off."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import grpc.aio
 import pytest
 
-from mirage.activity.v1 import notification_pb2, notification_pb2_grpc
+from mirage.activity.v1 import notification_pb2
 from services.activity.notifying.kinds import RULES, NotificationKind
-from tests.activity.platform import Platform, event
+from tests.activity.notifying.people import Person, happened_to
+from tests.activity.platform import Platform
 from tests.support.errors import refused
-
-_PATIENCE_S = 20.0
-
-
-class _Person:
-    """Somebody who calls the service."""
-
-    def __init__(self, platform: Platform, user_id: str | None = None) -> None:
-        self.id = user_id or str(uuid4())
-        self.stub = notification_pb2_grpc.NotificationServiceStub(platform.channel)
-        self.metadata = (("authorization", f"Bearer {platform.tokens.user(self.id)}"),)
-
-    async def listed(self, **fields: Any) -> notification_pb2.ListNotificationsResponse:
-        request = notification_pb2.ListNotificationsRequest(**fields)
-        answer: notification_pb2.ListNotificationsResponse = await self.stub.ListNotifications(
-            request, metadata=self.metadata
-        )
-        return answer
-
-    async def told(self, count: int) -> list[notification_pb2.Notification]:
-        """So many notifications, the newest first, as soon as they are there."""
-        async with asyncio.timeout(_PATIENCE_S):
-            found = (await self.listed()).notifications
-            while len(found) < count:
-                await asyncio.sleep(0.02)
-                found = (await self.listed()).notifications
-        assert len(found) == count
-        return list(found)
-
-    def watch(self, resume_token: str = "") -> AsyncIterator[notification_pb2.NotificationEvent]:
-        request = notification_pb2.WatchNotificationsRequest(resume_token=resume_token)
-        self.watching = self.stub.WatchNotifications(request, metadata=self.metadata)
-        return self.watching.__aiter__()
-
-    async def set(self, *changes: dict[str, Any]) -> notification_pb2.NotificationPreferences:
-        request = notification_pb2.UpdateNotificationPreferencesRequest(
-            kinds=[notification_pb2.NotificationPreferenceChange(**change) for change in changes]
-        )
-        answer: notification_pb2.NotificationPreferences = await self.stub.UpdateNotificationPreferences(
-            request, metadata=self.metadata
-        )
-        return answer
 
 
 @pytest.fixture
-def ada(platform: Platform) -> _Person:
-    return _Person(platform)
+def ada(platform: Platform) -> Person:
+    return Person(platform)
 
 
-def _of(person: _Person, kind: str, **fields: Any) -> Any:
-    given = {"attributes": {}, "personal": {}, "related": {}, "owner_id": person.id, "actor_id": person.id, **fields}
-    return event(kind, **given)
-
-
-async def test_whom_it_concerns(platform: Platform, ada: _Person) -> None:
+async def test_whom_it_concerns(platform: Platform, ada: Person) -> None:
     """A job's end is told to its owner, with what it is called and what came of it, and to nobody else."""
-    done = _of(ada, "job.succeeded", attributes={"rows": 5000, "quality_score": 0.9}, personal={"name": "flights tvae"})
+    done = happened_to(
+        ada, "job.succeeded", attributes={"rows": 5000, "quality_score": 0.9}, personal={"name": "flights tvae"}
+    )
     await platform.record(done)
     [told] = await ada.told(1)
     assert (told.kind, told.object_type, told.object_id) == ("job_ended", "job", done.object_id)
     assert told.body == "Your job “flights tvae” made 5,000 rows; its quality score is 0.90."
     assert not told.HasField("read_time")
-    assert not (await _Person(platform).listed()).notifications
+    assert not (await Person(platform).listed()).notifications
 
 
-async def test_once(platform: Platform, ada: _Person) -> None:
+async def test_once(platform: Platform, ada: Person) -> None:
     """An event that comes again makes no second notification, and many are told in the order of the log."""
-    events = [_of(ada, "job.failed", attributes={"message": f"Reason {n}."}) for n in range(30)]
+    events = [happened_to(ada, "job.failed", personal={"message": f"Reason {n}."}) for n in range(30)]
     await asyncio.gather(*(platform.record(*events) for _ in range(4)))
     told = await ada.told(30)
     assert [each.body for each in reversed(told)] == [f"Your job failed. Reason {n}." for n in range(30)]
     await platform.record(*events)
-    await platform.record(_of(ada, "job.failed", attributes={"message": "The last."}))
+    await platform.record(happened_to(ada, "job.failed", personal={"message": "The last."}))
     assert len(await ada.told(31)) == 31
 
 
@@ -92,14 +47,17 @@ async def test_every_kind_has_words(platform: Platform) -> None:
     """Each event that concerns somebody is told in whole sentences, whatever is missing of it."""
     attributes = {"new_device": True, "fields": ["email"], "role": "administrator"}
     for kind, rule in RULES.items():
-        someone, other = _Person(platform), str(uuid4())
-        happened = _of(someone, kind, actor_id=other, attributes=attributes, object_id=str(uuid4()))
+        someone, other = Person(platform), str(uuid4())
+        happened = happened_to(someone, kind, actor_id=other, attributes=attributes, object_id=str(uuid4()))
         if rule.to_administrators:
-            registered = _of(someone, "account.registered", attributes={"role": "administrator"}, object_type="account")
+            registered = happened_to(
+                someone, "account.registered", attributes={"role": "administrator"}, object_type="account"
+            )
             registered.object_id = someone.id
             happened.owner_id = other
             await platform.record(registered)
-        await platform.record(happened)
+        earlier = [happened_to(someone, kind, actor_id="") for _ in range(rule.at_count - 1)]
+        await platform.record(*earlier, happened)
         [told] = await someone.told(1)
         assert told.kind == rule.kind
         assert told.title[0].isupper()
@@ -107,48 +65,48 @@ async def test_every_kind_has_words(platform: Platform) -> None:
         assert "None" not in told.body
 
 
-async def test_what_is_no_news(platform: Platform, ada: _Person) -> None:
-    """What somebody did themselves, a known device and a new display name are not told; a study's trials neither."""
+async def test_what_is_no_news(platform: Platform, ada: Person) -> None:
+    """What somebody did themselves, a known device and a new display name are not told; a job's own search neither."""
     await platform.record(
-        _of(ada, "job.cancelled"),
-        _of(ada, "study.stopped"),
-        _of(ada, "session.started", attributes={"new_device": False}),
-        _of(ada, "account.updated", attributes={"fields": ["display_name"]}),
-        _of(ada, "job.succeeded", attributes={"trial": True}, related={"study_id": str(uuid4())}),
-        _of(ada, "job.created"),
-        _of(ada, "something.new"),
-        _of(ada, "account.password_changed"),
+        happened_to(ada, "job.cancelled"),
+        happened_to(ada, "study.stopped"),
+        happened_to(ada, "session.started", attributes={"new_device": False}),
+        happened_to(ada, "account.updated", attributes={"fields": ["display_name"]}),
+        happened_to(ada, "study.succeeded", related={"job_id": str(uuid4())}),
+        happened_to(ada, "job.created"),
+        happened_to(ada, "something.new"),
+        happened_to(ada, "account.password_changed"),
     )
     [told] = await ada.told(1)
     assert told.kind == "account_changed"
 
 
-async def test_administrators_are_asked(platform: Platform, ada: _Person) -> None:
+async def test_administrators_are_asked(platform: Platform, ada: Person) -> None:
     """A job that waits for approval is told to everybody who is an administrator then, and not to its owner."""
-    chief, former = _Person(platform), _Person(platform)
+    chief, former = Person(platform), Person(platform)
     for person, role in ((ada, "user"), (chief, "user"), (former, "administrator")):
-        registered = _of(person, "account.registered", attributes={"role": role}, object_type="account")
+        registered = happened_to(person, "account.registered", attributes={"role": role}, object_type="account")
         registered.object_id = person.id
         await platform.record(registered)
     await platform.record(
-        _of(chief, "account.role_changed", attributes={"role": "administrator"}, actor_id=former.id),
-        _of(former, "account.role_changed", attributes={"role": "user"}, actor_id=chief.id),
+        happened_to(chief, "account.role_changed", attributes={"role": "administrator"}, actor_id=former.id),
+        happened_to(former, "account.role_changed", attributes={"role": "user"}, actor_id=chief.id),
     )
-    await platform.record(_of(ada, "job.approval_requested", attributes={"sample_size": 5000}))
+    await platform.record(happened_to(ada, "job.approval_requested", attributes={"sample_size": 5000}))
     asked = (await chief.told(2))[0]
     assert (asked.kind, asked.body) == ("approval_asked", "Somebody asks for 5,000 rows made from a dataset.")
     assert not (await ada.listed()).notifications
     assert [each.kind for each in await former.told(1)] == ["account_changed"]
 
 
-async def test_reading_and_deleting(platform: Platform, ada: _Person) -> None:
+async def test_reading_and_deleting(platform: Platform, ada: Person) -> None:
     """Some or all are marked as read, once; a deleted one is gone; others' are out of reach."""
-    await platform.record(*(_of(ada, "job.succeeded") for _ in range(4)))
+    await platform.record(*(happened_to(ada, "job.succeeded") for _ in range(4)))
     told = await ada.told(4)
-    other = _Person(platform)
+    other = Person(platform)
     ids = [each.notification_id for each in told[:2]]
 
-    async def read(person: _Person, **fields: Any) -> notification_pb2.ReadNotificationsResponse:
+    async def read(person: Person, **fields: Any) -> notification_pb2.ReadNotificationsResponse:
         request = notification_pb2.ReadNotificationsRequest(**fields)
         answer: notification_pb2.ReadNotificationsResponse = await person.stub.ReadNotifications(
             request, metadata=person.metadata
@@ -175,9 +133,9 @@ async def test_reading_and_deleting(platform: Platform, ada: _Person) -> None:
         assert set(refusal.violations) == {"notification_ids"}
 
 
-async def test_pages(platform: Platform, ada: _Person) -> None:
+async def test_pages(platform: Platform, ada: Person) -> None:
     """Pages follow each other without a gap or a double; a token is good for its own list and owner only."""
-    await platform.record(*(_of(ada, "job.succeeded") for _ in range(25)))
+    await platform.record(*(happened_to(ada, "job.succeeded") for _ in range(25)))
     whole = [each.notification_id for each in await ada.told(25)]
     found, token = [], ""
     while True:
@@ -188,34 +146,36 @@ async def test_pages(platform: Platform, ada: _Person) -> None:
             break
         stolen = token
     assert found == whole
-    for person, fields in ((_Person(platform), {}), (ada, {"unread_only": True})):
+    for person, fields in ((Person(platform), {}), (ada, {"unread_only": True})):
         async with refused("INVALID_REQUEST") as refusal:
             await person.listed(page_token=stolen, **fields)
         assert set(refusal.violations) == {"page_token"}
 
 
-async def test_live(platform: Platform, ada: _Person) -> None:
+async def test_live(platform: Platform, ada: Person) -> None:
     """A watcher gets new ones as they come, and after a break those since the last token, without a gap or a double."""
-    await platform.record(_of(ada, "job.succeeded"))
+    await platform.record(happened_to(ada, "job.succeeded"))
     await ada.told(1)
     stream = ada.watch()
     opening = await anext(stream)
     assert not opening.HasField("notification")
     assert opening.unread_count == 1
-    await platform.record(_of(ada, "job.failed"))
+    await platform.record(happened_to(ada, "job.failed"))
     event_ = await anext(stream)
     assert (event_.notification.title, event_.unread_count) == ("A job failed", 2)
     ada.watching.cancel()
-    await platform.record(_of(ada, "study.failed"), _of(_Person(platform), "job.failed"), _of(ada, "job.succeeded"))
+    await platform.record(
+        happened_to(ada, "study.failed"), happened_to(Person(platform), "job.failed"), happened_to(ada, "job.succeeded")
+    )
     await ada.told(4)
     resumed = ada.watch(event_.resume_token)
     assert not (await anext(resumed)).HasField("notification")
     assert [(await anext(resumed)).notification.title for _ in range(2)] == ["A search failed", "A job is done"]
     async with refused("INVALID_REQUEST"):
-        await anext(_Person(platform).watch(event_.resume_token))
+        await anext(Person(platform).watch(event_.resume_token))
 
 
-async def test_switched_off(platform: Platform, ada: _Person) -> None:
+async def test_switched_off(platform: Platform, ada: Person) -> None:
     """A kind that is switched off makes nothing; the others go on, and what isn't named stays."""
     before = await ada.stub.GetNotificationPreferences(
         notification_pb2.GetNotificationPreferencesRequest(), metadata=ada.metadata
@@ -227,11 +187,11 @@ async def test_switched_off(platform: Platform, ada: _Person) -> None:
     told = {each.kind: (each.enabled, each.push, each.email) for each in changed.kinds}
     assert told["job_ended"] == (False, True, False)
     assert told["study_ended"] == (True, True, True)
-    await platform.record(_of(ada, "job.succeeded"), _of(ada, "study.succeeded"))
+    await platform.record(happened_to(ada, "job.succeeded"), happened_to(ada, "study.succeeded"))
     assert [each.kind for each in await ada.told(1)] == ["study_ended"]
 
 
-async def test_wrong_preferences(platform: Platform, ada: _Person) -> None:
+async def test_wrong_preferences(platform: Platform, ada: Person) -> None:
     """An unknown kind, one that is named twice and nothing at all are refused, and nothing is changed."""
     async with refused("INVALID_REQUEST") as refusal:
         await ada.set({"kind": "job_ended", "enabled": False}, {"kind": "weather"}, {})

@@ -91,5 +91,5 @@ async def test_names_of_files_are_personal(platform: Platform, user: Client) -> 
     content = b'--b\r\nContent-Disposition: form-data; name="file"; filename="ada.csv"\r\n\r\n' + CSV + b"\r\n--b--\r\n"
     await user.upload_form(content, pieces=4096)
     [uploaded] = await told(platform.database, str(user.user_id))
-    assert personal(uploaded) == {"file_name": "ada.csv"}
+    assert personal(uploaded) == {"name": "ada", "file_name": "ada.csv"}
     assert "file_name" not in attributes(uploaded)
