@@ -37,6 +37,7 @@ _TOLD_EVERY_S = 60.0
 _ADDRESSES_KEPT = 10_000
 _WAITING_MOST = 1_000  # notes that wait for the database; more are in the log lines only
 _WRITE_S = 10.0
+_LAST_WRITES_S = 2.0  # of a process that stops
 
 
 class SecurityNotes(AbstractAsyncContextManager["SecurityNotes"]):
@@ -51,7 +52,7 @@ class SecurityNotes(AbstractAsyncContextManager["SecurityNotes"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writing:
-            await asyncio.wait(self._writing, timeout=_WRITE_S)
+            await asyncio.wait(self._writing, timeout=_LAST_WRITES_S)
 
     def hear(self, event: SecurityEvent, fields: Mapping[str, Any]) -> None:
         """Notes an event of the call that is being served."""
