@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from mirage.auth.v1 import revocation_pb2, revocation_pb2_grpc, token_pb2, token_pb2_grpc
+from mirage.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from mirage.generation.v1 import job_pb2, job_pb2_grpc
 from servicekit.clients import ServiceIdentity, open_channel
 from servicekit.errors import TokenRevoked, Unavailable
@@ -203,3 +204,40 @@ async def test_revocation_ends_streams(tokens: Tokens) -> None:
                 pass
         assert await calls[1].read() is not grpc.aio.EOF
         calls[1].cancel()
+
+
+async def test_revocation_ends_uploads(tokens: Tokens) -> None:
+    """What somebody sends is taken no further once their token is revoked, however long they go on sending."""
+    revocations = Revocations()
+    revocations.apply(batch(restart=True))
+    arrived, ended = asyncio.Event(), asyncio.Event()
+
+    class Datasets(dataset_pb2_grpc.DatasetServiceServicer):
+        """Takes an upload that never ends."""
+
+        async def UploadDataset(self, request_iterator: Any, context: Any) -> dataset_pb2.Dataset:
+            try:
+                async for _ in request_iterator:
+                    arrived.set()
+            finally:
+                ended.set()
+            return dataset_pb2.Dataset()
+
+    async def requests() -> AsyncIterator[dataset_pb2.UploadDatasetRequest]:
+        while True:
+            yield dataset_pb2.UploadDatasetRequest()
+            await asyncio.sleep(0.01)
+
+    def register(server: grpc.aio.Server) -> None:
+        dataset_pb2_grpc.add_DatasetServiceServicer_to_server(Datasets(), server)  # type: ignore[abstract]  # as above
+
+    token = tokens.user()
+    async with serving(["mirage.dataset.v1.DatasetService"], register, verifier_with(tokens, revocations)) as channel:
+        stub: Any = dataset_pb2_grpc.DatasetServiceStub(channel)
+        call = stub.UploadDataset(requests(), metadata=(("authorization", f"Bearer {token}"),), timeout=30)
+        async with asyncio.timeout(20):
+            await arrived.wait()
+            revocations.apply(batch(of(SESSION, claims_of(token)["sid"])))
+            await ended.wait()
+            with pytest.raises(grpc.aio.AioRpcError):  # who still sends may not hear why
+                await call
