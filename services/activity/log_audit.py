@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mirage.audit import checkpoint, signing
-from mirage.audit.checking import Fault, LogCheck, Verdict
+from mirage.audit.checking import Fault, LogCheck, Row, Verdict
 from mirage.audit.checkpoint import Checkpoint
 from services.activity import audit_repository as repository
 from services.activity.audit_keys import AuditKeys
@@ -30,8 +30,6 @@ class LogAudit:
         self._checkpoints = signing_checkpoints
         self._turn = asyncio.Lock()
         self._waiting: asyncio.Task[Verdict] | None = None
-        self.records = 0  # that the running check has looked at
-        self.expected = 0  # that it will look at
 
     async def verdict(self) -> Verdict:
         """Checks the log as it is now: what was changed before this was called is found."""
@@ -50,28 +48,29 @@ class LogAudit:
         return verdict
 
     async def _check(self) -> Verdict:
-        self.records = self.expected = 0
         await asyncio.to_thread(self._keys.refresh)
         with contextlib.suppress(LogDamaged):  # what is wrong is what is looked for here
             await self._checkpoints.sign_all()
         async with self._sessions() as session:
             tokens = [(kept.size, kept.token) for kept in await repository.checkpoints(session)]
-            last = self.expected = await repository.last_seq(session)
+            last = await repository.last_seq(session)
             keys = await repository.keys_of_people(session)
         signed, unsigned = await asyncio.to_thread(self._verified, tokens)
         check = LogCheck(keys, signed)
-        going_on = True
-        while going_on and check.records < last:
-            async with self._sessions() as session:
-                rows = await repository.rows(session, check.records, last, _ROWS_AT_ONCE)
-            if not rows:
-                break
+        rows = await self._rows(0, last)
+        while rows:
+            # While some are checked the database is asked for the next.
+            following = asyncio.create_task(self._rows(rows[-1].seq, last))
             going_on = await asyncio.to_thread(check.add, rows)
-            self.records = check.records
+            rows = await following if going_on else await _nothing_of(following)
         verdict = check.finish()
         if unsigned is not None and (verdict.fault is None or unsigned.first_seq < verdict.fault.first_seq):
             return Verdict(verdict.records, verdict.signed_records, verdict.checkpoints, unsigned)
         return verdict
+
+    async def _rows(self, after: int, last: int) -> Sequence[Row]:
+        async with self._sessions() as session:
+            return await repository.rows(session, after, last, _ROWS_AT_ONCE)
 
     def _verified(self, tokens: Iterable[tuple[int, str]]) -> tuple[list[Checkpoint], Fault | None]:
         """The checkpoints that are the platform's, and the first of those that aren't."""
@@ -91,6 +90,12 @@ class LogAudit:
             if latest.size not in {found.size for found in signed}:
                 signed.append(latest)
         return signed, fault
+
+
+async def _nothing_of(reading: asyncio.Task[Sequence[Row]]) -> Sequence[Row]:
+    """Lets what was asked for too much come to its end, so that its connection can be used again."""
+    await reading
+    return ()
 
 
 def _of_size(found: Checkpoint, size: int) -> Checkpoint:
