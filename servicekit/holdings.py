@@ -49,17 +49,8 @@ class HoldingServicer(holding_pb2_grpc.HoldingServiceServicer):
         """Tells everything about a user."""
         user_id = parse_id(request.user_id, _no_user)
         for section in self._sections:
-            yield holding_pb2.ExportHoldingsResponse(section=section.name)
-            batch: list[bytes] = []
-            size = 0
-            async for record in section.records(user_id):
-                batch.append(record)
-                size += len(record)
-                if size >= _BATCH_BYTES:
-                    yield holding_pb2.ExportHoldingsResponse(section=section.name, records=batch)
-                    batch, size = [], 0
-            if batch:
-                yield holding_pb2.ExportHoldingsResponse(section=section.name, records=batch)
+            async for message in told(section.name, section.records(user_id)):
+                yield message
 
     async def DeleteHoldings(
         self, request: holding_pb2.DeleteHoldingsRequest, _context: Context
@@ -67,6 +58,23 @@ class HoldingServicer(holding_pb2_grpc.HoldingServiceServicer):
         """Deletes what is a user's."""
         deleted = await self._delete(parse_id(request.user_id, _no_user))
         return holding_pb2.DeleteHoldingsResponse(found=deleted.found, pending=deleted.pending)
+
+
+async def told(section: str, records: AsyncIterator[bytes]) -> AsyncIterator[holding_pb2.ExportHoldingsResponse]:
+    """A section as messages of about a megabyte, the first of them without records; a larger record in pieces."""
+    yield holding_pb2.ExportHoldingsResponse(section=section)
+    batch: list[bytes] = []
+    size = 0
+    async for record in records:
+        rest = record
+        while size + len(rest) > _BATCH_BYTES:
+            piece, rest = rest[: _BATCH_BYTES - size], rest[_BATCH_BYTES - size :]
+            yield holding_pb2.ExportHoldingsResponse(section=section, records=[*batch, piece], partial=True)
+            batch, size = [], 0
+        batch.append(rest)
+        size += len(rest)
+    if batch:
+        yield holding_pb2.ExportHoldingsResponse(section=section, records=batch)
 
 
 def record_of(message: Message, **more: Any) -> bytes:

@@ -88,7 +88,7 @@ class Exports:
         async with aclosing(holder.export(user_id)) as batches:
             async for batch in batches:
                 document.section(batch.section)
-                await asyncio.to_thread(document.records, batch.records)
+                await asyncio.to_thread(document.records, batch.records, partial=batch.partial)
         document.close_object()
 
     async def _own(self, document: "_Document", user_id: UUID) -> None:
@@ -141,6 +141,7 @@ class _Document:
         self._file.write(b"{")
         self._is_first = True  # of what it stands in
         self._section: str | None = None  # the list that is open
+        self._goes_on = False  # the last record isn't written whole
 
     def field(self, name: str, value: bytes) -> None:
         """Writes a field."""
@@ -165,11 +166,14 @@ class _Document:
             self.field(name, b"[")
             self._section, self._is_first = name, True
 
-    def records(self, records: Sequence[bytes]) -> None:
-        """Writes records into the list that is open."""
+    def records(self, records: Sequence[bytes], *, partial: bool = False) -> None:
+        """Writes records into the list that is open; if they are partial, the last one goes on the next time."""
         for record in records:
-            self._separate()
+            if not self._goes_on:
+                self._separate()
+            self._goes_on = False
             self._file.write(record)
+        self._goes_on = partial
 
     def close(self) -> None:
         """Ends the document."""

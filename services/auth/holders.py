@@ -28,6 +28,7 @@ class Batch(NamedTuple):
 
     section: str
     records: Sequence[bytes]
+    partial: bool  # the last record goes on in the next batch
 
 
 class Holder:
@@ -56,7 +57,7 @@ class Holder:
                     raise peer_error(error, f"{self.name} service") from error
                 if message is None:
                     return
-                yield Batch(message.section, message.records)
+                yield Batch(message.section, message.records, message.partial)
 
     async def delete(self, user_id: UUID, timeout_s: float) -> Found:
         """Has the service delete what is a user's.

@@ -88,11 +88,15 @@ async def test_a_service_that_is_away(auth: AuthService) -> None:
 
 
 async def test_a_large_one(around: Surroundings) -> None:
-    """Tens of megabytes come in small pieces, and are the document."""
+    """Tens of megabytes come in small pieces, and are the document, also where one record is larger than a message."""
     auth = around.auth
     person = await auth.user()
     record = b'{"text": "%s"}' % (b"x" * 100_000)
-    around.peers["dataset"].records[person.user_id] = {"versions": [record] * 300}
+    huge = b'{"text": "%s"}' % (b"y" * 9_000_000)
+    small = [b'{"text": "z"}']
+    around.peers["dataset"].records[person.user_id] = {"versions": [record] * 300 + [huge] + small, "events": small}
     pieces = await pieces_of(auth, person)
     assert max(map(len, pieces)) <= 1024 * 1024
-    assert len(json.loads(b"".join(pieces))["dataset"]["versions"]) == 300
+    told = json.loads(b"".join(pieces))["dataset"]
+    assert [len(each["text"]) for each in told["versions"]] == [100_000] * 300 + [9_000_000, 1]
+    assert told["events"] == [{"text": "z"}]

@@ -10,7 +10,7 @@ import grpc.aio
 from mirage.activity.v1 import event_pb2, event_pb2_grpc
 from mirage.holdings.v1 import holding_pb2, holding_pb2_grpc
 from servicekit.errors import ServiceError, Unavailable
-from servicekit.holdings import SERVICE_NAME
+from servicekit.holdings import SERVICE_NAME, told
 from servicekit.identity import KeySource, TokenVerifier
 from servicekit.server import Application
 from tests.support.auth_peer import serving_peer
@@ -36,9 +36,8 @@ class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer, event_pb2_grpc.EventS
         """Everything about a user."""
         self._present()
         for section, records in self.records[request.user_id].items():
-            yield holding_pb2.ExportHoldingsResponse(section=section)
-            for record in records:
-                yield holding_pb2.ExportHoldingsResponse(section=section, records=[record])
+            async for message in told(section, _each(records)):
+                yield message
         if self.breaks_off:
             raise Unavailable("object store")
 
@@ -63,6 +62,11 @@ class HoldingPeer(holding_pb2_grpc.HoldingServiceServicer, event_pb2_grpc.EventS
     def _present(self) -> None:
         if self.away:
             raise ServiceError("Something is wrong here.")
+
+
+async def _each(records: list[bytes]) -> AsyncIterator[bytes]:
+    for record in records:
+        yield record
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mirage.options.v1 import access_pb2 as mirage_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/holdings/v1/holding.proto\x12\x12mirage.holdings.v1\x1a\x1emirage/options/v1/access.proto\"(\n\x15\x45xportHoldingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\":\n\x16\x45xportHoldingsResponse\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x03(\x0c\"(\n\x15\x44\x65leteHoldingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x16\x44\x65leteHoldingsResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\r\x12\x0f\n\x07pending\x18\x02 \x01(\r2\xf6\x01\n\x0eHoldingService\x12r\n\x0e\x45xportHoldings\x12).mirage.holdings.v1.ExportHoldingsRequest\x1a*.mirage.holdings.v1.ExportHoldingsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x30\x01\x12p\n\x0e\x44\x65leteHoldings\x12).mirage.holdings.v1.DeleteHoldingsRequest\x1a*.mirage.holdings.v1.DeleteHoldingsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mirage/holdings/v1/holding.proto\x12\x12mirage.holdings.v1\x1a\x1emirage/options/v1/access.proto\"(\n\x15\x45xportHoldingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"K\n\x16\x45xportHoldingsResponse\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x03(\x0c\x12\x0f\n\x07partial\x18\x03 \x01(\x08\"(\n\x15\x44\x65leteHoldingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x16\x44\x65leteHoldingsResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\r\x12\x0f\n\x07pending\x18\x02 \x01(\r2\xf6\x01\n\x0eHoldingService\x12r\n\x0e\x45xportHoldings\x12).mirage.holdings.v1.ExportHoldingsRequest\x1a*.mirage.holdings.v1.ExportHoldingsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x30\x01\x12p\n\x0e\x44\x65leteHoldings\x12).mirage.holdings.v1.DeleteHoldingsRequest\x1a*.mirage.holdings.v1.DeleteHoldingsResponse\"\x07\xaa\xed\x18\x03\n\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,11 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTHOLDINGSREQUEST']._serialized_start=88
   _globals['_EXPORTHOLDINGSREQUEST']._serialized_end=128
   _globals['_EXPORTHOLDINGSRESPONSE']._serialized_start=130
-  _globals['_EXPORTHOLDINGSRESPONSE']._serialized_end=188
-  _globals['_DELETEHOLDINGSREQUEST']._serialized_start=190
-  _globals['_DELETEHOLDINGSREQUEST']._serialized_end=230
-  _globals['_DELETEHOLDINGSRESPONSE']._serialized_start=232
-  _globals['_DELETEHOLDINGSRESPONSE']._serialized_end=288
-  _globals['_HOLDINGSERVICE']._serialized_start=291
-  _globals['_HOLDINGSERVICE']._serialized_end=537
+  _globals['_EXPORTHOLDINGSRESPONSE']._serialized_end=205
+  _globals['_DELETEHOLDINGSREQUEST']._serialized_start=207
+  _globals['_DELETEHOLDINGSREQUEST']._serialized_end=247
+  _globals['_DELETEHOLDINGSRESPONSE']._serialized_start=249
+  _globals['_DELETEHOLDINGSRESPONSE']._serialized_end=305
+  _globals['_HOLDINGSERVICE']._serialized_start=308
+  _globals['_HOLDINGSERVICE']._serialized_end=554
 # @@protoc_insertion_point(module_scope)

@@ -48,8 +48,11 @@ class ExportHoldingsResponse(_message.Message):
 
     SECTION_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
     section: _builtins.str
     """What they are, such as `datasets`."""
+    partial: _builtins.bool
+    """Whether the last of them goes on in the first of the next message: a record may be larger than a message."""
     @_builtins.property
     def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The records, each a JSON object in UTF-8."""
@@ -59,10 +62,11 @@ class ExportHoldingsResponse(_message.Message):
         *,
         section: _builtins.str = ...,
         records: _abc.Iterable[_builtins.bytes] | None = ...,
+        partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "section", b"section"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partial", b"partial", "records", b"records", "section", b"section"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
