@@ -13,6 +13,7 @@ import asyncpg
 
 from benchmarks.measuring import platform_at
 from deploy.local.platform import LocalPlatform
+from mirage import AsyncClient
 from mirage.activity.v1 import event_pb2
 from servicekit import outbox
 from servicekit.database import Database, asyncpg_dsn
@@ -24,6 +25,8 @@ WRITERS = 8
 A_TRANSACTION = 50  # events in one, where a change tells of several
 PACED = 500
 PACE_S = 0.01  # between two events, where it is measured how long one takes
+NOTICED = 200
+NOTICED_S = 0.05
 _SOURCE = "optimizer"  # a service that does nothing meanwhile
 _NEW = "SELECT event_id FROM records WHERE seq > $1 ORDER BY seq"
 _LAST = "SELECT coalesce(max(seq), 0) FROM records"
@@ -51,11 +54,16 @@ async def _measured(platform: LocalPlatform) -> list[str]:
         await _stored(ends, 1_000, A_TRANSACTION)  # so that everybody is connected
         rates = {count: await _stored(ends, EVENTS, count) for count in (1, A_TRANSACTION)}
         latencies = await _latencies(ends)
+        told = await _told_after(platform, ends)
         stored = [
             f"{EVENTS:,} events of {WRITERS} writers, {count:2} in a transaction: {rate:,.0f} events/s"
             for count, rate in rates.items()
         ]
-        return [*stored, f"one event every {PACE_S * 1000:.0f} ms, from its commit to its record: {_told(latencies)}"]
+        return [
+            *stored,
+            f"one event every {PACE_S * 1000:.0f} ms, from its commit to its record: {_told(latencies)}",
+            f"one event every {NOTICED_S * 1000:.0f} ms, from its commit to its user's live stream: {_told(told)}",
+        ]
     finally:
         await log.close()
         await source.close()
@@ -106,9 +114,45 @@ async def _latencies(ends: _Ends) -> Sequence[float]:
     return [seen[event_id] - moment for event_id, moment in committed.items()]
 
 
-def _event() -> event_pb2.Event:
+async def _told_after(platform: LocalPlatform, ends: _Ends) -> Sequence[float]:
+    """Seconds from an event's commit until the stream of the user whom it concerns has brought the notification."""
+    seen: dict[str, float] = {}
+    committed: dict[str, float] = {}
+    async with AsyncClient(platform.url) as client:
+        user = await client.register(f"{uuid4().hex}@example.org", "correct horse battery", "Ada")
+        warm = _event(UUID(user.id))  # once it has come, the stream is open
+        stream = client.notifications.watch()
+
+        async def watch() -> None:
+            async for event in stream:
+                if event.notification is not None:
+                    seen[event.notification.object_id] = time.perf_counter()
+                if len(seen) > NOTICED:
+                    return
+
+        watching = asyncio.create_task(watch())
+        while warm.object_id not in seen:
+            warm = _event(UUID(user.id))
+            await _commit(ends.source, warm)
+            await asyncio.sleep(NOTICED_S)
+        seen.clear()
+        for _ in range(NOTICED + 1):
+            event = _event(UUID(user.id))
+            await _commit(ends.source, event)
+            committed[event.object_id] = time.perf_counter()
+            await asyncio.sleep(NOTICED_S)
+        await watching
+    return [moment - committed[object_id] for object_id, moment in seen.items() if object_id in committed]
+
+
+async def _commit(source: Database, event: event_pb2.Event) -> None:
+    async with source.sessions.begin() as session:
+        await outbox.add(session, event)
+
+
+def _event(owner: UUID | None = None) -> event_pb2.Event:
     """What a job tells when it has made its table, the largest event there is."""
-    owner = uuid4()
+    owner = owner or uuid4()
     return happened(
         EventKind.JOB_SUCCEEDED,
         "job",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
-from mirage.activity.v1 import log_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import log_pb2_grpc, notification_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
 from mirage.api_key import ApiKeyTokens
 from mirage.auth.v1 import (
     account_pb2_grpc,
@@ -34,6 +34,7 @@ from mirage.wire_errors import from_rpc
 
 if TYPE_CHECKING:
     from mirage.activity.v1.log_pb2_grpc import LogServiceAsyncStub
+    from mirage.activity.v1.notification_pb2_grpc import NotificationServiceAsyncStub
     from mirage.activity.v1.platform_health_pb2_grpc import PlatformHealthServiceAsyncStub
     from mirage.activity.v1.provenance_pb2_grpc import AuditServiceAsyncStub, ProvenanceServiceAsyncStub
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
@@ -120,6 +121,11 @@ class Connection:
     def audit(self) -> "AuditServiceAsyncStub":
         """The log as evidence."""
         return provenance_pb2_grpc.AuditServiceStub(self._channel)
+
+    @cached_property
+    def notifications(self) -> "NotificationServiceAsyncStub":
+        """What the caller is told of."""
+        return notification_pb2_grpc.NotificationServiceStub(self._channel)
 
     @cached_property
     def log(self) -> "LogServiceAsyncStub":

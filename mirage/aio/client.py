@@ -16,6 +16,7 @@ from mirage.aio.admin import AsyncAdmin
 from mirage.aio.datasets import AsyncDataset, AsyncDatasets
 from mirage.aio.jobs import AsyncJob, AsyncJobs
 from mirage.aio.models import AsyncModels
+from mirage.aio.notifications import AsyncNotifications
 from mirage.aio.provenance import AsyncProvenance
 from mirage.aio.studies import AsyncStudies, AsyncStudy
 from mirage.api_key import read_api_key, uses_api_key
@@ -70,6 +71,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(self._connection)
         self.models = AsyncModels(self._connection)
         self.studies = AsyncStudies(self._connection)
+        self.notifications = AsyncNotifications(self._connection)
         self.account = AsyncAccount(self._connection)
         self.admin = AsyncAdmin(self._connection)
 

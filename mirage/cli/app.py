@@ -17,6 +17,7 @@ from mirage.cli import (
     health,
     jobs,
     models,
+    notifications,
     own_data,
     provenance,
     quality,
@@ -40,6 +41,7 @@ app = typer.Typer(
 account.add_to(app)
 app.add_typer(own_data.app, name="account", rich_help_panel="Account")
 app.add_typer(api_keys.app, name="api-keys", rich_help_panel="Account")
+app.add_typer(notifications.app, name="notifications", rich_help_panel="Account")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Generation")
 jobs.add_to(app)
 quality.add_to(app)

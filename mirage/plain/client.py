@@ -12,6 +12,7 @@ from mirage.plain.calls import Plain, blocking, each, waiting
 from mirage.plain.datasets import Datasets
 from mirage.plain.jobs import Job, Jobs
 from mirage.plain.models import Models
+from mirage.plain.notifications import Notifications
 from mirage.plain.provenance import Provenance
 from mirage.plain.studies import Studies, Study
 
@@ -86,6 +87,7 @@ class Client(Plain[AsyncClient]):
         self.jobs = Jobs(self._core.jobs)
         self.models = Models(self._core.models)
         self.studies = Studies(self._core.studies)
+        self.notifications = Notifications(self._core.notifications)
         self.account = Account(self._core.account)
         self.admin = Admin(self._core.admin)
 

@@ -213,3 +213,17 @@ def test_administrators_commands(
     assert "inactive" in administrator.run("admin", "show", new)
     administrator.run("admin", "rm", new, "--yes")
     assert isinstance(administrator.json("admin", "requests"), list)
+
+
+def test_of_what_one_is_told(signed_in: Shell) -> None:
+    """What somebody is told of is shown and switched off and on, by kind and way; an unknown kind is refused."""
+    off = signed_in.json("notifications", "off", "job_ended", "--email")
+    [job_ended] = [each for each in off["kinds"] if each["kind"] == "job_ended"]
+    assert (job_ended["enabled"], job_ended["email"]) == (True, False)
+    assert "no" in signed_in.run("notifications", "off", "job_ended")
+    on = signed_in.json("notifications", "on", "job_ended", "--email")
+    [job_ended] = [each for each in on["kinds"] if each["kind"] == "job_ended"]
+    assert (job_ended["enabled"], job_ended["email"]) == (False, True)
+    assert isinstance(signed_in.json("notifications", "list"), list)
+    assert "marked as read" in signed_in.run("notifications", "read")
+    signed_in.run("notifications", "off", "weather", code=exit_codes.USAGE)

@@ -259,10 +259,13 @@ class NotificationEvent(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     NOTIFICATION_FIELD_NUMBER: _builtins.int
     UNREAD_COUNT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """To resume after this event."""
     unread_count: _builtins.int
     """How many of the caller's notifications are unread."""
+    sequence: _builtins.int
+    """The notification's number, greater than those before it; 0 in a heartbeat."""
     @_builtins.property
     def notification(self) -> Global___Notification:
         """The notification; absent in a heartbeat."""
@@ -273,10 +276,11 @@ class NotificationEvent(_message.Message):
         resume_token: _builtins.str = ...,
         notification: Global___Notification | None = ...,
         unread_count: _builtins.int = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["notification", b"notification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["notification", b"notification", "resume_token", b"resume_token", "unread_count", b"unread_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notification", b"notification", "resume_token", b"resume_token", "sequence", b"sequence", "unread_count", b"unread_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

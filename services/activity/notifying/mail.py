@@ -92,6 +92,6 @@ class Mail:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers to it
         message.set_content(
             f"{notification.body}\n\nYou get this because notifications of this kind go to your address. "
-            "Switch them off at PUT /notifications/preferences, or by `mirage notifications off --email`.\n"
+            "Switch them off at PUT /notifications/preferences, or by `mirage notifications off KIND --email`.\n"
         )
         return message

@@ -144,7 +144,10 @@ class NotificationServicer(notification_pb2_grpc.NotificationServiceServicer):
         async with self._sessions() as session:
             unread = await repository.unread_count(session, owner_id)
         return notification_pb2.NotificationEvent(
-            resume_token=encode_resume_token(owner_id, seq), notification=message, unread_count=unread
+            resume_token=encode_resume_token(owner_id, seq),
+            notification=message,
+            unread_count=unread,
+            sequence=0 if message is None else seq,
         )
 
     async def GetNotificationPreferences(
