@@ -15,6 +15,7 @@ from benchmarks import (
     quality,
     search,
     startup,
+    statistics_figures,
     status,
     subscribers,
     tracing,
@@ -24,6 +25,7 @@ from benchmarks import (
 BENCHMARKS = {
     "startup": startup.run,
     "activity": activity.run,
+    "statistics": statistics_figures.run,
     "upload": upload.run,
     "status": status.run,
     "limits": limits.run,

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import grpc
 
 from mirage import __version__
-from mirage.activity.v1 import log_pb2_grpc, notification_pb2_grpc, platform_health_pb2_grpc, provenance_pb2_grpc
+from mirage.activity.v1 import (
+    log_pb2_grpc,
+    notification_pb2_grpc,
+    platform_health_pb2_grpc,
+    provenance_pb2_grpc,
+    statistics_pb2_grpc,
+)
 from mirage.api_key import ApiKeyTokens
 from mirage.auth.v1 import (
     account_pb2_grpc,
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from mirage.activity.v1.notification_pb2_grpc import NotificationServiceAsyncStub
     from mirage.activity.v1.platform_health_pb2_grpc import PlatformHealthServiceAsyncStub
     from mirage.activity.v1.provenance_pb2_grpc import AuditServiceAsyncStub, ProvenanceServiceAsyncStub
+    from mirage.activity.v1.statistics_pb2_grpc import StatisticsServiceAsyncStub
     from mirage.auth.v1.account_pb2_grpc import AccountServiceAsyncStub
     from mirage.auth.v1.administration_pb2_grpc import AdministrationServiceAsyncStub
     from mirage.auth.v1.api_key_pb2_grpc import ApiKeyServiceAsyncStub
@@ -111,6 +118,11 @@ class Connection:
     def health(self) -> "PlatformHealthServiceAsyncStub":
         """How the platform is, for administrators."""
         return platform_health_pb2_grpc.PlatformHealthServiceStub(self._channel)
+
+    @cached_property
+    def statistics(self) -> "StatisticsServiceAsyncStub":
+        """Figures of what happened."""
+        return statistics_pb2_grpc.StatisticsServiceStub(self._channel)
 
     @cached_property
     def provenance(self) -> "ProvenanceServiceAsyncStub":

@@ -18,6 +18,7 @@ from mirage.aio.jobs import AsyncJob, AsyncJobs
 from mirage.aio.models import AsyncModels
 from mirage.aio.notifications import AsyncNotifications
 from mirage.aio.provenance import AsyncProvenance
+from mirage.aio.stats import AsyncStats
 from mirage.aio.studies import AsyncStudies, AsyncStudy
 from mirage.api_key import read_api_key, uses_api_key
 from mirage.auth.v1 import session_pb2
@@ -74,6 +75,7 @@ class AsyncClient:
         self.notifications = AsyncNotifications(self._connection)
         self.account = AsyncAccount(self._connection)
         self.admin = AsyncAdmin(self._connection)
+        self.stats = AsyncStats(self._connection)
 
     @property
     def url(self) -> str:

@@ -21,6 +21,7 @@ from mirage.cli import (
     own_data,
     provenance,
     quality,
+    stats,
     studies,
 )
 from mirage.cli.output import report
@@ -54,6 +55,7 @@ provenance.add_to(app)
 app.add_typer(provenance.app, name="audit", rich_help_panel="Administration")
 app.add_typer(admin.app, name="admin", rich_help_panel="Administration")
 health.add_to(app)
+stats.add_to(app)
 
 
 def _show_version(wanted: bool) -> None:

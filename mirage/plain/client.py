@@ -7,6 +7,7 @@ from typing import Self
 from mirage.aio.account import AsyncAccount
 from mirage.aio.admin import AsyncAdmin
 from mirage.aio.client import AsyncClient
+from mirage.aio.stats import AsyncStats
 from mirage.credentials import CredentialStore
 from mirage.plain.calls import Plain, blocking, each, waiting
 from mirage.plain.datasets import Datasets
@@ -54,6 +55,15 @@ class Admin(Plain[AsyncAdmin]):
     reject = blocking(AsyncAdmin.reject, Job)
 
 
+class Stats(Plain[AsyncStats]):
+    """Figures of what is the caller's own; for administrators, of everybody's."""
+
+    dashboard = blocking(AsyncStats.dashboard)
+    usage = blocking(AsyncStats.usage)
+    performance = blocking(AsyncStats.performance)
+    system = blocking(AsyncStats.system)
+
+
 class Client(Plain[AsyncClient]):
     """A platform, as one user sees it. Works from any thread, also where an event loop runs already.
 
@@ -90,6 +100,7 @@ class Client(Plain[AsyncClient]):
         self.notifications = Notifications(self._core.notifications)
         self.account = Account(self._core.account)
         self.admin = Admin(self._core.admin)
+        self.stats = Stats(self._core.stats)
 
     @property
     def url(self) -> str:
