@@ -23,7 +23,7 @@ _BATCH = 40
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 async def test_killed_a_hundred_times(postgres: PostgresForTests, tokens: Tokens, tmp_path: Path) -> None:
     """Killed a hundred times in the middle of writing, the log has every event once, and its chain is whole."""
     draw = random.Random(7)  # noqa: S311 - when to kill is no secret
