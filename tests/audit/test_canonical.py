@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirage.audit.canonical import NotCanonical, canonical, normalised, parsed
@@ -18,6 +18,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_one_spelling(value: Any) -> None:
     """However a value went through JSON, it comes back to the same bytes."""
@@ -56,6 +57,7 @@ def test_no_json_value() -> None:
         normalised({1: "a"})
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_spelled_by_the_scheme(value: Any) -> None:
     """Whatever the value, its spelling is that of the scheme's own encoder."""

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.utils import base64url_decode, base64url_encode
 
@@ -15,6 +15,7 @@ from tests.audit import reference
 from tests.audit.logs import BEGIN, Log
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.data())
 def test_proof_from_one_to_the_next(steps: list[int], data: st.DataObject) -> None:
     """With the checkpoint before and the records behind it alone comes the proof that the whole tree would give."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirage.audit import document, signing
@@ -71,6 +71,7 @@ def different(value: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(near)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_every_field(data: st.DataObject) -> None:
     """Whatever is changed anywhere, in whatever way, the document isn't intact any more."""
@@ -84,6 +85,7 @@ def test_every_field(data: st.DataObject) -> None:
     assert not accepted(json.dumps(forged))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_fields_added_and_taken_away(data: st.DataObject) -> None:
     """Nor is it with something more, or something less."""
@@ -172,6 +174,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ANYTHING)
 def test_anything_else(value: Any) -> None:
     """Whatever stands in the place of the records, nothing worse happens than that it isn't intact."""

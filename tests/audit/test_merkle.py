@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirage.audit import merkle
@@ -16,6 +16,7 @@ def leaves(size: int) -> list[bytes]:
     return [hashlib.sha256(str(index).encode()).digest() for index in range(size)]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 200))
 def test_root(size: int) -> None:
     """The root that grows leaf by leaf, and the one of all leaves at once, are the RFC's."""
@@ -36,6 +37,7 @@ def test_known_root() -> None:
     assert frontier.root().hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_goes_on(data: st.DataObject) -> None:
     """A tree that goes on from what another left grows to the same root."""
@@ -54,6 +56,7 @@ def test_wrong_state() -> None:
         merkle.Frontier(3, [bytes(32)])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_inclusion(data: st.DataObject) -> None:
     """A proof of inclusion is the RFC's, shows its leaf, and shows no other leaf, place, size or root."""
@@ -77,6 +80,7 @@ def test_inclusion(data: st.DataObject) -> None:
         assert not merkle.includes(all_leaves[index], index, size, proof[:position] + proof[position + 1 :], root)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_consistency(data: st.DataObject) -> None:
     """A proof of consistency is the RFC's, shows that the one tree begins with the other, and nothing else."""
