@@ -17,6 +17,12 @@ from services.activity.models import Base
 EVERYBODY = UUID(int=0)
 """Under which stands what is counted over all users."""
 
+# What is everybody's lies among what is its users': it is read from indexes that hold all there is to read.
+_EVERYBODYS = text("owner_id = '00000000-0000-0000-0000-000000000000'::uuid")
+_OF_A_DAY = [
+    "events", "sign_ins", "uploads", "jobs_created", "jobs_succeeded", "jobs_failed", "jobs_cancelled", "downloads",
+    "model_samples", "reports_viewed", "searches", "judged", "quality_total",
+]  # fmt: skip
 _THERE = text("rank < 9 AND create_time IS NOT NULL")
 
 
@@ -28,6 +34,9 @@ class ActivityQuarter(Base):
     """What happened in a quarter of an hour."""
 
     __tablename__ = "activity_quarters"
+    __table_args__ = (
+        Index("ix_activity_quarters_everybodys", "quarter", postgresql_include=_OF_A_DAY, postgresql_where=_EVERYBODYS),
+    )
 
     owner_id: Mapped[UUID] = mapped_column(primary_key=True)  # whose, or EVERYBODY
     quarter: Mapped[datetime] = mapped_column(primary_key=True)  # its beginning
@@ -50,6 +59,14 @@ class FacetCount(Base):
     """How often something with some properties happened, in a quarter of an hour and, beside that, in a day of UTC."""
 
     __tablename__ = "facet_counts"
+    __table_args__ = (
+        Index(
+            "ix_facet_counts_everybodys",
+            "span", "facet", "start", "label",
+            postgresql_include=["count", "measured", "total"],
+            postgresql_where=_EVERYBODYS,
+        ),
+    )  # fmt: skip
 
     owner_id: Mapped[UUID] = mapped_column(primary_key=True)  # whose, or EVERYBODY
     span: Mapped[str] = mapped_column(primary_key=True)  # quarter or day
@@ -65,6 +82,7 @@ class UserActions(Base):
     """How much a user did in a quarter of an hour and, beside that, in a day of UTC."""
 
     __tablename__ = "user_actions"
+    __table_args__ = (Index("ix_user_actions_told", "span", "start", postgresql_include=["user_id", "count"]),)
 
     span: Mapped[str] = mapped_column(primary_key=True)  # quarter or day
     start: Mapped[datetime] = mapped_column(primary_key=True)  # of the quarter or the day

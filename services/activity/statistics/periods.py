@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from google.protobuf.message import Message
@@ -17,12 +16,17 @@ _DAY = timedelta(days=1)
 _NO_ZONE = "must be the name of a time zone, such as Europe/Vienna, or empty"
 
 
-class Part(NamedTuple):
-    """Counts of one span whose beginnings are from `start` to before `end`."""
+def counted_in(table: str, columns: str, whose: str) -> str:
+    """Columns of a table of counts in a period, as SQL: `whose` is a condition; `Period.bounds` are the other values.
 
-    span: str  # quarter or day
-    start: datetime
-    end: datetime
+    A branch for each part, so that the database reads just that from its index.
+    """
+    parts = (("quarter", "start", "first"), ("day", "first", "last"), ("quarter", "last", "end"))
+    branches = (
+        f"SELECT {columns} FROM {table} WHERE {whose} AND span = '{span}' AND start >= :{since} AND start < :{till}"  # noqa: S608 - of our own words
+        for span, since, till in parts
+    )
+    return f"({' UNION ALL '.join(branches)}) AS counted"
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,15 @@ class Period:
         return self.starts[0]
 
     @property
-    def parts(self) -> tuple[Part, ...]:
-        """The same time as few counts: days of UTC, and the quarters of an hour before and after them.
+    def bounds(self) -> dict[str, datetime]:
+        """The same time as few counts: quarters of an hour up to `first`, days of UTC up to `last`, and quarters again.
 
         Every time zone's days begin at a quarter of an hour of UTC, so nothing is cut in two.
         """
         first, last = _midnight_from(self.start), _midnight_to(self.end)
-        if first >= last:
-            return (Part("quarter", self.start, self.end),)
-        return (
-            Part("quarter", self.start, first),
-            Part("day", first, last),
-            Part("quarter", last, self.end),
-        )
+        if first > last:  # within one day
+            first = last = self.end
+        return {"start": self.start, "first": first, "last": last, "end": self.end}
 
 
 def asked_period(message: Message, *, default_days: int, now: datetime) -> Period:

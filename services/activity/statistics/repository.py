@@ -1,22 +1,19 @@
 """Every query on the counts of what happened; each takes whose, or everybody's."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.activity.rollups import EVERYBODY, Standing, StandingCount
-from services.activity.statistics.periods import Part, Period
+from services.activity.statistics.periods import Period, counted_in
 
 DELETED = 9
 """The rank of what is no more."""
 
-_PARTS = """
-    unnest(CAST(:spans AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) AS part (span, since, till)
-"""  # noqa: E501 - a line of SQL
 _DAYS = text("""
     SELECT width_bucket(quarter, CAST(:starts AS timestamptz[])) - 1 AS day,
         sum(events)::bigint AS events, sum(sign_ins)::bigint AS sign_ins, sum(uploads)::bigint AS uploads,
@@ -29,24 +26,20 @@ _DAYS = text("""
     WHERE owner_id = :scope AND quarter >= :start AND quarter < :end
     GROUP BY 1
 """)
+_OF_FACETS = counted_in(
+    "facet_counts",
+    "facet, label, count, measured, total",
+    "owner_id = :scope AND facet = ANY(CAST(:facets AS text[]))",
+)
 _FACETS = text(f"""
     SELECT facet, label, sum(count)::bigint AS count, sum(measured)::bigint AS measured, sum(total) AS total
-    FROM {_PARTS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM facet_counts
-        WHERE owner_id = :scope AND span = part.span AND facet = ANY(CAST(:facets AS text[]))
-            AND start >= part.since AND start < part.till
-    ) AS counted
+    FROM {_OF_FACETS}
     GROUP BY facet, label
 """)  # noqa: S608 - of our own words
 _ACTIVE = text(f"""
     WITH acted AS MATERIALIZED (
         SELECT user_id, sum(count)::bigint AS count
-        FROM {_PARTS}
-        CROSS JOIN LATERAL (
-            SELECT user_id, count FROM user_actions
-            WHERE span = part.span AND start >= part.since AND start < part.till
-        ) AS counted
+        FROM {counted_in("user_actions", "user_id, count", "true")}
         GROUP BY user_id
     )
     (SELECT user_id, 0 AS class, count FROM acted ORDER BY count DESC, user_id LIMIT :limit)
@@ -105,13 +98,13 @@ async def days_of(session: AsyncSession, scope_id: UUID, period: Period) -> list
 
 async def facets_of(session: AsyncSession, scope_id: UUID, period: Period, facets: Collection[str]) -> list[Facet]:
     """How often something happened in a period, by its properties."""
-    values = {"scope": scope_id, "facets": list(facets), **_parts(period.parts)}
+    values = {"scope": scope_id, "facets": list(facets), **period.bounds}
     return [Facet(row.facet, tuple(row.label), *row[2:]) for row in await session.execute(_FACETS, values)]
 
 
 async def active_users(session: AsyncSession, period: Period, classes: Sequence[int], limit: int) -> Active:
     """Who was active in a period; `classes` are the fewest events of each class, ascending from 1."""
-    values = {"classes": list(classes), "limit": limit, **_parts(period.parts)}
+    values = {"classes": list(classes), "limit": limit, **period.bounds}
     users, busiest = [0] * len(classes), []
     for user_id, place, count in await session.execute(_ACTIVE, values):
         if user_id is None:
@@ -140,8 +133,3 @@ async def latest_jobs(session: AsyncSession, scope_id: UUID, limit: int) -> Sequ
     if scope_id != EVERYBODY:
         query = query.where(Standing.owner_id == scope_id)
     return (await session.scalars(query)).all()
-
-
-def _parts(parts: Iterable[Part]) -> dict[str, list[Any]]:
-    spans, starts, ends = zip(*parts, strict=True)
-    return {"spans": list(spans), "starts": list(starts), "ends": list(ends)}

@@ -16,7 +16,7 @@ from servicekit.patience import DATABASE_ERRORS
 from services.activity.people import alias_of
 from services.activity.rollups import EVERYBODY, InFlight, RequestBatch, RequestCount, RequestDuration
 from services.activity.statistics.histograms import quantile
-from services.activity.statistics.periods import Period
+from services.activity.statistics.periods import Period, counted_in
 
 log = structlog.get_logger(__name__)
 
@@ -63,26 +63,14 @@ _ADD_DURATIONS = text(f"""
 # Kept from being deleted until the counts are there, so that whoever forgets somebody finds all there is.
 _HOLD = text("SELECT person_id FROM people WHERE person_id = ANY(CAST(:ids AS uuid[])) FOR KEY SHARE")
 _FORGOTTEN = text("SELECT person_id FROM people WHERE key IS NULL AND person_id = ANY(CAST(:ids AS uuid[]))")
-_PARTS = """
-    unnest(CAST(:spans AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
-        AS part (span, since, till)
-"""
 _COUNTS = text(f"""
     SELECT rpc, {", ".join(f"sum({name})::bigint" for name in _SUMS)}
-    FROM {_PARTS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM request_counts
-        WHERE user_id = :scope AND span = part.span AND start >= part.since AND start < part.till
-    ) AS counted
+    FROM {counted_in("request_counts", "*", "user_id = :scope")}
     GROUP BY rpc
 """)  # noqa: S608 - of our own words
 _DURATIONS = text(f"""
     SELECT rpc, bucket, sum(count)::bigint
-    FROM {_PARTS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM request_durations
-        WHERE user_id = :scope AND span = part.span AND start >= part.since AND start < part.till
-    ) AS counted
+    FROM {counted_in("request_durations", "rpc, bucket, count", "user_id = :scope")}
     GROUP BY rpc, bucket
 """)  # noqa: S608 - of our own words
 _IN_FLIGHT = text("""
@@ -159,8 +147,7 @@ async def add(
 
 async def routes_of(session: AsyncSession, scope_id: UUID, period: Period) -> list[Route]:
     """How somebody's, or everybody's, requests of a period went, the most frequent first."""
-    spans, starts, ends = zip(*period.parts, strict=True)
-    values = {"scope": scope_id, "spans": list(spans), "starts": list(starts), "ends": list(ends)}
+    values = {"scope": scope_id, **period.bounds}
     routes = {row[0]: Route(*row) for row in await session.execute(_COUNTS, values)}
     for rpc, bucket, count in await session.execute(_DURATIONS, values):
         routes[rpc].durations[bucket] = count

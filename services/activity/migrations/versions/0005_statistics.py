@@ -20,6 +20,7 @@ DAILY = (
     "events", "sign_ins", "uploads", "jobs_created", "jobs_succeeded", "jobs_failed", "jobs_cancelled", "downloads",
     "model_samples", "reports_viewed", "searches", "judged",
 )  # fmt: skip
+_TOLD = ["count", "measured", "total"]
 
 FUNCTIONS = """
 -- The quarter of an hour in which something happened, by the source's clock less what that is ahead.
@@ -278,6 +279,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("span", "start", "user_id", name=op.f("pk_user_actions")),
     )
     op.create_index("ix_user_actions_user_id", "user_actions", ["user_id"])
+    # What is everybody's lies among what is its users': read from indexes that hold all there is to read.
+    everybodys = sa.text("owner_id = '00000000-0000-0000-0000-000000000000'::uuid")
+    for name, table, columns, told in (
+        ("ix_activity_quarters_everybodys", "activity_quarters", ["quarter"], [*DAILY, "quality_total"]),
+        ("ix_facet_counts_everybodys", "facet_counts", ["span", "facet", "start", "label"], _TOLD),
+    ):
+        op.create_index(name, table, columns, postgresql_include=told, postgresql_where=everybodys)
+    op.create_index("ix_user_actions_told", "user_actions", ["span", "start"], postgresql_include=["user_id", "count"])
     op.create_table(
         "standings",
         sa.Column("owner_id", sa.Uuid(), nullable=False),
