@@ -7,6 +7,8 @@ and the user are told so.
 
 import asyncio
 import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -99,11 +101,20 @@ class Outlets:
         """Whether a way is switched on."""
         return channel in self._ways
 
-    async def order(self, session: AsyncSession, notification: Notification, preference: Preference) -> None:
-        """Puts a notification's deliveries into the queue, in this transaction."""
-        if preference.push and self.has(Channel.PUSH):
-            for browser in await repository.browsers(session, [notification.owner_id]):
-                await _enqueue(session, Delivery(str(notification.id), Channel.PUSH, str(browser.id)))
+    async def browsers(self, session: AsyncSession, owner_ids: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        """The ids of the browsers to which something may go, by their owners."""
+        found: defaultdict[UUID, list[UUID]] = defaultdict(list)
+        if self.has(Channel.PUSH) and owner_ids:
+            for browser in await repository.browsers(session, owner_ids):
+                found[browser.owner_id].append(browser.id)
+        return found
+
+    async def order(
+        self, session: AsyncSession, notification: Notification, preference: Preference, browsers: Sequence[UUID]
+    ) -> None:
+        """Puts a notification's deliveries into the queue, in this transaction; `browsers` are its receiver's."""
+        for browser_id in browsers if preference.push else ():
+            await _enqueue(session, Delivery(str(notification.id), Channel.PUSH, str(browser_id)))
         # That e-mail doesn't arrive is not told by e-mail.
         if preference.email and self.has(Channel.EMAIL) and notification.kind != NotificationKind.DELIVERY_DROPPED:
             await _enqueue(session, Delivery(str(notification.id), Channel.EMAIL, str(notification.owner_id)))

@@ -86,13 +86,15 @@ class Notifier:
         for record in records:
             await _note_role(session, record)
             wanted += await _wanted(session, record, opened.get(record.seq, {}))
-        said = await repository.preferences(session, {each.receiver for each in wanted})
+        receivers = {each.receiver for each in wanted}
+        said = await repository.preferences(session, receivers)
+        browsers = await self._outlets.browsers(session, receivers)
         made = []
         for receiver, kind, notification in wanted:
             preference = said.get((receiver, kind), default_preference(kind))
             if preference.enabled:
                 made.append(notification)
-                await self._outlets.order(session, notification, preference)
+                await self._outlets.order(session, notification, preference, browsers.get(receiver, ()))
         return made
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from servicekit.event_kinds import EventKind
 from services.activity.models import (
@@ -39,6 +40,7 @@ async def lock_view(session: AsyncSession) -> int | None:
 async def next_records(session: AsyncSession, after: int, limit: int) -> Sequence[Record]:
     """The next records that may concern somebody, in their order."""
     query = select(Record).where(Record.kind.in_(_KINDS), Record.seq > after).order_by(Record.seq).limit(limit)
+    query = query.options(defer(Record.text), defer(Record.hash), defer(Record.previous_hash))
     return (await session.scalars(query)).all()
 
 
