@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Numeric, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Index, Numeric, PrimaryKeyConstraint, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
@@ -17,7 +17,7 @@ from services.activity.models import Base
 EVERYBODY = UUID(int=0)
 """Under which stands what is counted over all users."""
 
-# What is everybody's lies among what is its users': it is read from indexes that hold all there is to read.
+# What is everybody's lies among what is its users': it is read from an index that holds all there is to read.
 _EVERYBODYS = text("owner_id = '00000000-0000-0000-0000-000000000000'::uuid")
 _OF_A_DAY = [
     "events", "sign_ins", "uploads", "jobs_created", "jobs_succeeded", "jobs_failed", "jobs_cancelled", "downloads",
@@ -60,13 +60,10 @@ class FacetCount(Base):
 
     __tablename__ = "facet_counts"
     __table_args__ = (
-        Index(
-            "ix_facet_counts_everybodys",
-            "span", "facet", "start", "label",
-            postgresql_include=["count", "measured", "total"],
-            postgresql_where=_EVERYBODYS,
+        PrimaryKeyConstraint(
+            "owner_id", "span", "facet", "start", "label", postgresql_include=["count", "measured", "total"]
         ),
-    )  # fmt: skip
+    )
 
     owner_id: Mapped[UUID] = mapped_column(primary_key=True)  # whose, or EVERYBODY
     span: Mapped[str] = mapped_column(primary_key=True)  # quarter or day
@@ -82,7 +79,7 @@ class UserActions(Base):
     """How much a user did in a quarter of an hour and, beside that, in a day of UTC."""
 
     __tablename__ = "user_actions"
-    __table_args__ = (Index("ix_user_actions_told", "span", "start", postgresql_include=["user_id", "count"]),)
+    __table_args__ = (PrimaryKeyConstraint("span", "start", "user_id", postgresql_include=["count"]),)
 
     span: Mapped[str] = mapped_column(primary_key=True)  # quarter or day
     start: Mapped[datetime] = mapped_column(primary_key=True)  # of the quarter or the day
