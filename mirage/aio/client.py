@@ -3,11 +3,13 @@
 import inspect
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from anyio import move_on_after
 
 from mirage import endpoint
 from mirage.activity.v1 import provenance_pb2
@@ -24,7 +26,7 @@ from mirage.api_key import read_api_key, uses_api_key
 from mirage.auth.v1 import session_pb2
 from mirage.connection import Connection, read_ca_file
 from mirage.credentials import CredentialStore, MemoryCredentialStore
-from mirage.errors import NotSignedIn
+from mirage.errors import MirageError, NotSignedIn
 from mirage.generation.v1 import job_pb2, quality_pb2
 from mirage.job_requests import start_request
 from mirage.records.account import User
@@ -32,6 +34,8 @@ from mirage.records.dataset import DatasetFields
 from mirage.records.generation import Configuration, JobFields, Validation
 from mirage.records.quality import QualityReport
 from mirage.study_requests import study_request
+
+_LONGEST_CLEANING_S: Final = 10.0
 
 
 class AsyncClient:
@@ -405,9 +409,10 @@ class AsyncClient:
         """A dataset's id; one that is uploaded for it is deleted again when `uploads` closes."""
         if isinstance(dataset, DatasetFields | str):
             return await self._dataset_id(dataset, progress)
-        uploaded: AsyncDataset = await self.datasets.upload(dataset, progress=progress)
-        uploads.push_async_callback(uploaded.delete)
-        return uploaded.id
+        uploaded: AsyncDataset = await self.datasets.upload(dataset, wait=False, progress=progress)
+        # Before the wait, which may fail or be broken off.
+        await uploads.enter_async_context(_deleted_at_the_end(uploaded))
+        return (await uploaded.wait(progress)).id
 
     async def _dataset_id(self, dataset: Any, progress: bool | None) -> str:
         if isinstance(dataset, DatasetFields):
@@ -419,3 +424,20 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}, {self.who}>"
+
+
+@asynccontextmanager
+async def _deleted_at_the_end(dataset: AsyncDataset) -> AsyncGenerator[None]:
+    """Deletes a dataset whatever happens meanwhile, also where the caller is cancelled (Ctrl-C)."""
+    try:
+        yield
+    except BaseException:
+        with suppress(MirageError):  # what went wrong first says more
+            await _delete(dataset)
+        raise
+    await _delete(dataset)
+
+
+async def _delete(dataset: AsyncDataset) -> None:
+    with move_on_after(_LONGEST_CLEANING_S, shield=True):
+        await dataset.delete()

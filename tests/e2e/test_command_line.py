@@ -174,6 +174,38 @@ def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) 
     shell.run("jobs", "rm", "latest", "--yes")
 
 
+def test_what_is_uploaded_to_be_judged_is_gone_whatever_happens(signed_in: Shell, flights: pd.DataFrame) -> None:
+    """Neither Ctrl-C while a file is read or judged nor an error leaves what `evaluate` has uploaded."""
+    shell = signed_in
+    flights.to_csv(shell.home / "flights.csv", index=False)
+    flights.to_csv(shell.home / "made.csv", index=False)
+    shell.run("datasets", "upload", "flights.csv")
+    for stage in ("made", "ready"):
+        judging = subprocess.Popen(
+            shell.command("evaluate", "--dataset", "flights", "--table", "made.csv"),
+            env=shell.environment,
+            cwd=shell.home,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert judging.stderr is not None
+        while stage not in judging.stderr.readline():
+            assert judging.poll() is None
+        judging.send_signal(signal.SIGINT)
+        _, messages = judging.communicate(timeout=60)
+        assert judging.returncode == exit_codes.INTERRUPTED
+        assert "Traceback" not in messages
+        assert [each["name"] for each in shell.json("datasets", "list")] == ["flights"]
+    (shell.home / "other.csv").write_text("colour,size\nred,1\nblue,2\n")
+    said = shell.run("evaluate", "--dataset", "flights", "--table", "other.csv", code=exit_codes.USAGE)
+    assert "without any of the dataset's columns" in said
+    (shell.home / "broken.csv").write_bytes(b"\x00\x01")
+    files = ["--table", "made.csv", "--holdout", "broken.csv"]
+    assert "no table" in shell.run("evaluate", "--dataset", "flights", *files, code=exit_codes.ENDED_BADLY)
+    assert [each["name"] for each in shell.json("datasets", "list")] == ["flights"]
+
+
 def test_first_administrator(platform: PlatformForTests, shell: Shell, email: str) -> None:
     """Whoever has the platform's own directory makes its first administrator, without being one."""
     shell.environment["MIRAGE_HOME"] = str(platform.platform.home.path)
