@@ -117,7 +117,7 @@ class _Draft:
         Raises:
             InvalidRequest: with every wrong field.
         """
-        refused = [Violation("dataset_id", self.refusal.message)] if self.refusal else []
+        refused = [_violation_of(self.refusal)] if self.refusal else []
         conclude([*self.violations, *refused])
         if self.source is None or self.model is None:
             raise InvalidRequest(())
@@ -254,6 +254,11 @@ def _specs_in_force(request: JobRequest, source: Source) -> Iterator[ColumnSpec]
             if spec.name == name:
                 role = given_role
         yield spec.model_copy(update={"role": role})
+
+
+def _violation_of(refusal: PeerError) -> Violation:
+    field = "dataset_version" if refusal.reason == "DATASET_VERSION_NOT_FOUND" else "dataset_id"
+    return Violation(field, refusal.message)
 
 
 def _in_role(specs: Sequence[ColumnSpec], role: ColumnRole) -> str:

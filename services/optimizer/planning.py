@@ -66,7 +66,11 @@ class Planner:
             if is_all and not are_known():
                 raise
             known = {violation.field for violation in violations}
-            violations += [each for each in _refused(refusal) if each.field not in known]
+            refused = list(_refused(refusal))
+            violations += [each for each in refused if each.field not in known]
+            # The space is judged by the model's parameters, which a wrong column or value doesn't change.
+            request = _without(request, {violation.field for violation in refused})
+            facts = await self._facts_if_any(owner_id, request)
         if facts is None:
             violations += _violations(_faults_without_table(request))
             raise InvalidRequest(violations)
@@ -98,6 +102,13 @@ class Planner:
             target_column=request.target_column,
             holdout_fraction=request.holdout_fraction,
         )
+
+    async def _facts_if_any(self, owner_id: UUID, request: StudyRequest) -> TableFacts | None:
+        """The facts by what is left of a request that was refused; None where that can't be told of either."""
+        try:
+            return await self._facts(owner_id, request)
+        except PeerError:
+            return None
 
     async def _draft(
         self, request: StudyRequest, facts: TableFacts, violations: Iterable[Violation]
@@ -196,6 +207,14 @@ def _refused(refusal: PeerError) -> Iterable[Violation]:
         yield Violation(field, refusal.message)
     for field, description in refusal.violations:
         yield Violation("model_type" if field == "model_config.model_type" else field, description)
+
+
+def _without(request: StudyRequest, wrong: Collection[str]) -> StudyRequest:
+    """The same request where what is wrong, and may be absent, is absent."""
+    heads = {field.partition(".")[0].partition("[")[0] for field in wrong}
+    absent = {"dataset_version": 0, "engine": "", "target_column": "", "columns": (), "holdout_fraction": 0.1}
+    kept = {name: value for name, value in request.model.items() if f"model_config.{name}" not in wrong}
+    return request.model_copy(update={"model": kept, **{name: absent[name] for name in heads & absent.keys()}})
 
 
 def _violations(faults: Iterable[Fault]) -> list[Violation]:

@@ -67,6 +67,9 @@ def test_a_job(http: httpx.Client, furnished: Furnished) -> None:
     assert set(told) >= {"sampel_size", "seed", "sample_size", "target_column", "columns.1", "output_format"}
     assert {"model_config.epochs", "model_config.batchsize"} <= set(told)
     assert told == _told(http.post("/generation-v2/validate", json=wrong))
+    version = {"dataset_version": 99, "sample_size": 0, "model_config": {"model_type": "ctgan"}}
+    asked = {"dataset_id": furnished.ids["dataset_id"], **version}
+    assert set(_told(http.post("/generation/start", json=asked))) == {"dataset_version", "sample_size"}
     assert {"nonsense", "dataset_id"} < set(
         _told(http.post("/generation/start", json={"dataset_id": "7", "nonsense": 1}))
     )
@@ -81,8 +84,10 @@ def test_others(http: httpx.Client, furnished: Furnished) -> None:
         "trials": 3,
         "search_space": {"epoch": [1, 2]},
         "n_trials": 0,
+        "target_column": "nowhere",
     }
-    assert set(_told(http.post("/optimization/start", json=study))) == {"trials", "search_space.epoch", "n_trials"}
+    told = _told(http.post("/optimization/start", json=study))
+    assert set(told) == {"trials", "search_space.epoch", "n_trials", "target_column"}
     sample = {"n": 3, "sead": 1, "conditions": {"origin": "nowhere", "colour": "red"}}
     told = _told(http.post(f"/generation/models/{ids['model_id']}/sample", json=sample))
     assert set(told) >= {"sead", "conditions.colour"}

@@ -48,6 +48,21 @@ async def test_everything_wrong_at_once(platform: Platform) -> None:
     assert refusal.violations["n_trials"] == "must be a whole number from 1 to 100"
 
 
+async def test_the_space_is_judged_beside_a_refused_model(platform: Platform) -> None:
+    """What the generation service refuses doesn't hide what is wrong with the space, nor with what else is searched."""
+    user = platform.user()
+    async with refused("INVALID_REQUEST") as refusal:
+        await user.start(
+            platform.peer.add_dataset(user.user_id),
+            model_config={"depth": 3},
+            optimization_metric="beauty",
+            search_space={"epochs": [200, 50], "nothing": [1, 2]},
+        )
+    assert set(refusal.violations) == {
+        *("model_config.depth", "optimization_metric", "search_space.epochs", "search_space.nothing"),
+    }
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
@@ -79,8 +94,8 @@ async def test_a_version_that_there_is_not(platform: Platform) -> None:
     user = platform.user()
     platform.peer.trips = {"DescribeTable": [_NoVersion("There is no version 9.")]}
     async with refused("INVALID_REQUEST") as refusal:
-        await user.start(platform.peer.add_dataset(user.user_id), dataset_version=9, n_trials=0)
-    assert set(refusal.violations) == {"dataset_version", "n_trials"}
+        await user.start(platform.peer.add_dataset(user.user_id), dataset_version=9, n_trials=0, search_space={"no": 1})
+    assert set(refusal.violations) == {"dataset_version", "n_trials", "search_space.no"}
 
 
 async def test_a_part_that_cannot_be_measured(platform: Platform) -> None:
