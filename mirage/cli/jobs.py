@@ -67,6 +67,12 @@ def generate(
     ] = None,
     primary_key: Annotated[str, typer.Option("--primary-key", help="The column whose values are unique.")] = "",
     target: Annotated[str, typer.Option("--target", help="The column that a model would predict.")] = "",
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            "--holdout-fraction", help="Share of rows kept from training to judge by, 0 to 0.5; 0.1 if absent."
+        ),
+    ] = None,
     optimize: Annotated[
         int | None,
         typer.Option("--optimize", metavar="TRIALS", help="Search for the best parameters first, by so many trials."),
@@ -92,6 +98,7 @@ def generate(
         "conditions": parsed("--condition", condition),
         "primary_key": primary_key,
         "target_column": target,
+        "holdout_fraction": holdout,
         "optimization": None if optimize is None else {"enabled": True, "n_trials": optimize},
         **({} if epochs is None else {"epochs": epochs}),
         **_parameters(param, epochs),

@@ -78,6 +78,12 @@ def optimize(
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds after which it ends.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Governs every random choice; drawn if absent.")] = None,
     target: Annotated[str, typer.Option("--target", help="The column that a model would predict.")] = "",
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            "--holdout-fraction", help="Share of rows kept from training to judge by, 0 to 0.5; 0.1 if absent."
+        ),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="What to call the study.")] = "",
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Show its trials until it ends; Ctrl-C stops the study.")
@@ -100,6 +106,7 @@ def optimize(
         timeout_s=timeout,
         seed=seed,
         target_column=target,
+        holdout_fraction=holdout,
         engine=engine,
         name=name,
         wait=False,

@@ -82,6 +82,10 @@ def test_from_a_file_to_a_file(signed_in: Shell, flights: pd.DataFrame, email: s
     assert "accepted" in shell.run("generate", "flights", "--model", "tvae", "--optimize", "3", "--dry-run")
     refused = shell.run("generate", "flights", "--optimize", "0", code=exit_codes.USAGE)
     assert "optimization_config.n_trials" in refused
+    refused = shell.run("generate", "flights", "--holdout-fraction", "0.9", code=exit_codes.USAGE)
+    assert "holdout_fraction: must be a number from 0 to 0.5" in refused
+    sought = ["--model", "tvae", "--metric", "privacy", "--holdout-fraction", "0"]
+    assert "With holdout_fraction 0" in shell.run("optimize", "-d", "flights", *sought, code=exit_codes.USAGE)
 
     arguments = ["--model", "tvae", "--rows", "60", "--epochs", "10", "--param", "batch_size=100", "--seed", "5"]
     made = shell.run("generate", "flights", *arguments, "--watch", "--output", "made.parquet")
