@@ -292,7 +292,7 @@ def _no_best(study: "StudyFields") -> str:
     if not study.ended:
         return f"{study.id} has no best trial yet: {study.trials_ended} of {study.n_trials} have ended."
     return (
-        f"{study.id} has no best trial: each failed, breaks a cap, or has no {study.metric}.\n"
+        f"{study.id} has no best trial: each failed, was stopped, breaks a cap, or has no {study.metric}.\n"
         f"See them: mirage studies trials {study.id}"
     )
 

@@ -38,7 +38,7 @@ def test_an_ended_study_without_a_best() -> None:
     study.n_trials = 4
     assert "has no best trial yet: 0 of 4 have ended." in _said(study, pb.BestTrial())
     study.state = pb.STUDY_STATE_SUCCEEDED
-    assert "each failed, breaks a cap, or has no quality_score." in _said(study, pb.BestTrial())
+    assert "each failed, was stopped, breaks a cap, or has no quality_score." in _said(study, pb.BestTrial())
 
 
 def test_metrics_that_matter() -> None:

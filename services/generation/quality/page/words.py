@@ -8,7 +8,7 @@ PART_QUESTIONS = {
     PartName.ML_EFFICACY: "Does a model that learned from synthetic rows work on real ones?",
     PartName.PRIVACY: "Does the table tell anything of the people it was learned from?",
 }
-VERDICTS = {"good": "Good", "fair": "Fair", "poor": "Poor", "unknown": "Not measured"}
+VERDICTS = {"good": "Good", "fair": "Fair", "poor": "Poor", "unknown": "Unknown"}
 
 # Numbers from here on are told by their powers of ten.
 _LARGE = 1e9

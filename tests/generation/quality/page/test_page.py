@@ -7,7 +7,7 @@ import pytest
 from services.generation.quality.page.__main__ import Drawing
 from services.generation.quality.page.page import render
 from services.generation.quality.page.words import number
-from services.generation.quality.report import QualityReport
+from services.generation.quality.report import Finding, QualityReport
 from services.generation.quality.titles import metric_title
 from tests.generation.quality.page.reports import COLUMNS, HOSTILE, empty_report, facts, whole_report
 
@@ -115,6 +115,14 @@ def test_nothing_measured() -> None:
     text = _Page("".join(render(empty_report(), facts()))).text
     assert "No part of the quality could be measured." in text
     assert text.count("There are two rows.") == 2 * 4  # in the overview, and at each part
+
+
+def test_a_verdict_that_nobody_knows() -> None:
+    """A score that was measured isn't called unmeasured where nothing says how good it is."""
+    finding = Finding(verdict="unknown", part="quality_score", text="The score is 0.53 of 1.")
+    text = _Page("".join(render(empty_report().model_copy(update={"findings": (finding,)}), facts()))).text
+    assert "Unknown." in text
+    assert "Not measured." not in text
 
 
 @pytest.mark.parametrize("report", [whole_report(), empty_report()], ids=["whole", "empty"])
