@@ -37,6 +37,7 @@ QUEUE = WorkQueue("activity_queue", "deliver")
 
 SLOTS = 8
 _HEARTBEAT_S = 60.0
+_AWAY_PAUSE_S = 1.0
 _LONGEST_WAIT = timedelta(hours=1)
 _SERVICE = "activity"
 
@@ -120,7 +121,7 @@ class Outlets:
             await _enqueue(session, Delivery(str(notification.id), Channel.EMAIL, str(notification.owner_id)))
 
     async def keep_delivering(self, sessions: async_sessionmaker[AsyncSession], dsn: str, stop: asyncio.Event) -> None:
-        """Delivers what is in the queue until `stop`."""
+        """Delivers what is in the queue until `stop`, also where the database comes only later."""
 
         async def handle(row: QueueRow) -> None:
             delivery = Delivery.from_bytes(row.payload or b"{}")
@@ -130,7 +131,12 @@ class Outlets:
                 log.exception("delivery_broken", gone=is_database_gone(error))
                 raise
 
-        await QUEUE.consume(dsn, handle, slots=SLOTS, heartbeat_s=_HEARTBEAT_S, stop=stop)
+        while not stop.is_set():
+            try:
+                await QUEUE.consume(dsn, handle, slots=SLOTS, heartbeat_s=_HEARTBEAT_S, stop=stop)
+            except Exception as error:  # whatever it is, people must be told in the end
+                log.warning("queue_lost", error=type(error).__name__)
+                await asyncio.sleep(_AWAY_PAUSE_S)
 
     async def deliver(self, sessions: async_sessionmaker[AsyncSession], delivery: Delivery) -> None:
         """Tries a delivery once; what fails is put in again, or its target is given up."""
