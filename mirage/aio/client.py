@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from anyio import move_on_after
+from anyio import CancelScope, move_on_after
 
 from mirage import endpoint
 from mirage.activity.v1 import provenance_pb2
@@ -29,6 +29,7 @@ from mirage.credentials import CredentialStore, MemoryCredentialStore
 from mirage.errors import MirageError, NotSignedIn
 from mirage.generation.v1 import job_pb2, quality_pb2
 from mirage.job_requests import start_request
+from mirage.progress import upload_progress
 from mirage.records.account import User
 from mirage.records.dataset import DatasetFields
 from mirage.records.generation import Configuration, JobFields, Validation
@@ -409,7 +410,14 @@ class AsyncClient:
         """A dataset's id; one that is uploaded for it is deleted again when `uploads` closes."""
         if isinstance(dataset, DatasetFields | str):
             return await self._dataset_id(dataset, progress)
-        uploaded: AsyncDataset = await self.datasets.upload(dataset, wait=False, progress=progress)
+        with upload_progress(progress, "") as bar, CancelScope() as answering:
+
+            def sent(done: int, total: int) -> None:
+                bar.advance(done, total)
+                # The platform keeps what it has whole. Broken off here, nobody would know what to delete.
+                answering.shield = done >= total
+
+            uploaded: AsyncDataset = await self.datasets.send(dataset, sent=sent)
         # Before the wait, which may fail or be broken off.
         await uploads.enter_async_context(_deleted_at_the_end(uploaded))
         return (await uploaded.wait(progress)).id

@@ -179,12 +179,12 @@ def test_ctrl_c_leaves_the_job_running(signed_in: Shell, flights: pd.DataFrame) 
 
 
 def test_what_is_uploaded_to_be_judged_is_gone_whatever_happens(signed_in: Shell, flights: pd.DataFrame) -> None:
-    """Neither Ctrl-C while a file is read or judged nor an error leaves what `evaluate` has uploaded."""
+    """Neither Ctrl-C while a file is sent, read or judged nor an error leaves what `evaluate` has uploaded."""
     shell = signed_in
     flights.to_csv(shell.home / "flights.csv", index=False)
     flights.to_csv(shell.home / "made.csv", index=False)
     shell.run("datasets", "upload", "flights.csv")
-    for stage in ("made", "ready"):
+    for stage in ("uploading", "made", "ready"):
         judging = subprocess.Popen(
             shell.command("evaluate", "--dataset", "flights", "--table", "made.csv"),
             env=shell.environment,
