@@ -55,7 +55,7 @@ def test_a_job_in_figures(platform: PlatformForTests, client: Client, email: str
 
     def is_counted() -> bool:
         measured.append(client.stats.performance())
-        return any(each.route == "POST /generation/start" for each in measured[-1].routes)
+        return any(each.route == "POST /generation/start" and each.requests for each in measured[-1].routes)
 
     until(is_counted)
     [start] = [each for each in measured[-1].routes if each.route == "POST /generation/start"]

@@ -1,7 +1,8 @@
 """One trace from the click to the last row, through the whole platform: nothing missing, and nobody's data in it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.support.collector import Collector, ReceivedSpan
 from tests.support.platform import PlatformForTests
 
 pytestmark = pytest.mark.xdist_group("platform")
+
+_PATIENCE_S = 60
 
 FOREIGN = "4bf92f3577b34da6a3ce929d0e0e4736"
 CSV = "patient,age,ward\n" + "".join(
@@ -45,6 +48,15 @@ def _under(spans: Sequence[ReceivedSpan], top: ReceivedSpan) -> list[ReceivedSpa
 
 def _one(spans: Sequence[ReceivedSpan], service: str, name: str) -> ReceivedSpan:
     [found] = [span for span in spans if (span.service, span.name) == (service, name)]
+    return found
+
+
+def _until(look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What is found, as soon as there is something."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.2)
     return found
 
 
@@ -104,8 +116,14 @@ def test_an_upload_and_a_job(
         assert {span.attributes.get("peer.address", "-") for span in trace} <= {"-", "envoy://signing-keys/"}
         logged = _lines(platform.platform.home.logs / f"{log}.log")
         assert [line for line in logged if line.get("trace_id") == trace[0].trace_id]
-    requests = {line["trace_id"]: line for line in _lines(platform.platform.home.logs / "gateway.log") if "rpc" in line}
-    assert requests[job[0].trace_id]["request_id"] == answer.headers["x-request-id"]
+    logged = _until(  # which the gateway writes from time to time
+        lambda: [
+            line
+            for line in _lines(platform.platform.home.logs / "gateway.log")
+            if "rpc" in line and line["trace_id"] == job[0].trace_id
+        ]
+    )
+    assert answer.headers["x-request-id"] in {line["request_id"] for line in logged}
     assert not [span for span in collector.spans if span.trace_id == FOREIGN]
 
 

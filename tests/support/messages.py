@@ -38,6 +38,9 @@ _RANGES = {
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.TYPE_ENUM: (-(2**31), 2**31 - 1),  # an open enum takes any number
     FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
+    FieldDescriptor.TYPE_SINT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.TYPE_SINT64: (-(2**63), 2**63 - 1),
 }
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
