@@ -74,9 +74,9 @@ def test_database_away(parts: Parts, platform: PlatformForTests, web: httpx.Clie
     parts.stop("postgres")
     for part in addresses:
         until(lambda part=part: "\nmirage_database_up 0.0" in told(part), f"{part} to notice")  # type: ignore[misc]
-    during = told("generation")
-    assert not re.search(r"^mirage_(queue_length|jobs|workers)", during, re.MULTILINE)
-    assert "\nprocess_resident_memory_bytes" in during
+    figures = re.compile(r"^mirage_(queue_length|jobs|workers)", re.MULTILINE)
+    until(lambda: not figures.search(told("generation")), "what was read before to be told no longer")
+    assert "\nprocess_resident_memory_bytes" in told("generation")
     parts.start("postgres")
     until(lambda: "\nmirage_database_up 1.0" in told("generation"), "the database to be back")
     until(lambda: re.search(r"^mirage_queue_length\{", told("generation"), re.MULTILINE), "its figures to be back")
