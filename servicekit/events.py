@@ -68,6 +68,11 @@ def happened(
     )
 
 
+def version_id(dataset_id: UUID | str, number: int) -> str:
+    """By which a version of a dataset is named in the log: versions have numbers, and no ids of their own."""
+    return f"{dataset_id}:{number}"
+
+
 def _person(caller: Caller | None) -> str:
     return caller.subject if caller is not None and not caller.is_service else ""
 

@@ -1,9 +1,7 @@
 """The activity service's composition root: everything is wired here."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import grpc.aio
 
@@ -18,6 +16,7 @@ from mirage.activity.v1 import (
 )
 from mirage.holdings.v1 import holding_pb2_grpc
 from servicekit import holdings
+from servicekit.beside import beside
 from servicekit.clients import ServiceIdentity, open_channel, peer_channel
 from servicekit.database import Database
 from servicekit.holdings import HoldingServicer
@@ -79,7 +78,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             RemoteKeys(auth), issuer=settings.token_issuer, audience=settings.token_audience, revocations=revocations
         )
         checkpoints = Checkpoints(database.sessions, audit_keys)
-        await stack.enter_async_context(_beside(checkpoints.keep_signing(settings.checkpoint_seconds)))
+        await stack.enter_async_context(beside(checkpoints.keep_signing(settings.checkpoint_seconds)))
         audit = LogAudit(database.sessions, audit_keys, checkpoints)
         peers = {}
         for name, address in settings.services.items():
@@ -87,9 +86,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             nobody = await stack.enter_async_context(open_channel(address, tls))
             peers[name] = Peer(own, nobody)
         health = PlatformHealth(peers)
-        await stack.enter_async_context(_beside(health.keep_looking()))
+        await stack.enter_async_context(beside(health.keep_looking()))
         asked = {name: peer.own_name for name, peer in peers.items()}
-        await stack.enter_async_context(_beside(keep_tidy(database.sessions)))
+        await stack.enter_async_context(beside(keep_tidy(database.sessions)))
         statistics = StatisticsServicer(database.sessions, Peers(asked.get("dataset"), asked.get("generation")))
 
         notifications = await stack.enter_async_context(
@@ -121,14 +120,3 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         needs = {"database": database.check}
         requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, identity))
         yield Application(SERVICE_NAMES, register, verifier, listener.wind_down, needs, measured, requests=requests)
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does some work for as long as the block runs."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

@@ -1,9 +1,7 @@
 """The auth service's composition root: everything is wired here."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import grpc.aio
 
@@ -18,6 +16,7 @@ from mirage.auth.v1 import (
     stream_ticket_pb2_grpc,
     token_pb2_grpc,
 )
+from servicekit.beside import beside
 from servicekit.database import Database
 from servicekit.delivery import delivering
 from servicekit.identity import TokenVerifier
@@ -78,7 +77,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
     """
     async with AsyncExitStack() as stack:
         signing_keys = keys.load_or_create(settings.signing_keys_dir, settings.signed_lifetime)
-        await stack.enter_async_context(_beside(keys.keep_current(settings.signing_keys_dir, signing_keys)))
+        await stack.enter_async_context(beside(keys.keep_current(settings.signing_keys_dir, signing_keys)))
         secrets = identities.load_secrets(settings.service_secrets_file)
         access_tokens = AccessTokens(signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
         service_identities = identities.ServiceIdentities(secrets, access_tokens, settings.service_token_lifetime)
@@ -86,7 +85,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         database = Database.from_settings(settings)
         stack.push_async_callback(database.close)
         listener = await stack.enter_async_context(Listener(database.dsn, REVOCATIONS_CHANNEL))
-        await stack.enter_async_context(_beside(keep_tidy(database)))
+        await stack.enter_async_context(beside(keep_tidy(database)))
         own_identity = identities.OwnIdentity(access_tokens, settings.service_token_lifetime)
         await stack.enter_async_context(delivering(settings, database, own_identity))
         requests = await stack.enter_async_context(counted_requests(settings, settings.activity_address, own_identity))
@@ -98,7 +97,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         held = await stack.enter_async_context(holders.opened(settings.holders, settings.internal_tls, own_identity))
         deletions = Deletions(database, [holder.name for holder in held])
         driver = DeletionDriver(database, held, settings.deletion_settle, deletions.begun)
-        await stack.enter_async_context(_beside(driver.drive()))
+        await stack.enter_async_context(beside(driver.drive()))
         accounts = Accounts(database, passwords, throttle, deletions)
         sessions = Sessions(database, passwords, access_tokens, lifetimes, throttle)
         key_limits = Limits(keys=settings.max_api_keys, lifetime=settings.api_key_max_lifetime)
@@ -134,14 +133,3 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         yield Application(
             SERVICE_NAMES, register, authenticator, listener.wind_down, needs, measured, notes.hear, requests=requests
         )
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does some work for as long as the block runs."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

@@ -2,22 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit import outbox
 from servicekit.event_kinds import EventKind
-from servicekit.events import happened
+from servicekit.events import happened, version_id
 from services.dataset.models import Dataset, Version
 from services.dataset.personal_data.in_force import Held
 
 _DATASET = "dataset"
-
-
-def version_id(dataset_id: UUID, number: int) -> str:
-    """By which a version is named in the log: versions have numbers, and no ids of their own."""
-    return f"{dataset_id}:{number}"
 
 
 async def version_ready(session: AsyncSession, dataset: Dataset, version: Version, held: Collection[Held]) -> None:

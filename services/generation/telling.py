@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit import outbox
 from servicekit.event_kinds import EventKind
-from servicekit.events import happened
+from servicekit.events import happened, version_id
 from services.generation.models import Job, Model
 from services.generation.states import JobState, Purpose
 
@@ -23,11 +23,6 @@ _KINDS: Mapping[JobState, EventKind] = {
     JobState.CANCELLED: EventKind.JOB_CANCELLED,
     JobState.REJECTED: EventKind.JOB_REJECTED,
 }
-
-
-def version_id(dataset_id: UUID, number: int) -> str:
-    """By which a version of a dataset is named in the log: versions have numbers, and no ids of their own."""
-    return f"{dataset_id}:{number}"
 
 
 async def job_created(session: AsyncSession, job: Job) -> None:
@@ -94,7 +89,7 @@ async def evaluation_made(
         EventKind.EVALUATION_MADE,
         "report",
         owner_id=owner_id,
-        related={"dataset_id": dataset_id, "dataset_version_id": f"{dataset_id}:{version}", "job_id": job_id},
+        related={"dataset_id": dataset_id, "dataset_version_id": version_id(dataset_id, version), "job_id": job_id},
         attributes={"dataset_version": version, **facts},
     )
     await outbox.add(session, event)

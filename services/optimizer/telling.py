@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from servicekit import outbox
 from servicekit.event_kinds import EventKind
-from servicekit.events import happened
+from servicekit.events import happened, version_id
 from services.optimizer import repository
 from services.optimizer.models import Study
 from services.optimizer.search.metrics import Direction, direction
@@ -81,7 +81,7 @@ async def _tell(session: AsyncSession, kind: EventKind, study: Study, attributes
         owner_id=study.owner_id,
         related={
             "dataset_id": study.dataset_id,
-            "dataset_version_id": f"{study.dataset_id}:{study.dataset_version}",
+            "dataset_version_id": version_id(study.dataset_id, study.dataset_version),
             "job_id": study.job_id,
         },
         attributes=attributes,
